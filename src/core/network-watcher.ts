@@ -1,0 +1,86 @@
+/** Watches addresses and links by polling, which works on every kernel and without privileges. */
+import { EventEmitter } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import type { Clock, Timer } from './clock.js';
+import type { InterfaceAddress, NetworkWatcher, NetworkWatcherEvents } from './network.js';
+
+/** A change is noticed within this time; one look costs about 0.1 ms. */
+export const POLL_INTERVAL_MS = 1000;
+
+/** Answers whether an interface has a carrier; on systems that cannot tell, it has. */
+export type CarrierProbe = (interfaceName: string) => Promise<boolean>;
+
+/** Linux shows the carrier as `0` or `1`, and nothing while the interface is down. */
+export const sysfsCarrier: CarrierProbe = async name => {
+  try {
+    return (await readFile(`/sys/class/net/${name}/carrier`, 'latin1')).trim() !== '0';
+  } catch {
+    return true;
+  }
+};
+
+export class PollingNetworkWatcher
+  extends EventEmitter<NetworkWatcherEvents>
+  implements NetworkWatcher
+{
+  readonly #clock: Clock;
+  readonly #addresses: () => readonly InterfaceAddress[];
+  readonly #hasCarrier: CarrierProbe;
+  #timer: Timer | undefined;
+  #running = false;
+  #seen = '';
+
+  constructor(
+    clock: Clock,
+    addresses: () => readonly InterfaceAddress[],
+    hasCarrier: CarrierProbe = sysfsCarrier,
+  ) {
+    super();
+    this.#clock = clock;
+    this.#addresses = addresses;
+    this.#hasCarrier = hasCarrier;
+  }
+
+  async start(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    this.#seen = describe(await this.#usable());
+    this.#schedule();
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    this.#timer?.cancel();
+  }
+
+  #schedule(): void {
+    if (!this.#running) return;
+    this.#timer = this.#clock.after(POLL_INTERVAL_MS, () => {
+      void this.#look().finally(() => this.#schedule());
+    });
+  }
+
+  async #look(): Promise<void> {
+    const now = await this.#usable();
+    const seen = describe(now);
+    if (!this.#running || seen === this.#seen) return;
+    this.#seen = seen;
+    this.emit('change', now);
+  }
+
+  /** Addresses on interfaces that have a carrier, loopback left out. */
+  async #usable(): Promise<InterfaceAddress[]> {
+    const outside = this.#addresses().filter(address => !address.internal);
+    const names = [...new Set(outside.map(address => address.name))];
+    const carriers = await Promise.all(names.map(this.#hasCarrier));
+    const linked = new Set(names.filter((_, index) => carriers[index]));
+    return outside.filter(address => linked.has(address.name));
+  }
+}
+
+function describe(addresses: readonly InterfaceAddress[]): string {
+  return addresses
+    .map(({ name, address, prefix }) => `${name} ${address}/${prefix}`)
+    .sort()
+    .join('\n');
+}

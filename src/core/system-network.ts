@@ -1,0 +1,150 @@
+/** The real network: `node:dgram` sockets and the operating system's addresses. */
+import { createSocket, type Socket } from 'node:dgram';
+import { networkInterfaces } from 'node:os';
+import { isIPv6 } from 'node:net';
+import { CodedError, errorCode } from './errors.js';
+import {
+  DSCP,
+  type DatagramOptions,
+  type DatagramSocket,
+  type Endpoint,
+  type InterfaceAddress,
+  type Network,
+} from './network.js';
+
+/** Opens and binds a UDP socket whose packets carry `dscp`; returns its file descriptor. */
+export type MarkedSocketOpener = (address: string, port: number, dscp: number) => number;
+
+/** The discard port (RFC 863): nothing is sent to it, the route to it is only looked up. */
+const ROUTE_PROBE_PORT = 9;
+
+export class SystemNetwork implements Network {
+  readonly #openMarked: MarkedSocketOpener | undefined;
+
+  /** @param openMarked Node cannot set DSCP by itself; without this, packets leave unmarked. */
+  constructor(openMarked?: MarkedSocketOpener) {
+    this.#openMarked = openMarked;
+  }
+
+  async bindDatagram(options: DatagramOptions): Promise<DatagramSocket> {
+    const socket = newSocket(options.address);
+    try {
+      if (this.#openMarked && options.trafficClass !== 'default') {
+        const fd = this.#openMarked(options.address, options.port, DSCP[options.trafficClass]);
+        await settled(socket, done => socket.bind({ fd }, done));
+      } else {
+        const { address, port } = options;
+        await settled(socket, done => socket.bind({ address, port, exclusive: true }, done));
+      }
+    } catch (error) {
+      socket.close();
+      throw bindFailure(error, options);
+    }
+    return new SystemDatagramSocket(socket);
+  }
+
+  addresses(): readonly InterfaceAddress[] {
+    return systemAddresses();
+  }
+
+  async sourceAddressFor(remote: string): Promise<string> {
+    const socket = newSocket(remote);
+    try {
+      await settled(socket, done => socket.connect(ROUTE_PROBE_PORT, remote, done));
+      return socket.address().address;
+    } catch (error) {
+      throw new CodedError('NO_ROUTE', `no route from this machine to ${remote}`, {
+        cause: error,
+        remedy: 'Check that the network cable or Wi-Fi is connected and that both machines are on the same network.',
+      });
+    } finally {
+      socket.close();
+    }
+  }
+}
+
+function newSocket(address: string): Socket {
+  return isIPv6(address) ? createSocket({ type: 'udp6', ipv6Only: true }) : createSocket('udp4');
+}
+
+/** Runs one callback-style socket call; rejects on the socket's `error` event. */
+function settled(socket: Socket, call: (done: () => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject);
+    // `connect` hands its error to the callback, `bind` emits it.
+    call((error?: Error) => {
+      socket.off('error', reject);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
+}
+
+function bindFailure(error: unknown, { address, port }: DatagramOptions): Error {
+  const where = `UDP port ${port} on ${address}`;
+  switch (errorCode(error)) {
+    case 'EADDRINUSE':
+      return new CodedError('ADDRESS_IN_USE', `${where} is in use by another program`, {
+        cause: error,
+        remedy: 'Stop that program, or choose another port (port 0 takes any free one).',
+      });
+    case 'EADDRNOTAVAIL':
+      return new CodedError('ADDRESS_NOT_HERE', `${address} is not an address of this machine`, {
+        cause: error,
+        remedy: 'Use one that `ip address` shows, or 0.0.0.0 for all of them.',
+      });
+    case 'EACCES':
+      return new CodedError('PORT_FORBIDDEN', `${where} needs privileges this user does not have`, {
+        cause: error,
+        remedy: 'Use a port above 1023.',
+      });
+    default:
+      return new CodedError('BIND_FAILED', `${where} could not be opened`, { cause: error });
+  }
+}
+
+export function systemAddresses(): InterfaceAddress[] {
+  const found: InterfaceAddress[] = [];
+  for (const [name, addresses] of Object.entries(networkInterfaces())) {
+    for (const { address, family, cidr, internal } of addresses ?? []) {
+      const prefix = Number(cidr?.split('/')[1] ?? (family === 'IPv6' ? 128 : 32));
+      found.push({ name, address, family, prefix, internal });
+    }
+  }
+  return found;
+}
+
+class SystemDatagramSocket implements DatagramSocket {
+  readonly local: Endpoint;
+  onMessage: (data: Uint8Array, from: Endpoint) => void = () => undefined;
+  onError: (error: Error) => void = () => undefined;
+  readonly #socket: Socket;
+  #open = true;
+  readonly #sent = (error: Error | null) => {
+    if (error) this.onError(error);
+  };
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    const { address, port } = socket.address();
+    this.local = { address, port };
+    socket.on('message', (data, from) => this.onMessage(data, from));
+    socket.on('error', error => this.onError(error));
+  }
+
+  send(data: Uint8Array, to: Endpoint): void {
+    if (!this.#open) return;
+    try {
+      // dgram throws at once for port 0 and the like: an answer to a forged source must not stop the phone.
+      this.#socket.send(data, to.port, to.address, this.#sent);
+    } catch (error) {
+      this.onError(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#socket.close();
+  }
+}

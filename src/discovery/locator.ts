@@ -1,0 +1,39 @@
+/** "Where is this address now?", asked of the LAN, the ring and ordinary SIP in turn. */
+import type { SipUri } from '@sip-stack/parser';
+import type { Endpoint } from '../core/network.js';
+
+/** One place where a call to the address may be sent. */
+export interface Location {
+  /** The Request-URI to use there. */
+  readonly uri: SipUri;
+  /** Where the request is sent. */
+  readonly endpoint: Endpoint;
+  /** Who said so: `lan`, `address`, … */
+  readonly source: string;
+}
+
+export interface Locator {
+  /**
+   * All known locations, best first; empty where this locator cannot say.
+   * Resolves as soon as the answer is known; gives up by itself within a stated time.
+   */
+  locate(target: SipUri, signal: AbortSignal): Promise<readonly Location[]>;
+}
+
+/** Asks each locator in turn; the first that knows a location answers. */
+export class LocatorChain implements Locator {
+  readonly #locators: readonly Locator[];
+
+  constructor(locators: readonly Locator[]) {
+    this.#locators = locators;
+  }
+
+  async locate(target: SipUri, signal: AbortSignal): Promise<readonly Location[]> {
+    for (const locator of this.#locators) {
+      signal.throwIfAborted();
+      const locations = await locator.locate(target, signal);
+      if (locations.length > 0) return locations;
+    }
+    return [];
+  }
+}

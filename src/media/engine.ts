@@ -1,0 +1,90 @@
+/**
+ * What the rest of the house asks of the media engine: a graph whose nodes are legs, players, tones,
+ * recorders and mixes, joined by arrows. A call is a small graph, a conference a larger one.
+ * The engine runs in a worker thread (`worker-engine.ts`) or in this one (`local-engine.ts`).
+ */
+import type { Service } from '../core/lifecycle.js';
+import type { Endpoint } from '../core/network.js';
+
+/** A codec of RFC 3551, by its encoding name and RTP payload type. */
+export interface PayloadFormat {
+  readonly name: 'PCMU' | 'PCMA';
+  readonly payloadType: number;
+}
+
+export interface LegOptions {
+  /** Literal local address the RTP and RTCP ports are bound to. */
+  readonly address: string;
+}
+
+export interface LegSettings {
+  /** Where RTP is sent; RTCP goes to `rtcp`, by default the next port (RFC 3550 §11). */
+  readonly remote: Endpoint;
+  readonly rtcp?: Endpoint;
+  /** What is sent; also accepted on receipt, beside every other codec the engine knows. */
+  readonly format: PayloadFormat;
+  readonly send: boolean;
+  readonly receive: boolean;
+}
+
+export interface LegStatistics {
+  readonly packetsSent: number;
+  readonly packetsReceived: number;
+  /** Expected and never arrived (RFC 3550 §6.4.1). */
+  readonly packetsLost: number;
+  readonly packetsLate: number;
+  readonly packetsDuplicate: number;
+  /** Neither valid RTP nor of this leg's source. */
+  readonly packetsRefused: number;
+  readonly sendErrors: number;
+  readonly concealedFrames: number;
+  /** Interarrival jitter, RFC 3550 §6.4.1. */
+  readonly jitterMs: number;
+  /** How long a packet waits before it is played. */
+  readonly bufferMs: number;
+  /** From RTCP reports; undefined until the far end has sent one. */
+  readonly roundTripMs: number | undefined;
+  /** Since the last RTP packet; undefined before the first. */
+  readonly silentForMs: number | undefined;
+}
+
+/** One element of the graph. */
+export interface MediaNode {
+  /** Idempotent; its arrows go with it. A recorder's file is complete when this resolves. */
+  close(): Promise<void>;
+}
+
+/** One RTP stream each way: source and sink. */
+export interface MediaLeg extends MediaNode {
+  /** The RTP port (even); RTCP is on the next. */
+  readonly port: number;
+  configure(settings: LegSettings): void;
+  statistics(): Promise<LegStatistics>;
+}
+
+export interface Player extends MediaNode {
+  /** Resolves when the last sample has been handed on (never for a loop), or the player was closed. */
+  readonly ended: Promise<void>;
+}
+
+export type ToneSpec = {
+  /** 0 for silence; up to four frequencies are added. */
+  readonly frequencies: readonly number[];
+  /** Omitted: for ever. */
+  readonly ms?: number;
+}[];
+
+export interface MediaEngine extends Service {
+  openLeg(options: LegOptions): Promise<MediaLeg>;
+  /** Whoever is connected to it and from it hears all others, never itself (N-1). */
+  openMix(): Promise<MediaNode>;
+  /** Plays a WAV file. Throws `CodedError` `NO_SUCH_FILE`, `BAD_WAV`. */
+  openPlayer(options: { file: string; loop?: boolean }): Promise<Player>;
+  /** Plays tones in turn, then ends (or starts again with `loop`). */
+  openTone(options: { tones: ToneSpec; loop?: boolean; levelDbm0?: number }): Promise<Player>;
+  /** Writes what it hears to a WAV file (16-bit linear, mono). Throws `CodedError` `FILE_NOT_WRITABLE`. */
+  openRecorder(options: { file: string }): Promise<MediaNode>;
+  /** `to` hears `from`. A leg connected to itself is an echo. Connecting twice changes nothing. */
+  connect(from: MediaNode, to: MediaNode): void;
+  disconnect(from: MediaNode, to: MediaNode): void;
+}
