@@ -1,0 +1,71 @@
+/**
+ * What the house asks of discovery on the local network: announce this phone, and see the others.
+ * `MdnsAdvertiser` and `MdnsBrowser` do it by multicast DNS (RFC 6762) and DNS-SD (RFC 6763).
+ */
+import type { EventEmitter } from 'node:events';
+import type { Endpoint } from '../core/network.js';
+
+/** A phone another host announces. */
+export interface PhoneSighting {
+  /** The instance name, as people dial it; compared without regard to ASCII case. */
+  readonly name: string;
+  /** The `id` of its TXT record; an ordinary SIP phone has none. */
+  readonly deviceId: string | undefined;
+  /**
+   * Literal addresses with the SIP port, best first: IPv4 on one of our own links, other IPv4,
+   * routable IPv6, link-local IPv6 (with its zone). Never empty.
+   */
+  readonly endpoints: readonly Endpoint[];
+  /** The host name in its SRV record, e.g. `alice.local`. */
+  readonly host: string;
+  /** Our interface it was last heard on, e.g. `eth0`. */
+  readonly interfaceName?: string;
+}
+
+/** What this phone says of itself. */
+export interface Advertisement {
+  /** Wanted name; see `isPhoneName`. */
+  readonly name: string;
+  /** Where its SIP transport listens. */
+  readonly port: number;
+  readonly deviceId: string;
+}
+
+export interface AdvertiserEvents {
+  /** The name it was given after probing, and again whenever a conflict changes it. */
+  named: [name: string];
+  /** It is not announced for now, for example because no socket could be opened; it keeps trying. */
+  problem: [error: Error];
+}
+
+export interface Advertiser extends EventEmitter<AdvertiserEvents> {
+  /**
+   * Resolves when probing has begun, not when it is done: `named` tells that.
+   *
+   * @throws {CodedError} `BAD_PHONE_NAME`
+   */
+  start(advertisement: Advertisement): Promise<void>;
+  /** Says goodbye, in a bounded time; idempotent. */
+  stop(): Promise<void>;
+  /** The name others see; undefined while it is not settled. */
+  readonly name: string | undefined;
+}
+
+export interface BrowserEvents {
+  up: [phone: PhoneSighting];
+  /** Its endpoints, host or device ID are other than before. */
+  changed: [phone: PhoneSighting];
+  down: [phone: PhoneSighting];
+}
+
+export interface Browser extends EventEmitter<BrowserEvents> {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Every phone known now, this one included if it announces itself. */
+  phones(): readonly PhoneSighting[];
+  /**
+   * Answers at once what is known; else asks the network and waits `withinMs` at most.
+   * Rejects with the signal's reason if it is aborted.
+   */
+  find(name: string, signal: AbortSignal, withinMs: number): Promise<PhoneSighting | undefined>;
+}
