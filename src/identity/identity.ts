@@ -1,0 +1,53 @@
+/** Who this device is. Keys come from here, never from a file read elsewhere. */
+import { createHash, createPublicKey, verify } from 'node:crypto';
+import { CodedError } from '../core/errors.js';
+
+/** Asynchronous throughout: a key may lie in a chip or with another process. */
+export interface IdentityProvider {
+  /** See `deviceIdOf`. */
+  deviceId(): Promise<string>;
+  /** Raw Ed25519 public key: 32 octets (RFC 8032 §5.1.5). */
+  publicKey(): Promise<Uint8Array>;
+  /** Ed25519 signature: 64 octets (RFC 8032 §5.1.6). */
+  sign(data: Uint8Array): Promise<Uint8Array>;
+  /**
+   * How often this device has started, from 1; stored before it is told, so no two starts share it.
+   * It tells fresh from old where clocks are wrong.
+   */
+  bootCount(): Promise<number>;
+}
+
+/** Octets of a raw Ed25519 public key, RFC 8032 §5.1.5. */
+export const PUBLIC_KEY_OCTETS = 32;
+
+/** A node-ID of the ring has as many bits as SHA-1, with which Chord began: 160. */
+const DEVICE_ID_OCTETS = 20;
+
+/** The device's name in the ring: the first 20 octets of SHA-256 over the public key, in lower-case hexadecimal. */
+export function deviceIdOf(publicKey: Uint8Array): string {
+  return createHash('sha256')
+    .update(publicKey)
+    .digest('hex')
+    .slice(0, 2 * DEVICE_ID_OCTETS);
+}
+
+/**
+ * Whether `signature` over `data` was made with the key behind `publicKey` (raw, 32 octets).
+ *
+ * @throws {CodedError} `BAD_PUBLIC_KEY`
+ */
+export function verifySignature(
+  publicKey: Uint8Array,
+  data: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  if (publicKey.length !== PUBLIC_KEY_OCTETS) {
+    throw new CodedError(
+      'BAD_PUBLIC_KEY',
+      `expected an Ed25519 public key of ${PUBLIC_KEY_OCTETS} octets, found ${publicKey.length}`,
+    );
+  }
+  const x = Buffer.from(publicKey).toString('base64url');
+  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+  return verify(null, data, key, signature);
+}
