@@ -1,0 +1,74 @@
+/** Character classes of RFC 3261 §25.1, as bit sets over US-ASCII. */
+
+/** token */
+export const TOKEN = 1;
+/** unreserved and user-unreserved: what a user part carries unescaped */
+export const USER = 2;
+/** unreserved and param-unreserved */
+export const URI_PARAM = 4;
+/** unreserved and hnv-unreserved */
+export const URI_HEADER = 8;
+/** Letters, digits, `-`, `.` and, outside the grammar but met on LANs, `_` */
+export const HOST = 16;
+/** word, and the `@` that may join two of them: a Call-ID */
+export const WORD = 32;
+/** token, and what a host or address adds to it: an unquoted parameter value */
+export const PARAM_VALUE = 64;
+/** What may stand in an unescaped password */
+export const PASSWORD = 128;
+
+export const SPACE_CODE = 0x20;
+export const TAB_CODE = 0x09;
+
+const ALPHANUMERIC = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+const UNRESERVED = `${ALPHANUMERIC}-_.!~*'()`;
+const TOKEN_CHARS = `${ALPHANUMERIC}-.!%*_+\`'~`;
+
+const classes: readonly [bit: number, members: string][] = [
+  [TOKEN, TOKEN_CHARS],
+  [USER, `${UNRESERVED}&=+$,;?/`],
+  [URI_PARAM, `${UNRESERVED}[]/:&+$`],
+  [URI_HEADER, `${UNRESERVED}[]/?:+$`],
+  [HOST, `${ALPHANUMERIC}-._`],
+  [WORD, `${TOKEN_CHARS}()<>:\\"/[]?{}@`],
+  [PARAM_VALUE, `${TOKEN_CHARS}[]:`],
+  [PASSWORD, `${UNRESERVED}&=+$,`],
+];
+
+const bits = new Uint8Array(128);
+for (const [bit, members] of classes) {
+  for (const member of members) {
+    const code = member.charCodeAt(0);
+    bits[code] = bits[code]! | bit;
+  }
+}
+
+/** Whether the UTF-16 unit `code` is a member of the class `bit`. */
+export function isIn(bit: number, code: number): boolean {
+  return code < 128 && (bits[code]! & bit) !== 0;
+}
+
+export function isSpace(code: number): boolean {
+  return code === SPACE_CODE || code === TAB_CODE;
+}
+
+export function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
+}
+
+export function isHexDigit(code: number): boolean {
+  const lower = code | 0x20;
+  return isDigit(code) || (lower >= 0x61 && lower <= 0x66);
+}
+
+/** Whether all of `text` (and at least one unit) is in the class `bit`. */
+export function allIn(bit: number, text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    if (!isIn(bit, text.charCodeAt(index))) return false;
+  }
+  return text.length > 0;
+}
+
+export function sameIgnoringCase(a: string, b: string): boolean {
+  return a === b || (a.length === b.length && a.toLowerCase() === b.toLowerCase());
+}

@@ -1,0 +1,62 @@
+/**
+ * Percent escapes of URIs (RFC 3261 §19.1.2). Octets that are not UTF-8 survive a round trip: they
+ * become lone surrogates U+DC80..U+DCFF, which no valid text contains, and are written back as octets.
+ */
+import { isHexDigit, isIn } from './chars.js';
+
+const PERCENT = 0x25;
+const SURROGATE_ESCAPE = 0xdc00;
+
+/** Position of the first unit in [start, end) that is neither in the class nor a proper percentEncode, or -1. */
+export function findUnescaped(bit: number, text: string, start: number, end: number): number {
+  for (let index = start; index < end; index++) {
+    const code = text.charCodeAt(index);
+    if (isIn(bit, code)) continue;
+    if (code !== PERCENT || index + 2 >= end) return index;
+    if (!isHexDigit(text.charCodeAt(index + 1))) return index;
+    if (!isHexDigit(text.charCodeAt(index + 2))) return index;
+    index += 2;
+  }
+  return -1;
+}
+
+/** @param text whose escapes are known to be well formed */
+export function percentDecode(text: string): string {
+  if (!text.includes('%')) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text.replace(/%(..)/g, (_, hex: string) => {
+      const octet = Number.parseInt(hex, 16);
+      return String.fromCharCode(octet < 0x80 ? octet : SURROGATE_ESCAPE + octet);
+    });
+  }
+}
+
+/** Escapes what is not in the character class `bit`. */
+export function percentEncode(bit: number, text: string): string {
+  let clean = true;
+  for (let index = 0; clean && index < text.length; index++) {
+    clean = isIn(bit, text.charCodeAt(index));
+  }
+  if (clean) return text;
+  let escaped = '';
+  for (const character of text) {
+    const code = character.codePointAt(0)!;
+    if (isIn(bit, code)) escaped += character;
+    else escaped += escapeOne(character, code);
+  }
+  return escaped;
+}
+
+function escapeOne(character: string, code: number): string {
+  if (code < 0x80) return `%${code.toString(16).toUpperCase().padStart(2, '0')}`;
+  if (code >= 0xdc80 && code <= 0xdcff) {
+    return `%${(code - SURROGATE_ESCAPE).toString(16).toUpperCase()}`;
+  }
+  return isSurrogate(code) ? '%EF%BF%BD' : encodeURIComponent(character);
+}
+
+function isSurrogate(code: number): boolean {
+  return code >= 0xd800 && code <= 0xdfff;
+}

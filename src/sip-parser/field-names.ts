@@ -1,0 +1,135 @@
+/** Names of header fields, and finding the known ones in a text without copying it. */
+import { isIn, TOKEN } from './chars.js';
+
+export interface FieldName {
+  /** As it is written: canonical for known fields, else as it came. */
+  readonly name: string;
+  /** Lower case; lines and fields are matched by it. */
+  readonly key: string;
+  readonly compact: string | undefined;
+}
+
+/** Fields common enough to be recognised in place, some with a compact form (RFC 3261 §7.3.3 and later). */
+const KNOWN: readonly (readonly [name: string, compact?: string])[] = [
+  ['Accept'],
+  ['Accept-Contact', 'a'],
+  ['Accept-Encoding'],
+  ['Accept-Language'],
+  ['Alert-Info'],
+  ['Allow'],
+  ['Allow-Events', 'u'],
+  ['Authentication-Info'],
+  ['Authorization'],
+  ['Call-ID', 'i'],
+  ['Call-Info'],
+  ['Contact', 'm'],
+  ['Content-Disposition'],
+  ['Content-Encoding', 'e'],
+  ['Content-Language'],
+  ['Content-Length', 'l'],
+  ['Content-Type', 'c'],
+  ['CSeq'],
+  ['Date'],
+  ['Error-Info'],
+  ['Event', 'o'],
+  ['Expires'],
+  ['From', 'f'],
+  ['Identity', 'y'],
+  ['In-Reply-To'],
+  ['Max-Forwards'],
+  ['MIME-Version'],
+  ['Min-Expires'],
+  ['Min-SE'],
+  ['Organization'],
+  ['P-Asserted-Identity'],
+  ['Priority'],
+  ['Proxy-Authenticate'],
+  ['Proxy-Authorization'],
+  ['Proxy-Require'],
+  ['RAck'],
+  ['RSeq'],
+  ['Reason'],
+  ['Record-Route'],
+  ['Refer-To', 'r'],
+  ['Referred-By', 'b'],
+  ['Reject-Contact', 'j'],
+  ['Replaces'],
+  ['Reply-To'],
+  ['Request-Disposition', 'd'],
+  ['Require'],
+  ['Retry-After'],
+  ['Route'],
+  ['Server'],
+  ['Session-Expires', 'x'],
+  ['SIP-ETag'],
+  ['SIP-If-Match'],
+  ['Subject', 's'],
+  ['Subscription-State'],
+  ['Supported', 'k'],
+  ['Timestamp'],
+  ['To', 't'],
+  ['Unsupported'],
+  ['User-Agent'],
+  ['Via', 'v'],
+  ['Warning'],
+  ['WWW-Authenticate'],
+];
+
+/** Power of two, several times the number of known names. */
+const SLOTS = 256;
+
+interface Slot {
+  /** Lower case, full or compact. */
+  readonly spelling: string;
+  readonly field: FieldName;
+}
+
+const slots: Slot[][] = Array.from({ length: SLOTS }, () => []);
+const byKey = new Map<string, FieldName>();
+for (const [name, compact] of KNOWN) {
+  const field = { name, key: name.toLowerCase(), compact };
+  for (const spelling of [field.key, ...(compact ? [compact] : [])]) {
+    byKey.set(spelling, field);
+    slots[slotOf(spelling, 0, spelling.length)]!.push({ spelling, field });
+  }
+}
+
+/** The field called `name`, in any spelling. */
+export function fieldName(name: string): FieldName {
+  const key = name.toLowerCase();
+  return byKey.get(key) ?? { name, key, compact: undefined };
+}
+
+/** Position after the token that starts at `start`. */
+export function endOfName(text: string, start: number, end: number): number {
+  let pos = start;
+  while (pos < end && isIn(TOKEN, text.charCodeAt(pos))) pos++;
+  return pos;
+}
+
+/** The field whose name is the token in [start, end). */
+export function fieldNameAt(text: string, start: number, end: number): FieldName {
+  for (const { spelling, field } of slots[slotOf(text, start, end)]!) {
+    if (spelling.length === end - start && matches(spelling, text, start)) return field;
+  }
+  return {
+    name: text.slice(start, end),
+    key: text.slice(start, end).toLowerCase(),
+    compact: undefined,
+  };
+}
+
+function slotOf(text: string, start: number, end: number): number {
+  const first = text.charCodeAt(start) | 0x20;
+  const last = text.charCodeAt(end - 1) | 0x20;
+  const middle = text.charCodeAt((start + end) >> 1) | 0x20;
+  return (first * 7 + last * 31 + middle * 3 + (end - start) * 13) & (SLOTS - 1);
+}
+
+/** Known names are letters and hyphens, so setting bit 5 compares tokens without regard to case. */
+function matches(spelling: string, text: string, start: number): boolean {
+  for (let index = 0; index < spelling.length; index++) {
+    if ((text.charCodeAt(start + index) | 0x20) !== spelling.charCodeAt(index)) return false;
+  }
+  return true;
+}

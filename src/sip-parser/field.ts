@@ -1,0 +1,50 @@
+/** What a header field is: its names, and how one value of it is read and written. */
+import { Cursor } from './cursor.js';
+import { fieldName } from './field-names.js';
+
+export interface HeaderFieldOptions<T> {
+  /** As it is written, e.g. `Via`. */
+  readonly name: string;
+  /** Whether it may have several values, on one line or many. */
+  readonly list?: boolean;
+  /** A list that may be empty and is written on one line. */
+  readonly inline?: boolean;
+  /** Reads one value and leaves the cursor after it; throws SipSyntaxError. */
+  read(cursor: Cursor): T;
+  format(value: T): string;
+}
+
+export interface HeaderField<T> {
+  readonly name: string;
+  /** The one-letter name, RFC 3261 §7.3.3. */
+  readonly compact: string | undefined;
+  readonly list: boolean;
+  readonly inline: boolean;
+  /** What lines of this field are found by. */
+  readonly key: string;
+  read(cursor: Cursor): T;
+  /** Reads a text that is one value; throws SipSyntaxError. */
+  parse(text: string): T;
+  format(value: T): string;
+}
+
+/** Describes a header field; other packages describe theirs with it too. */
+export function headerField<T>(options: HeaderFieldOptions<T>): HeaderField<T> {
+  const { key, compact } = fieldName(options.name);
+  return {
+    name: options.name,
+    compact,
+    list: options.list ?? false,
+    inline: options.inline ?? false,
+    key,
+    read: options.read,
+    parse(text) {
+      const cursor = new Cursor(text, 0, text.length);
+      cursor.skipSpace();
+      const value = options.read(cursor);
+      cursor.expectEnd();
+      return value;
+    },
+    format: options.format,
+  };
+}

@@ -1,0 +1,109 @@
+/** The head of a message: start line and header lines, split and unfolded but not yet interpreted. */
+import { isSpace } from './chars.js';
+import { excerpt } from './cursor.js';
+import { SipSyntaxError } from './errors.js';
+import { endOfName, fieldNameAt } from './field-names.js';
+import { ContentLength } from './fields/scalar.js';
+import { HeaderLine } from './headers.js';
+
+const COLON = 0x3a;
+
+/**
+ * Reads header lines from `start` to the end of `head`, where every line ends in CRLF.
+ *
+ * @throws {SipSyntaxError} `BAD_HEADER_LINE`, `TOO_LARGE`
+ */
+export function readHeaderLines(head: string, start: number, maxCount: number): HeaderLine[] {
+  const lines: HeaderLine[] = [];
+  let pos = start;
+  while (pos < head.length) {
+    let end = endOfLine(head, pos);
+    const nameEnd = endOfName(head, pos, end);
+    let colon = nameEnd;
+    while (colon < end && isSpace(head.charCodeAt(colon))) colon++;
+    if (nameEnd === pos || colon === end || head.charCodeAt(colon) !== COLON) {
+      throw new SipSyntaxError(
+        'BAD_HEADER_LINE',
+        `expected a header field name and a colon, found ${excerpt(head, pos, end)}`,
+        { position: pos },
+      );
+    }
+    if (lines.length === maxCount) {
+      throw new SipSyntaxError('TOO_LARGE', `expected up to ${maxCount} header lines, found more`, {
+        status: 513,
+      });
+    }
+    const name = fieldNameAt(head, pos, nameEnd);
+    const valueStart = colon + 1;
+    if (end + 2 < head.length && isSpace(head.charCodeAt(end + 2))) {
+      const pieces = [head.slice(valueStart, end)];
+      while (end + 2 < head.length && isSpace(head.charCodeAt(end + 2))) {
+        const pieceStart = end + 2;
+        end = endOfLine(head, pieceStart);
+        pieces.push(head.slice(pieceStart, end));
+      }
+      // RFC 3261 §7.3.1: a line end and the space around it stand for one space.
+      const value = pieces.map(trim).join(' ');
+      lines.push(lineOf(name, value, 0, value.length));
+    } else {
+      lines.push(lineOf(name, head, valueStart, end));
+    }
+    pos = end + 2;
+  }
+  return lines;
+}
+
+/**
+ * The value of Content-Length, undefined when there is none.
+ *
+ * @throws {SipSyntaxError} `BAD_CONTENT_LENGTH` where it is no number, or two lines disagree
+ */
+export function contentLengthOf(lines: readonly HeaderLine[]): number | undefined {
+  let length: number | undefined;
+  for (const line of lines) {
+    if (line.key !== ContentLength.key) continue;
+    const value = readContentLength(line.raw);
+    if (length !== undefined && length !== value) throw badContentLength('one value', 'several');
+    length = value;
+  }
+  return length;
+}
+
+/** Position of the CRLF that ends the line at `start`. Neither CR nor LF may stand alone. */
+export function endOfLine(head: string, start: number): number {
+  const end = head.indexOf('\r', start);
+  if (end < 0 || head.indexOf('\n', start) !== end + 1) {
+    throw new SipSyntaxError('BAD_HEADER_LINE', 'expected lines to end in CR LF, found one alone', {
+      position: start,
+    });
+  }
+  return end;
+}
+
+function lineOf(
+  name: ReturnType<typeof fieldNameAt>,
+  text: string,
+  from: number,
+  to: number,
+): HeaderLine {
+  let start = from;
+  let end = to;
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return new HeaderLine(name, text, start, end);
+}
+
+function trim(text: string): string {
+  return text.trim();
+}
+
+function readContentLength(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw badContentLength('a number', excerpt(text, 0, text.length));
+  return Number(text);
+}
+
+function badContentLength(expected: string, found: string): SipSyntaxError {
+  return new SipSyntaxError('BAD_CONTENT_LENGTH', `expected ${expected}, found ${found}`, {
+    field: ContentLength.name,
+  });
+}
