@@ -8,6 +8,14 @@ import { HeaderLine } from './headers.js';
 
 const COLON = 0x3a;
 
+/** Keeps a byte-order mark, so that text and octets stay in step. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** Octets as text; what is not UTF-8 becomes U+FFFD. */
+export function decodeOctets(octets: Uint8Array): string {
+  return decoder.decode(octets);
+}
+
 /**
  * Reads header lines from `start` to the end of `head`, where every line ends in CRLF.
  *

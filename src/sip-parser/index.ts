@@ -9,6 +9,7 @@ export * from './fields/scalar.js';
 export * from './fields/text.js';
 export * from './fields/tokens.js';
 export * from './fields/via.js';
+export { type FramerEvent, StreamFramer, type StreamFramerOptions } from './framer.js';
 export { Headers } from './headers.js';
 export { DEFAULT_LIMITS, type ParseLimits } from './limits.js';
 export * from './message.js';

@@ -1,4 +1,5 @@
 /** How much a peer may make us hold. */
+import { SipSyntaxError } from './errors.js';
 
 export interface ParseLimits {
   /** Octets from the start line to the empty line. */
@@ -15,3 +16,8 @@ export const DEFAULT_LIMITS: ParseLimits = {
   bodyBytes: 2 * 1024 * 1024,
   headerCount: 256,
 };
+
+export function tooLarge(part: 'head' | 'body', limit: number): SipSyntaxError {
+  const message = `expected a ${part} of up to ${limit} octets, found a longer one`;
+  return new SipSyntaxError('TOO_LARGE', message, { status: part === 'head' ? 513 : 413 });
+}

@@ -2,9 +2,9 @@
 import { isDigit, isIn, TOKEN } from './chars.js';
 import { excerpt } from './cursor.js';
 import { SipSyntaxError } from './errors.js';
-import { contentLengthOf, endOfLine, readHeaderLines } from './head.js';
+import { contentLengthOf, decodeOctets, endOfLine, readHeaderLines } from './head.js';
 import { Headers } from './headers.js';
-import { DEFAULT_LIMITS, type ParseLimits } from './limits.js';
+import { DEFAULT_LIMITS, type ParseLimits, tooLarge } from './limits.js';
 import { type SipMessage, SipRequest, SipResponse } from './message.js';
 import { readUri } from './uri.js';
 
@@ -25,13 +25,13 @@ export function parseMessage(data: Uint8Array, limits?: Partial<ParseLimits>): S
   const start = skipLineEnds(data);
   if (start === data.length) throw new SipSyntaxError('EMPTY', 'expected a message, found nothing');
   const { head, bodyStart } = splitHead(start === 0 ? data : data.subarray(start));
-  if (bodyStart > headerBytes) throw tooLarge('head', headerBytes, 513);
+  if (bodyStart > headerBytes) throw tooLarge('head', headerBytes);
 
   const lineEnd = endOfLine(head, 0);
   const lines = readHeaderLines(head, lineEnd + 2, headerCount);
   const available = data.length - start - bodyStart;
   const length = contentLengthOf(lines) ?? available;
-  if (length > bodyBytes) throw tooLarge('body', bodyBytes, 413);
+  if (length > bodyBytes) throw tooLarge('body', bodyBytes);
   if (length > available) {
     const message = `expected ${length} octets of body, found ${available}`;
     throw new SipSyntaxError('TRUNCATED_BODY', message, { field: 'Content-Length' });
@@ -82,12 +82,9 @@ function checkVersion(head: string, start: number, end: number): void {
   });
 }
 
-/** Decoding keeps a byte-order mark, so that text and octets stay in step. */
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-
 /** @returns the head as text with the CRLF of its last line, and where the body starts in `data` */
 function splitHead(data: Uint8Array): { head: string; bodyStart: number } {
-  const text = decoder.decode(data);
+  const text = decodeOctets(data);
   const end = text.indexOf(END_OF_HEAD);
   if (end < 0) {
     throw new SipSyntaxError(
@@ -122,9 +119,4 @@ function badStartLine(head: string, end: number): SipSyntaxError {
     `expected a request or status line, found ${excerpt(head, 0, end)}`,
     { position: 0 },
   );
-}
-
-function tooLarge(part: string, limit: number, status: number): SipSyntaxError {
-  const message = `expected a ${part} of up to ${limit} octets, found a longer one`;
-  return new SipSyntaxError('TOO_LARGE', message, { status });
 }
