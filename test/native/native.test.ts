@@ -1,0 +1,125 @@
+import { spawnSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { closeSync, readdirSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import t from 'tap';
+import { DSCP } from '../../src/core/network.js';
+import { SystemNetwork } from '../../src/core/system-network.js';
+import { loadNative, type Native, nativeProblem } from '../../src/native/index.js';
+
+const script = fileURLToPath(new URL('../../../scripts/build-native.mjs', import.meta.url));
+const build = (environment: NodeJS.ProcessEnv = {}) =>
+  spawnSync(process.execPath, [script], {
+    env: { ...process.env, ...environment },
+    encoding: 'utf8',
+  });
+
+t.test('without a compiler the build says so in one line and goes on', async t => {
+  const { status, stdout, stderr } = build({ CC: '/nowhere/cc' });
+  t.equal(status, 0);
+  t.match(stdout, /^native addon not built.*apt install gcc libc6-dev && make native\n$/);
+  t.equal(stderr, '');
+});
+
+const built = build();
+t.equal(built.status, 0, built.stderr);
+const native = loadNative();
+if (native) testAddon(native);
+else t.comment(`not tried: ${nativeProblem()}`);
+
+function testAddon(native: Native) {
+  const descriptors = () => readdirSync('/proc/self/fd').length;
+  const hasIpv6 = Object.values(networkInterfaces())
+    .flat()
+    .some(at => at?.address === '::1');
+  const addresses = hasIpv6 ? ['127.0.0.1', '::1', '0.0.0.0', '::'] : ['127.0.0.1', '0.0.0.0'];
+
+  t.equal(nativeProblem(), undefined);
+
+  t.test('a socket carries the code point it was opened with', async t => {
+    for (const address of addresses) {
+      for (const dscp of [0, DSCP.signalling, DSCP.voice, 63]) {
+        const fd = native.openMarkedUdpSocket(address, 0, dscp);
+        t.equal(native.socketDscp(fd), dscp, `${address} ${dscp}`);
+        closeSync(fd);
+      }
+    }
+  });
+
+  t.test(
+    'what cannot be opened is an error with the code of the system, and nothing leaks',
+    async t => {
+      const taken = createSocket('udp4').bind(0, '127.0.0.1');
+      await once(taken, 'listening');
+      const before = descriptors();
+      const failures: [() => void, string][] = [
+        [() => native.openMarkedUdpSocket('127.0.0.1', taken.address().port, 46), 'EADDRINUSE'],
+        [() => native.openMarkedUdpSocket('192.0.2.1', 0, 46), 'EADDRNOTAVAIL'],
+        [() => native.openMarkedUdpSocket('localhost', 0, 46), 'EINVAL'],
+        [() => native.openMarkedUdpSocket('1'.repeat(300), 0, 46), 'EINVAL'],
+        [() => native.openMarkedUdpSocket('127.0.0.1', 65536, 46), 'EINVAL'],
+        [() => native.openMarkedUdpSocket('127.0.0.1', 0, 64), 'EINVAL'],
+        [() => native.socketDscp(before + 100), 'EBADF'],
+      ];
+      for (const [attempt, code] of failures)
+        t.throws(attempt, { code, message: new RegExp(code) });
+      t.equal(descriptors(), before);
+      taken.close();
+    },
+  );
+
+  const network = new SystemNetwork(native.openMarkedUdpSocket);
+
+  t.test('the system network sends and receives through marked sockets', async t => {
+    for (const address of addresses.slice(0, hasIpv6 ? 2 : 1)) {
+      const options = { address, port: 0, trafficClass: 'voice' } as const;
+      const [a, b] = await Promise.all([
+        network.bindDatagram(options),
+        network.bindDatagram(options),
+      ]);
+      t.equal(a.local.address, address);
+      t.ok(a.local.port > 0);
+      const heard = new Promise(resolve => {
+        b.onMessage = (data, from) => resolve([Buffer.from(data).toString(), from.port]);
+      });
+      a.send(Buffer.from('hello'), b.local);
+      t.same(await heard, ['hello', a.local.port]);
+      await t.rejects(network.bindDatagram({ ...options, port: a.local.port }), {
+        code: 'ADDRESS_IN_USE',
+      });
+      a.close();
+      b.close();
+    }
+  });
+
+  t.test('a thousand sockets opened and closed leave no descriptor behind', async t => {
+    const before = descriptors();
+    for (let n = 0; n < 1000; n++) {
+      const socket = await network.bindDatagram({
+        address: '127.0.0.1',
+        port: 0,
+        trafficClass: 'voice',
+      });
+      socket.close();
+    }
+    await new Promise(setImmediate);
+    t.ok(descriptors() <= before, `${descriptors()} descriptors, ${before} before`);
+  });
+
+  t.test('a worker thread loads it too, and its end does no harm to this one', async t => {
+    const worker = new Worker(new URL('./worker.js', import.meta.url));
+    const [{ loaded, port }] = await once(worker, 'message');
+    t.equal(loaded, true);
+    const socket = createSocket('udp4').bind(0, '127.0.0.1');
+    socket.send('echo', port, '127.0.0.1');
+    t.equal(String((await once(socket, 'message'))[0]), 'echo');
+    socket.close();
+    t.equal((await once(worker, 'exit'))[0], 0);
+    const fd = native.openMarkedUdpSocket('127.0.0.1', 0, DSCP.voice);
+    t.equal(native.socketDscp(fd), DSCP.voice);
+    closeSync(fd);
+  });
+}
