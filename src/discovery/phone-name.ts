@@ -8,8 +8,8 @@ import { CodedError } from '../core/errors.js';
 /** RFC 1035 §2.3.4, in octets of UTF-8. */
 const MAX_LABEL_OCTETS = 63;
 
-/** Letters and digits of any script, then also `-`, `_` and `.` between them. */
-const PHONE_NAME = /^[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}._-]*[\p{L}\p{M}\p{N}])?$/u;
+/** Letters and digits of any script, then also `-` and `_` between them. A dot would end the label in most resolvers. */
+const PHONE_NAME = /^[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}_-]*[\p{L}\p{M}\p{N}])?$/u;
 
 /** Whether a phone may announce itself under `name`. */
 export function isPhoneName(name: string): boolean {
@@ -21,7 +21,7 @@ export function checkPhoneName(name: string): string {
   if (isPhoneName(name)) return name;
   throw new CodedError('BAD_PHONE_NAME', `expected a name that can be dialled, found "${name}"`, {
     remedy:
-      'Use letters and digits, with - _ or . between them, at most 63 octets: kitchen, alice-2.',
+      'Use letters and digits, with - or _ between them, at most 63 octets: kitchen, alice-2.',
   });
 }
 
