@@ -19,7 +19,8 @@ export function parseEndpoint(text: string, defaults: Endpoint): Endpoint {
   const port = match?.[3] === undefined ? defaults.port : Number(match[3]);
   if (!match || port > 65535 || (address !== '' && isIP(address) === 0)) {
     throw new CodedError('BAD_ENDPOINT', `expected ADDRESS:PORT, found "${text}"`, {
-      remedy: 'Write a literal address of this machine and a port from 0 to 65535, e.g. 192.0.2.7:5060 or [::]:5060.',
+      remedy:
+        'Write a literal address of this machine and a port from 0 to 65535, e.g. 192.0.2.7:5060 or [::]:5060.',
     });
   }
   return { address: address === '' ? defaults.address : address, port };

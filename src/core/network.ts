@@ -14,7 +14,11 @@ export interface Endpoint {
 export type TrafficClass = 'default' | 'signalling' | 'voice';
 
 /** Differentiated services code points, RFC 4594 §2.3: CS5 for signalling, EF for telephony. */
-export const DSCP: Readonly<Record<TrafficClass, number>> = { default: 0, signalling: 40, voice: 46 };
+export const DSCP: Readonly<Record<TrafficClass, number>> = {
+  default: 0,
+  signalling: 40,
+  voice: 46,
+};
 
 export interface DatagramOptions {
   /** A literal local address; `0.0.0.0` or `::` for all. */
@@ -30,8 +34,11 @@ export interface DatagramSocket {
   onMessage: (data: Uint8Array, from: Endpoint) => void;
   /** Called when a datagram could not be sent (`ENETUNREACH`, `ECONNREFUSED`, …). The socket stays usable. */
   onError: (error: Error) => void;
-  /** Queues one datagram; failures go to `onError`. The caller leaves `data` alone until the next event-loop turn. */
-  send(data: Uint8Array, to: Endpoint): void;
+  /**
+   * Queues one datagram; a failure goes to `onFailure` where given, else to `onError`.
+   * The caller leaves `data` alone until the next event-loop turn.
+   */
+  send(data: Uint8Array, to: Endpoint, onFailure?: (error: Error) => void): void;
   close(): void;
 }
 

@@ -1,12 +1,12 @@
 /** The real network: `node:dgram` sockets and the operating system's addresses. */
 import { createSocket, type Socket } from 'node:dgram';
-import { networkInterfaces } from 'node:os';
 import { isIPv6 } from 'node:net';
-import { CodedError, errorCode } from './errors.js';
+import { networkInterfaces } from 'node:os';
+import { asError, CodedError, errorCode } from './errors.js';
 import {
-  DSCP,
   type DatagramOptions,
   type DatagramSocket,
+  DSCP,
   type Endpoint,
   type InterfaceAddress,
   type Network,
@@ -55,7 +55,8 @@ export class SystemNetwork implements Network {
     } catch (error) {
       throw new CodedError('NO_ROUTE', `no route from this machine to ${remote}`, {
         cause: error,
-        remedy: 'Check that the network cable or Wi-Fi is connected and that both machines are on the same network.',
+        remedy:
+          'Check that the network cable or Wi-Fi is connected and that both machines are on the same network.',
       });
     } finally {
       socket.close();
@@ -132,13 +133,16 @@ class SystemDatagramSocket implements DatagramSocket {
     socket.on('error', error => this.onError(error));
   }
 
-  send(data: Uint8Array, to: Endpoint): void {
+  send(data: Uint8Array, to: Endpoint, onFailure?: (error: Error) => void): void {
     if (!this.#open) return;
+    const failed = onFailure ?? this.onError;
     try {
-      // dgram throws at once for port 0 and the like: an answer to a forged source must not stop the phone.
-      this.#socket.send(data, to.port, to.address, this.#sent);
+      // No closure for the voice path, which sends fifty times a second and names no `onFailure`.
+      const sent = onFailure ? (error: Error | null) => error && onFailure(error) : this.#sent;
+      this.#socket.send(data, to.port, to.address, sent);
     } catch (error) {
-      this.onError(error instanceof Error ? error : new Error(String(error)));
+      // dgram throws at once for port 0 and the like: an answer to a forged source must not stop the phone.
+      failed(asError(error));
     }
   }
 

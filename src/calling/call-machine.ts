@@ -1,0 +1,204 @@
+/**
+ * A call from locating the callee to its end, as the person at this phone knows it.
+ * Pure: the driver (`call.ts`) locates, opens media and talks SIP as the actions say.
+ */
+import type { Location } from '../discovery/locator.js';
+import {
+  type CallEnd,
+  endedLocally,
+  endOfStatus,
+  mediaLost,
+  noAnswer,
+  noSuchName,
+  unreachable,
+} from './call-end.js';
+
+/** A located phone that sends not even 100 within this time is taken for absent. */
+export const TRYING_LIMIT_MS = 8_000;
+/** How long a phone rings before the caller, and then the callee, gives up. */
+export const RINGING_LIMIT_MS = 120_000;
+/** How often a call looks whether the other side's voice still comes. */
+export const MEDIA_CHECK_MS = 5_000;
+/** No RTP for this long where it is expected: the other side is gone. Survives a pulled cable. */
+export const MEDIA_LIMIT_MS = 60_000;
+
+export type CallPhase =
+  | 'locating'
+  /** INVITE on its way to one location. */
+  | 'trying'
+  /** The phone rings: the far one, or ours for a call that came in. */
+  | 'ringing'
+  /** We take the call: media opens, the answer is on its way. */
+  | 'answering'
+  | 'connected'
+  | 'ended';
+
+export interface CallState {
+  phase: CallPhase;
+  readonly direction: 'outgoing' | 'incoming';
+  /** As the person dialled it, for messages. */
+  readonly target: string;
+  /** Where to try next. */
+  untried: readonly Location[];
+  trying: Location | undefined;
+}
+
+export type CallTimer = 'trying' | 'ringing' | 'media';
+
+export type CallEvent =
+  | { readonly type: 'start' }
+  | { readonly type: 'located'; readonly locations: readonly Location[] }
+  /** Locating, opening media or negotiating failed for good. */
+  | { readonly type: 'failed'; readonly end: CallEnd }
+  /** The location could not be tried at all: no route to it. */
+  | { readonly type: 'location-failed'; readonly end: CallEnd }
+  | { readonly type: 'ringing' }
+  /** The person here, or a service, takes the call. */
+  | { readonly type: 'answer' }
+  /** Media is agreed on and flows. */
+  | { readonly type: 'connected' }
+  | {
+      readonly type: 'session-ended';
+      readonly by: 'local' | 'remote';
+      readonly status: number;
+      readonly reason: string;
+    }
+  | { readonly type: 'hang-up' }
+  | { readonly type: 'refuse'; readonly status: number }
+  /** Voice was last heard this long ago (undefined: not expected now). */
+  | { readonly type: 'media-silence'; readonly ms: number | undefined }
+  | { readonly type: 'timer'; readonly timer: CallTimer };
+
+export type CallAction =
+  | { readonly type: 'locate' }
+  | { readonly type: 'try'; readonly location: Location }
+  /** Send 180. */
+  | { readonly type: 'ring' }
+  /** Open media and answer. */
+  | { readonly type: 'accept' }
+  /** End the SIP session, if there is one, the way its state asks for. */
+  | { readonly type: 'end-session' }
+  | { readonly type: 'reject'; readonly status: number }
+  | { readonly type: 'check-media' }
+  | { readonly type: 'set-timer'; readonly timer: CallTimer; readonly ms: number }
+  | { readonly type: 'cancel-timer'; readonly timer: CallTimer }
+  /** Tell the phase to whoever watches. */
+  | { readonly type: 'tell' }
+  /** Close media and tell the end; last of all actions. */
+  | { readonly type: 'finish'; readonly end: CallEnd };
+
+export function outgoingCall(target: string): CallState {
+  return { phase: 'locating', direction: 'outgoing', target, untried: [], trying: undefined };
+}
+
+export function incomingCall(target: string): CallState {
+  return { phase: 'ringing', direction: 'incoming', target, untried: [], trying: undefined };
+}
+
+export function stepCall(call: CallState, event: CallEvent): CallAction[] {
+  if (call.phase === 'ended') return [];
+  switch (event.type) {
+    case 'start':
+      return call.direction === 'outgoing' ? [{ type: 'locate' }] : [];
+    case 'located':
+      if (call.phase !== 'locating') return [];
+      call.untried = event.locations;
+      return tryNext(call, noSuchName(call.target));
+    case 'location-failed':
+      return call.phase === 'trying' ? tryNext(call, event.end) : [];
+    case 'failed':
+      return finish(call, event.end, { type: 'end-session' });
+    case 'ringing':
+      return ringing(call);
+    case 'answer':
+      if (call.phase !== 'ringing' || call.direction !== 'incoming') return [];
+      call.phase = 'answering';
+      return [{ type: 'cancel-timer', timer: 'ringing' }, { type: 'accept' }];
+    case 'connected':
+      if (call.phase === 'connected') return [];
+      call.phase = 'connected';
+      return [
+        { type: 'cancel-timer', timer: 'trying' },
+        { type: 'cancel-timer', timer: 'ringing' },
+        { type: 'set-timer', timer: 'media', ms: MEDIA_CHECK_MS },
+        { type: 'tell' },
+      ];
+    case 'session-ended':
+      return sessionEnded(call, event.by, event.status, event.reason);
+    case 'hang-up':
+      return finish(call, endedLocally(), { type: 'end-session' });
+    case 'refuse':
+      return finish(call, endedLocally(), { type: 'reject', status: event.status });
+    case 'media-silence': {
+      const again: CallAction = { type: 'set-timer', timer: 'media', ms: MEDIA_CHECK_MS };
+      if ((event.ms ?? 0) < MEDIA_LIMIT_MS) return [again];
+      return finish(call, mediaLost(), { type: 'end-session' });
+    }
+    case 'timer':
+      return onTimer(call, event.timer);
+  }
+}
+
+function tryNext(call: CallState, otherwise: CallEnd): CallAction[] {
+  const [location, ...untried] = call.untried;
+  if (!location) return finish(call, otherwise);
+  call.phase = 'trying';
+  call.untried = untried;
+  call.trying = location;
+  return [
+    { type: 'tell' },
+    { type: 'set-timer', timer: 'trying', ms: TRYING_LIMIT_MS },
+    { type: 'try', location },
+  ];
+}
+
+function ringing(call: CallState): CallAction[] {
+  const limit: CallAction = { type: 'set-timer', timer: 'ringing', ms: RINGING_LIMIT_MS };
+  if (call.direction === 'incoming') {
+    return call.phase === 'ringing' ? [{ type: 'ring' }, limit, { type: 'tell' }] : [];
+  }
+  // A second 180 does not restart the wait.
+  if (call.phase !== 'trying') return [];
+  call.phase = 'ringing';
+  return [{ type: 'cancel-timer', timer: 'trying' }, limit, { type: 'tell' }];
+}
+
+function sessionEnded(
+  call: CallState,
+  by: 'local' | 'remote',
+  status: number,
+  reason: string,
+): CallAction[] {
+  const end = endOfStatus(call.target, by, status, reason, call.phase);
+  // Nobody there, or out of order: another place may do better (RFC 3263 §4.3).
+  const elsewhere = call.direction === 'outgoing' && (status === 408 || status === 503);
+  if (call.phase === 'trying' && elsewhere) return tryNext(call, end);
+  return finish(call, end);
+}
+
+function onTimer(call: CallState, timer: CallTimer): CallAction[] {
+  switch (timer) {
+    case 'trying': {
+      if (call.phase !== 'trying' || !call.trying) return [];
+      const nobody = unreachable(call.target, call.trying.endpoint);
+      return [{ type: 'end-session' }, ...tryNext(call, nobody)];
+    }
+    case 'ringing':
+      if (call.phase !== 'ringing') return [];
+      return call.direction === 'outgoing'
+        ? finish(call, noAnswer(call.target), { type: 'end-session' })
+        : finish(call, noAnswer(call.target), { type: 'reject', status: 480 });
+    case 'media':
+      return call.phase === 'connected' ? [{ type: 'check-media' }] : [];
+  }
+}
+
+function finish(call: CallState, end: CallEnd, first?: CallAction): CallAction[] {
+  call.phase = 'ended';
+  const timers: readonly CallTimer[] = ['trying', 'ringing', 'media'];
+  return [
+    ...timers.map((timer): CallAction => ({ type: 'cancel-timer', timer })),
+    ...(first ? [first] : []),
+    { type: 'finish', end },
+  ];
+}

@@ -1,0 +1,354 @@
+/** One call, as services and the command line hold it: the driver of a call machine. */
+import { EventEmitter } from 'node:events';
+import { formatUri, type SipUri } from '@sip-stack/parser';
+import type { Clock, Timer } from '../core/clock.js';
+import { asError, CodedError } from '../core/errors.js';
+import type { Logger } from '../core/logger.js';
+import type { Location, Locator } from '../discovery/locator.js';
+import type { LegStatistics, MediaEngine, MediaLeg } from '../media/engine.js';
+import {
+  type AgreedAudio,
+  type AudioFormat,
+  answerOffer,
+  type LocalAudio,
+  makeOffer,
+  readAnswer,
+} from '../sip/offer-answer.js';
+import type { SipSession } from '../sip/session.js';
+import type { UserAgent } from '../sip/user-agent.js';
+import { type CallEnd, endOfError } from './call-end.js';
+import {
+  type CallAction,
+  type CallEvent,
+  type CallPhase,
+  type CallState,
+  incomingCall,
+  outgoingCall,
+  stepCall,
+} from './call-machine.js';
+
+/** What this phone can speak, best first. */
+export const AUDIO_FORMATS: readonly (AudioFormat & { name: 'PCMU' | 'PCMA' })[] = [
+  { name: 'PCMU', payloadType: 0, clockRate: 8000 },
+  { name: 'PCMA', payloadType: 8, clockRate: 8000 },
+];
+
+export interface CallEvents {
+  /** `trying`, `ringing` or `connected` was reached. */
+  phase: [phase: CallPhase];
+  /** Once, and last; media is closed. */
+  ended: [end: CallEnd];
+}
+
+/** What a call needs of the phone it is on. */
+export interface CallContext {
+  readonly userAgent: UserAgent;
+  readonly media: MediaEngine;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly locator: Locator;
+  /** From this user, and shown under this name. */
+  readonly identity: () => { readonly user: string; readonly displayName?: string };
+  /** For the o= line; any number. */
+  readonly newSessionId: () => number;
+  /** Codecs offered and accepted, best first. */
+  readonly formats: readonly AudioFormat[];
+}
+
+export class Call extends EventEmitter<CallEvents> {
+  readonly target: string;
+  readonly direction: 'outgoing' | 'incoming';
+  readonly #context: CallContext;
+  readonly #state: CallState;
+  readonly #uri: SipUri | undefined;
+  readonly #timers = new Map<string, Timer>();
+  readonly #locating = new AbortController();
+  readonly #sessionId: number;
+  #sdpVersion = 0;
+  #localAddress = '';
+  #session: SipSession | undefined;
+  #leg: MediaLeg | undefined;
+  #agreed: AgreedAudio | undefined;
+  #connectedAt: number | undefined;
+
+  static outgoing(context: CallContext, uri: SipUri, target: string): Call {
+    return new Call(context, outgoingCall(target), uri);
+  }
+
+  static incoming(context: CallContext, session: SipSession): Call {
+    const caller = session.remote;
+    const call = new Call(context, incomingCall(caller.displayName || formatUri(caller.uri)));
+    call.#session = session;
+    call.#listen(session);
+    return call;
+  }
+
+  private constructor(context: CallContext, state: CallState, uri?: SipUri) {
+    super();
+    this.#context = context;
+    this.#state = state;
+    this.#uri = uri;
+    this.#sessionId = context.newSessionId();
+    this.target = state.target;
+    this.direction = state.direction;
+  }
+
+  get phase(): CallPhase {
+    return this.#state.phase;
+  }
+
+  /** The user part a call that came in was made to. */
+  get calledUser(): string {
+    return this.#session?.calledUser ?? '';
+  }
+
+  get callId(): string {
+    return this.#session?.callId ?? '';
+  }
+
+  /** Where the call goes, once it is being tried. */
+  get location(): Location | undefined {
+    return this.#state.trying;
+  }
+
+  /** Our stream of the call, once media is open: connect it to what should be heard. */
+  get leg(): MediaLeg | undefined {
+    return this.#leg;
+  }
+
+  /** The codec in use, once agreed on. */
+  get format(): AudioFormat | undefined {
+    return this.#agreed?.format;
+  }
+
+  /** Clock time at which it was connected. */
+  get connectedAt(): number | undefined {
+    return this.#connectedAt;
+  }
+
+  /** Sets an outgoing call going. */
+  start(): void {
+    this.#step({ type: 'start' });
+  }
+
+  /** Incoming: lets the caller hear that it rings. */
+  ring(): void {
+    this.#step({ type: 'ringing' });
+  }
+
+  /** Incoming: takes the call; `connected` or `ended` follows. */
+  answer(): void {
+    this.#step({ type: 'answer' });
+  }
+
+  /** Incoming: refuses it with a SIP status, e.g. 486 busy, 603 declined. */
+  refuse(status: number): void {
+    this.#step({ type: 'refuse', status });
+  }
+
+  /** Ends the call in any phase; idempotent. */
+  hangUp(): void {
+    this.#step({ type: 'hang-up' });
+  }
+
+  async statistics(): Promise<LegStatistics | undefined> {
+    return this.#leg?.statistics();
+  }
+
+  #step(event: CallEvent): void {
+    for (const action of stepCall(this.#state, event)) this.#perform(action);
+  }
+
+  #perform(action: CallAction): void {
+    switch (action.type) {
+      case 'locate':
+        this.#run(this.#locate(), 'failed');
+        return;
+      case 'try':
+        this.#run(this.#try(action.location), 'location-failed');
+        return;
+      case 'ring':
+        this.#session?.ring();
+        return;
+      case 'accept':
+        this.#run(this.#accept(), 'failed');
+        return;
+      case 'reject':
+        this.#dropSession()?.reject(action.status);
+        return;
+      case 'end-session':
+        this.#dropSession()?.hangUp();
+        return;
+      case 'check-media':
+        void this.#checkMedia();
+        return;
+      case 'set-timer': {
+        const { timer, ms } = action;
+        this.#timers.get(timer)?.cancel();
+        const fire = () => this.#step({ type: 'timer', timer });
+        this.#timers.set(timer, this.#context.clock.after(ms, fire));
+        return;
+      }
+      case 'cancel-timer':
+        this.#timers.get(action.timer)?.cancel();
+        return;
+      case 'tell':
+        if (this.phase === 'connected') this.#connectedAt = this.#context.clock.now();
+        this.emit('phase', this.phase);
+        return;
+      case 'finish':
+        this.#locating.abort();
+        void this.#finish(action.end);
+        return;
+    }
+  }
+
+  /** An asynchronous step of the set-up; what it throws ends the call, or this location. */
+  #run(step: Promise<void>, failure: 'failed' | 'location-failed'): void {
+    step.catch(error => {
+      if (this.#locating.signal.aborted) return;
+      this.#context.logger.debug({ target: this.target, reason: asError(error).message }, failure);
+      this.#step({ type: failure, end: endOfError(error) });
+    });
+  }
+
+  async #locate(): Promise<void> {
+    if (!this.#uri) return;
+    const locations = await this.#context.locator.locate(this.#uri, this.#locating.signal);
+    this.#step({ type: 'located', locations });
+  }
+
+  async #try(location: Location): Promise<void> {
+    const { userAgent } = this.#context;
+    const local = await userAgent.localEndpointFor(location.endpoint.address);
+    const audio = await this.#openAudio(local.address);
+    if (this.#state.trying !== location || this.phase !== 'trying') return;
+    const session = userAgent.invite({
+      uri: location.uri,
+      to: location.endpoint,
+      from: this.#context.identity(),
+      local,
+      offer: makeOffer(audio),
+    });
+    this.#session = session;
+    this.#listen(session);
+  }
+
+  async #accept(): Promise<void> {
+    const session = this.#session;
+    if (!session) return;
+    const audio = await this.#openAudio(session.local.address);
+    if (this.phase !== 'answering') return;
+    if (session.offer === undefined) {
+      // The caller leaves the offer to us; its answer comes with the ACK.
+      session.accept(makeOffer(audio));
+      return;
+    }
+    let answer: ReturnType<typeof answerOffer>;
+    try {
+      answer = answerOffer(session.offer, audio);
+    } catch (error) {
+      session.reject(488);
+      throw error;
+    }
+    session.accept(answer.sdp);
+    this.#agree(answer.agreed);
+  }
+
+  #listen(session: SipSession): void {
+    const current = (handle: () => void) => {
+      // A location that was given up may still have something to say.
+      if (this.#session === session) handle();
+    };
+    session.on('ringing', () => current(() => this.#step({ type: 'ringing' })));
+    session.on('answered', sdp => current(() => this.#negotiated(sdp)));
+    session.on('confirmed', sdp =>
+      current(() => this.phase === 'answering' && this.#negotiated(sdp)),
+    );
+    session.on('reoffer', sdp => current(() => this.#onReoffer(session, sdp)));
+    session.on('ended', ({ by, status, reason }) =>
+      current(() => this.#step({ type: 'session-ended', by, status, reason })),
+    );
+  }
+
+  /** The other side's answer to our offer. */
+  #negotiated(sdp: string | undefined): void {
+    try {
+      if (sdp === undefined) {
+        throw new CodedError('BAD_SDP', 'expected an answer to our offer of media, found none');
+      }
+      this.#agree(readAnswer(sdp, this.#localAudio()));
+    } catch (error) {
+      this.#step({ type: 'failed', end: endOfError(error) });
+    }
+  }
+
+  #onReoffer(session: SipSession, offer: string | undefined): void {
+    this.#sdpVersion++;
+    try {
+      if (offer === undefined) {
+        session.accept(makeOffer(this.#localAudio()));
+        return;
+      }
+      const { sdp, agreed } = answerOffer(offer, this.#localAudio());
+      session.accept(sdp);
+      this.#agree(agreed);
+    } catch (error) {
+      this.#context.logger.debug({ reason: asError(error).message }, 'refused other media');
+      session.reject(488);
+    }
+  }
+
+  #agree(agreed: AgreedAudio): void {
+    const ours = AUDIO_FORMATS.find(format => format.name === agreed.format.name);
+    if (!ours || !this.#leg) return;
+    this.#agreed = agreed;
+    const { remote, rtcp, send, receive } = agreed;
+    const format = { name: ours.name, payloadType: agreed.format.payloadType };
+    this.#leg.configure({ remote, rtcp, format, send, receive });
+    this.#step({ type: 'connected' });
+  }
+
+  async #openAudio(address: string): Promise<LocalAudio> {
+    const previous = this.#leg;
+    this.#leg = undefined;
+    await previous?.close();
+    const leg = await this.#context.media.openLeg({ address });
+    if (this.phase === 'ended') await leg.close();
+    this.#leg = leg;
+    this.#localAddress = address;
+    return this.#localAudio();
+  }
+
+  #localAudio(): LocalAudio {
+    return {
+      endpoint: { address: this.#localAddress, port: this.#leg?.port ?? 0 },
+      formats: this.#context.formats,
+      sessionId: this.#sessionId,
+      version: this.#sdpVersion,
+    };
+  }
+
+  async #checkMedia(): Promise<void> {
+    const statistics = await this.#leg?.statistics();
+    const since = this.#context.clock.now() - (this.#connectedAt ?? 0);
+    const expected = this.#agreed?.receive && statistics;
+    const ms = expected ? Math.min(statistics.silentForMs ?? since, since) : undefined;
+    this.#step({ type: 'media-silence', ms });
+  }
+
+  #dropSession(): SipSession | undefined {
+    const session = this.#session;
+    this.#session = undefined;
+    return session;
+  }
+
+  async #finish(end: CallEnd): Promise<void> {
+    try {
+      await this.#leg?.close();
+    } catch (error) {
+      this.#context.logger.warn({ reason: asError(error).message }, 'could not close media');
+    }
+    this.emit('ended', end);
+  }
+}

@@ -1,0 +1,85 @@
+/** All calls of a phone: it places them, and hands those that come in to whom they are for. */
+import { EventEmitter } from 'node:events';
+import type { Random } from '../core/random.js';
+import { randomUint32 } from '../core/random.js';
+import type { SipSession } from '../sip/session.js';
+import { Call, type CallContext } from './call.js';
+import { parseDialled } from './dialled.js';
+
+/** Calls at once, all kinds together; 100 RTP streams are what a Pi-class board carries with ease. */
+export const MAX_CALLS = 100;
+
+/** Somebody or something at this phone that can be called. */
+export interface Destination {
+  /** What follows `sip:` and precedes `@` to reach it; compared without regard to case. */
+  answersTo(user: string): boolean;
+  /** Takes the call: `ring`, `answer` or `refuse`. */
+  take(call: Call): void;
+}
+
+export interface CallsEvents {
+  /** A call began; its own events tell the rest. */
+  call: [call: Call];
+}
+
+export type CallsOptions = Omit<CallContext, 'newSessionId'> & {
+  readonly random: Random;
+  /** Asked in order; a user that none answers to is not found (404). */
+  readonly destinations: readonly Destination[];
+};
+
+export class Calls extends EventEmitter<CallsEvents> {
+  readonly #options: CallsOptions;
+  readonly #context: CallContext;
+  readonly #current = new Set<Call>();
+
+  constructor(options: CallsOptions) {
+    super();
+    this.#options = options;
+    this.#context = { ...options, newSessionId: () => randomUint32(options.random) };
+    options.userAgent.onSession = session => this.#onSession(session);
+  }
+
+  /** Calls that have not ended. */
+  get current(): readonly Call[] {
+    return [...this.#current];
+  }
+
+  /**
+   * Calls somebody; the call has begun when this returns.
+   *
+   * @throws {CodedError} `BAD_TARGET`
+   */
+  dial(target: string): Call {
+    const call = Call.outgoing(this.#context, parseDialled(target), target);
+    this.#track(call);
+    call.start();
+    return call;
+  }
+
+  /** Hangs up every call. */
+  hangUpAll(): void {
+    for (const call of this.#current) call.hangUp();
+  }
+
+  #onSession(session: SipSession): void {
+    const user = session.calledUser;
+    const destination = this.#options.destinations.find(entry => entry.answersTo(user));
+    if (!destination) {
+      session.reject(404);
+    } else if (this.#current.size >= MAX_CALLS) {
+      this.#options.logger.warn({ calls: MAX_CALLS }, 'a call was refused: too many at once');
+      session.reject(486);
+    } else {
+      const call = Call.incoming(this.#context, session);
+      this.#track(call);
+      destination.take(call);
+    }
+  }
+
+  #track(call: Call): void {
+    this.#current.add(call);
+    call.once('ended', () => this.#current.delete(call));
+    this.emit('call', call);
+  }
+}

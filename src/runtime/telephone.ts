@@ -1,0 +1,98 @@
+/**
+ * The rooms wired into one telephone. What it stands on (time, network, randomness, media, discovery)
+ * is handed in, so that the very same telephone runs on a board and in the simulator.
+ */
+
+import { AUDIO_FORMATS } from '../calling/call.js';
+import { Calls, type Destination } from '../calling/calls.js';
+import { Person } from '../calling/person.js';
+import { MeetingRoom } from '../conference/meeting-room.js';
+import type { Clock } from '../core/clock.js';
+import { type Service, ServiceGroup } from '../core/lifecycle.js';
+import type { Logger } from '../core/logger.js';
+import type { Endpoint, Network } from '../core/network.js';
+import type { Random } from '../core/random.js';
+import type { Browser } from '../discovery/discovery.js';
+import type { Locator } from '../discovery/locator.js';
+import { foldName } from '../discovery/phone-name.js';
+import type { MediaEngine } from '../media/engine.js';
+import { EchoTest } from '../services/echo-test.js';
+import type { AudioFormat } from '../sip/offer-answer.js';
+import type { HostLookup } from '../sip/resolver.js';
+import { UserAgent } from '../sip/user-agent.js';
+
+export interface TelephoneSeams {
+  readonly clock: Clock;
+  readonly network: Network;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly media: MediaEngine;
+  readonly browser: Browser;
+  readonly locator: Locator;
+  readonly lookup: HostLookup;
+}
+
+export interface TelephoneOptions {
+  readonly name: string;
+  readonly listen: Endpoint;
+  readonly product: string;
+  /** Codecs offered and accepted, best first; all this phone has, by default. */
+  readonly formats?: readonly AudioFormat[];
+}
+
+export class Telephone implements Service {
+  readonly userAgent: UserAgent;
+  readonly calls: Calls;
+  readonly person: Person;
+  readonly room: MeetingRoom;
+  readonly media: MediaEngine;
+  readonly browser: Browser;
+  readonly #services: ServiceGroup;
+  /** What it was told to be called, and what it is called on this network after a conflict. */
+  readonly #givenName: string;
+  #name: string;
+
+  constructor(seams: TelephoneSeams, options: TelephoneOptions) {
+    const { media, logger, browser } = seams;
+    this.#givenName = options.name;
+    this.#name = options.name;
+    this.media = media;
+    this.browser = browser;
+    this.userAgent = new UserAgent({ ...seams, ...options });
+    this.person = new Person({ isMe: user => this.#isMe(user) });
+    this.room = new MeetingRoom(media, logger);
+    const destinations: Destination[] = [new EchoTest(media), this.room, this.person];
+    this.calls = new Calls({
+      ...seams,
+      userAgent: this.userAgent,
+      identity: () => ({ user: this.#name }),
+      formats: options.formats ?? AUDIO_FORMATS,
+      destinations,
+    });
+    // The user agent stops first: calls are hung up while their media still stands.
+    this.#services = new ServiceGroup([media, browser, this.userAgent]);
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  /** The network has given this phone another name, since its own was taken. */
+  rename(name: string): void {
+    this.#name = name;
+  }
+
+  start(signal?: AbortSignal): Promise<void> {
+    return this.#services.start(signal);
+  }
+
+  async stop(): Promise<void> {
+    this.calls.hangUpAll();
+    await this.#services.stop();
+  }
+
+  #isMe(user: string): boolean {
+    const called = foldName(user);
+    return called === foldName(this.#name) || called === foldName(this.#givenName);
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * A network in memory: hosts, links with latency, loss, duplication and reordering, and a trace of
+ * every datagram. Seeded: the same seed and the same doings give the same trace.
+ */
+import { createHash } from 'node:crypto';
+import type { Clock } from '../core/clock.js';
+import { formatEndpoint } from '../core/endpoint.js';
+import { asError, CodedError } from '../core/errors.js';
+import type {
+  DatagramOptions,
+  DatagramSocket,
+  Endpoint,
+  InterfaceAddress,
+  Network,
+} from '../core/network.js';
+import { SeededRandom } from './seeded-random.js';
+
+export interface LinkOptions {
+  /** One-way delay in ms: this, plus up to `jitterMs`, uniformly drawn; jitter reorders. */
+  readonly delayMs: number;
+  readonly jitterMs: number;
+  /** Probability that a datagram is lost. */
+  readonly loss: number;
+  /** Probability that a datagram arrives twice. */
+  readonly duplication: number;
+}
+
+const PERFECT_LINK: LinkOptions = { delayMs: 1, jitterMs: 0, loss: 0, duplication: 0 };
+
+export type Fate = 'delivered' | 'lost' | 'unreachable';
+
+export interface TraceEntry {
+  /** Virtual ms at which it was sent. */
+  readonly at: number;
+  readonly from: string;
+  readonly to: string;
+  readonly octets: number;
+  readonly fate: Fate;
+  /** A digest of the octets, and the first line of a text message. */
+  readonly what: string;
+}
+
+export interface VirtualNetworkOptions {
+  readonly clock: Clock;
+  readonly seed: number;
+  readonly link?: Partial<LinkOptions>;
+}
+
+const FIRST_EPHEMERAL_PORT = 49_152; // RFC 6335 §6
+
+export class VirtualNetwork {
+  readonly trace: TraceEntry[] = [];
+  link: LinkOptions;
+  readonly #clock: Clock;
+  readonly #random: SeededRandom;
+  readonly #sockets = new Map<string, VirtualSocket>();
+  readonly #cut = new Set<string>();
+
+  constructor({ clock, seed, link }: VirtualNetworkOptions) {
+    this.#clock = clock;
+    this.#random = new SeededRandom(seed);
+    this.link = { ...PERFECT_LINK, ...link };
+  }
+
+  /** The network as a host with this one address sees it. */
+  host(address: string): Network {
+    return new VirtualHost(this, address);
+  }
+
+  /** Takes a host's link down or up. While it is down nothing comes or goes, and sending fails. */
+  setLink(address: string, up: boolean): void {
+    if (up) this.#cut.delete(address);
+    else this.#cut.add(address);
+  }
+
+  isCut(address: string): boolean {
+    return this.#cut.has(address);
+  }
+
+  /** The trace as text, one datagram a line. */
+  traceText(): string {
+    return this.trace
+      .map(({ at, from, to, octets, fate, what }) =>
+        [at.toFixed(3), from, to, octets, fate, what].join(' '),
+      )
+      .join('\n');
+  }
+
+  bind(socket: VirtualSocket): void {
+    this.#sockets.set(formatEndpoint(socket.local), socket);
+  }
+
+  unbind(socket: VirtualSocket): void {
+    this.#sockets.delete(formatEndpoint(socket.local));
+  }
+
+  isBound(endpoint: Endpoint): boolean {
+    return this.#sockets.has(formatEndpoint(endpoint));
+  }
+
+  carry(data: Uint8Array, from: Endpoint, to: Endpoint): Fate {
+    const fate = this.#fate(from);
+    const what = describe(data);
+    this.trace.push({
+      at: this.#clock.now(),
+      from: formatEndpoint(from),
+      to: formatEndpoint(to),
+      octets: data.length,
+      fate,
+      what,
+    });
+    if (fate !== 'delivered') return fate;
+    // The sender may use its buffer again, as with a real socket.
+    const copy = data.slice();
+    const copies = this.#random.unit() < this.link.duplication ? 2 : 1;
+    for (let i = 0; i < copies; i++) {
+      const { delayMs, jitterMs } = this.link;
+      this.#clock.after(delayMs + this.#random.unit() * jitterMs, () => {
+        if (!this.#cut.has(to.address))
+          this.#sockets.get(formatEndpoint(to))?.onMessage(copy, from);
+      });
+    }
+    return fate;
+  }
+
+  #fate(from: Endpoint): Fate {
+    if (this.#cut.has(from.address)) return 'unreachable';
+    return this.#random.unit() < this.link.loss ? 'lost' : 'delivered';
+  }
+}
+
+class VirtualHost implements Network {
+  readonly #network: VirtualNetwork;
+  readonly #address: string;
+  #nextPort = FIRST_EPHEMERAL_PORT;
+
+  constructor(network: VirtualNetwork, address: string) {
+    this.#network = network;
+    this.#address = address;
+  }
+
+  async bindDatagram({ address, port }: DatagramOptions): Promise<DatagramSocket> {
+    if (address !== this.#address && address !== '0.0.0.0') {
+      throw new CodedError('ADDRESS_NOT_HERE', `${address} is not an address of this host`);
+    }
+    const local = { address: this.#address, port: port === 0 ? this.#nextPort++ : port };
+    if (this.#network.isBound(local)) {
+      throw new CodedError('ADDRESS_IN_USE', `${formatEndpoint(local)} is in use`);
+    }
+    return new VirtualSocket(this.#network, local);
+  }
+
+  addresses(): readonly InterfaceAddress[] {
+    if (this.#network.isCut(this.#address)) return [];
+    const address = this.#address;
+    return [{ name: 'virtual0', address, family: 'IPv4', prefix: 24, internal: false }];
+  }
+
+  async sourceAddressFor(remote: string): Promise<string> {
+    if (this.#network.isCut(this.#address)) {
+      throw new CodedError('NO_ROUTE', `no route from ${this.#address} to ${remote}`);
+    }
+    return this.#address;
+  }
+}
+
+class VirtualSocket implements DatagramSocket {
+  readonly local: Endpoint;
+  onMessage: (data: Uint8Array, from: Endpoint) => void = () => undefined;
+  onError: (error: Error) => void = () => undefined;
+  readonly #network: VirtualNetwork;
+
+  constructor(network: VirtualNetwork, local: Endpoint) {
+    this.#network = network;
+    this.local = local;
+    network.bind(this);
+  }
+
+  send(data: Uint8Array, to: Endpoint, onFailure?: (error: Error) => void): void {
+    if (this.#network.carry(data, this.local, to) !== 'unreachable') return;
+    const failed = onFailure ?? this.onError;
+    const error = Object.assign(new Error('network is unreachable'), { code: 'ENETUNREACH' });
+    // As a real socket does: never before `send` has returned.
+    queueMicrotask(() => failed(asError(error)));
+  }
+
+  close(): void {
+    this.#network.unbind(this);
+  }
+}
+
+/** A digest, so that no difference hides; for text its first line too, so that a person can follow. */
+function describe(data: Uint8Array): string {
+  const digest = createHash('sha256').update(data).digest('hex').slice(0, 16);
+  const isText = data[0] !== undefined && data[0] >= 0x41 && data[0] <= 0x5a;
+  if (!isText) return digest;
+  const [firstLine] = Buffer.from(data).toString('latin1').split('\r\n', 1);
+  return `${digest} ${firstLine}`;
+}

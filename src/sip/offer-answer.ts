@@ -1,0 +1,204 @@
+/** Offer and answer for one audio stream: RFC 3264, in the SDP of RFC 8866. */
+import { isIP, isIPv6 } from 'node:net';
+import { parse, write } from 'sdp-transform';
+import { CodedError } from '../core/errors.js';
+import type { Endpoint } from '../core/network.js';
+
+/** An encoding as SDP names it (RFC 8866 §6.6); the static payload types of RFC 3551 need no rtpmap. */
+export interface AudioFormat {
+  readonly name: string;
+  readonly payloadType: number;
+  /** RTP clock in Hz. */
+  readonly clockRate: number;
+}
+
+/** What we say of our side of the stream. */
+export interface LocalAudio {
+  /** Address and RTP port of our leg. */
+  readonly endpoint: Endpoint;
+  /** Best first. */
+  readonly formats: readonly AudioFormat[];
+  /** o= line; `version` grows by one with each description sent (RFC 3264 §8). */
+  readonly sessionId: number;
+  readonly version: number;
+}
+
+/** What both sides agreed on. */
+export interface AgreedAudio {
+  readonly remote: Endpoint;
+  readonly rtcp: Endpoint;
+  readonly format: AudioFormat;
+  /** Whether we send, and whether the other side does. */
+  readonly send: boolean;
+  readonly receive: boolean;
+}
+
+/** Static assignments of RFC 3551 §6 that may stand without rtpmap. */
+const STATIC_FORMATS: readonly AudioFormat[] = [
+  { name: 'PCMU', payloadType: 0, clockRate: 8000 },
+  { name: 'PCMA', payloadType: 8, clockRate: 8000 },
+  { name: 'G722', payloadType: 9, clockRate: 8000 },
+];
+
+const PTIME_MS = 20;
+
+type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
+type ParsedSdp = ReturnType<typeof parse>;
+type ParsedMedia = ParsedSdp['media'][number];
+
+export function makeOffer(local: LocalAudio): string {
+  return write({ ...sessionLines(local), media: [mediaLines(local, local.formats, 'sendrecv')] });
+}
+
+/**
+ * Answers an offer: the first audio stream we can take is taken, all others are refused (RFC 3264 §6).
+ *
+ * @throws {CodedError} `BAD_SDP`, or `NO_COMMON_CODEC` (488) where no stream can be taken.
+ */
+export function answerOffer(
+  offer: string,
+  local: LocalAudio,
+): { sdp: string; agreed: AgreedAudio } {
+  const session = parseSdp(offer);
+  let agreed: AgreedAudio | undefined;
+  const media = session.media.map(stream => {
+    const found = agreed ? undefined : agree(session, stream, local.formats);
+    if (!found) return refusedLines(stream);
+    agreed = found;
+    // The offered number stands for the format in both directions (RFC 3264 §6.1).
+    return mediaLines(local, [found.format], directionOf(found));
+  });
+  if (!agreed) throw noCommonCodec(local.formats, session);
+  return { sdp: write({ ...sessionLines(local), media }), agreed };
+}
+
+/** Reads the answer to an offer of ours. Throws as `answerOffer` does. */
+export function readAnswer(answer: string, local: LocalAudio): AgreedAudio {
+  const session = parseSdp(answer);
+  const [stream] = session.media;
+  const agreed = stream && agree(session, stream, local.formats);
+  if (!agreed) throw noCommonCodec(local.formats, session);
+  return agreed;
+}
+
+function parseSdp(text: string): ParsedSdp {
+  const session = parse(text);
+  if (!Array.isArray(session.media) || session.media.length === 0) {
+    throw new CodedError('BAD_SDP', 'expected a session description with an m= line, found none');
+  }
+  return session;
+}
+
+function agree(
+  session: ParsedSdp,
+  stream: ParsedMedia,
+  formats: readonly AudioFormat[],
+): AgreedAudio | undefined {
+  if (stream.type !== 'audio' || stream.protocol !== 'RTP/AVP' || !(stream.port > 0))
+    return undefined;
+  const format = commonFormat(stream, formats);
+  const address = (stream.connection ?? session.connection)?.ip;
+  if (!format || address === undefined || !isIP(address)) return undefined;
+  // 0.0.0.0 is how RFC 2543 phones put a call on hold (RFC 3264 §8.4).
+  const held = address === '0.0.0.0' || address === '::';
+  const direction = (stream.direction ?? session.direction ?? 'sendrecv') as Direction;
+  const remote = { address, port: stream.port };
+  return {
+    remote,
+    rtcp: rtcpEndpoint(stream, remote),
+    format,
+    send: !held && (direction === 'sendrecv' || direction === 'recvonly'),
+    receive: direction === 'sendrecv' || direction === 'sendonly',
+  };
+}
+
+/** The first of the other side's formats that we have too: the offerer's order decides (§6.1). */
+function commonFormat(
+  stream: ParsedMedia,
+  formats: readonly AudioFormat[],
+): AudioFormat | undefined {
+  for (const token of String(stream.payloads ?? '').split(' ')) {
+    const payloadType = Number(token);
+    if (token === '' || !Number.isInteger(payloadType) || payloadType < 0 || payloadType > 127)
+      continue;
+    const mapped = stream.rtp?.find(entry => entry.payload === payloadType);
+    const fixed = STATIC_FORMATS.find(entry => entry.payloadType === payloadType);
+    const name = mapped?.codec ?? fixed?.name;
+    const rate = mapped ? Number(mapped.rate) : fixed?.clockRate;
+    const ours = formats.find(
+      entry => entry.name.toUpperCase() === name?.toUpperCase() && entry.clockRate === rate,
+    );
+    if (ours) return { ...ours, payloadType };
+  }
+  return undefined;
+}
+
+/** RFC 3605; by default the port above RTP's. */
+function rtcpEndpoint(stream: ParsedMedia, remote: Endpoint): Endpoint {
+  const port = stream.rtcp?.port ?? remote.port + 1;
+  const address = stream.rtcp?.address;
+  return { address: address && isIP(address) ? address : remote.address, port };
+}
+
+function directionOf({ send, receive }: AgreedAudio): Direction {
+  if (send) return receive ? 'sendrecv' : 'sendonly';
+  return receive ? 'recvonly' : 'inactive';
+}
+
+function sessionLines({ endpoint, sessionId, version }: LocalAudio) {
+  const ipVer = isIPv6(endpoint.address) ? 6 : 4;
+  return {
+    version: 0,
+    origin: {
+      username: '-',
+      sessionId,
+      sessionVersion: version,
+      netType: 'IN',
+      ipVer,
+      address: endpoint.address,
+    },
+    name: '-',
+    connection: { version: ipVer, ip: endpoint.address },
+    timing: { start: 0, stop: 0 },
+  };
+}
+
+function mediaLines(
+  { endpoint }: LocalAudio,
+  formats: readonly AudioFormat[],
+  direction: Direction,
+) {
+  return {
+    type: 'audio',
+    port: endpoint.port,
+    protocol: 'RTP/AVP',
+    payloads: formats.map(format => format.payloadType).join(' '),
+    rtp: formats.map(({ payloadType, name, clockRate }) => ({
+      payload: payloadType,
+      codec: name,
+      rate: clockRate,
+    })),
+    fmtp: [],
+    ptime: PTIME_MS,
+    direction,
+  };
+}
+
+/** A refused stream keeps its place in the list, with port 0 (RFC 3264 §6). */
+function refusedLines({ type, protocol, payloads }: ParsedMedia) {
+  return { type, port: 0, protocol, payloads: payloads ?? '0', rtp: [], fmtp: [] };
+}
+
+function noCommonCodec(ours: readonly AudioFormat[], theirs: ParsedSdp): CodedError {
+  const offered = theirs.media
+    .map(({ type, protocol, payloads }) => `${type} ${protocol} ${payloads ?? ''}`.trim())
+    .join(', ');
+  const known = ours.map(format => format.name).join(', ');
+  return new CodedError(
+    'NO_COMMON_CODEC',
+    `expected audio over RTP/AVP in one of ${known}; the other phone has ${offered}`,
+    {
+      remedy: 'Switch on PCMU or PCMA (G.711) at the other phone.',
+    },
+  );
+}

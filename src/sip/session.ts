@@ -1,0 +1,176 @@
+/** A session as its user holds it: the driver of one session machine. */
+import { EventEmitter } from 'node:events';
+import {
+  From,
+  isSipUri,
+  type NameAddr,
+  type SipRequest,
+  type SipResponse,
+  To,
+} from '@sip-stack/parser';
+import type { Timer } from '../core/clock.js';
+import type { Endpoint } from '../core/network.js';
+import type { Dialog } from './dialog.js';
+import {
+  type EndReason,
+  type Session,
+  type SessionAction,
+  type SessionEvent,
+  type SessionNotice,
+  sdpOf,
+  stepSession,
+} from './session-machine.js';
+
+export interface SipSessionEvents {
+  ringing: [];
+  /** The other side took the call; `sdp` is its answer, or its offer where we made none. */
+  answered: [sdp: string | undefined];
+  /** The other side has our 2xx; `sdp` is its answer where ours was the offer. */
+  confirmed: [sdp: string | undefined];
+  /** The other side wants other media: call `accept` or `reject`. */
+  reoffer: [sdp: string | undefined];
+  /** Once, and last. */
+  ended: [reason: EndReason];
+}
+
+/** What a session needs of the user agent. */
+export interface SessionHost {
+  after(ms: number, fire: () => void): Timer;
+  send(session: SipSession, request: SipRequest): void;
+  acknowledge(ack: SipRequest): void;
+  respond(request: SipRequest, response: SipResponse): void;
+  adopt(session: SipSession, dialog: Dialog): void;
+  release(session: SipSession): void;
+}
+export class SipSession extends EventEmitter<SipSessionEvents> {
+  /** The local address this session talks from; goes into SDP and Contact. */
+  readonly local: Endpoint;
+  readonly #state: Session;
+  readonly #host: SessionHost;
+  readonly #timers = new Map<string, Timer>();
+
+  constructor(state: Session, local: Endpoint, host: SessionHost) {
+    super();
+    this.#state = state;
+    this.local = local;
+    this.#host = host;
+  }
+
+  get callId(): string {
+    return this.#state.invite.headers.text('Call-ID') ?? '';
+  }
+
+  get established(): boolean {
+    return this.#state.phase === 'established';
+  }
+
+  /** Who is at the other end. */
+  get remote(): NameAddr {
+    const { invite, role } = this.#state;
+    return invite.headers.require(role === 'caller' ? To : From);
+  }
+
+  /** The user part that was called; empty where the URI had none. */
+  get calledUser(): string {
+    const { uri } = this.#state.invite;
+    return isSipUri(uri) ? (uri.user ?? '') : '';
+  }
+
+  /** The offer in the INVITE; undefined where the caller leaves it to us. */
+  get offer(): string | undefined {
+    return sdpOf(this.#state.invite);
+  }
+
+  /** The INVITE this session began with. */
+  get invite(): SipRequest {
+    return this.#state.invite;
+  }
+
+  /** Callee: 180. */
+  ring(): void {
+    this.step({ type: 'ring' });
+  }
+
+  /** Takes the call, or the other side's new offer, with this session description. */
+  accept(sdp: string): void {
+    this.step({ type: 'accept', sdp });
+  }
+
+  /** Refuses the call, or the other side's new offer. */
+  reject(status: number): void {
+    this.step({ type: 'reject', status });
+  }
+
+  /** Ends the session in whatever way its state asks for: CANCEL, a refusal or BYE. */
+  hangUp(): void {
+    this.step({ type: 'hang-up' });
+  }
+
+  /** For the user agent. */
+  step(event: SessionEvent): void {
+    for (const action of stepSession(this.#state, event)) this.#perform(action);
+  }
+
+  /** For the user agent: forgets the session without telling the other side. */
+  abandon(): void {
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+  }
+
+  #perform(action: SessionAction): void {
+    switch (action.type) {
+      case 'send':
+        this.#host.send(this, action.request);
+        return;
+      case 'acknowledge':
+        this.#host.acknowledge(action.ack);
+        return;
+      case 'respond':
+        this.#host.respond(action.request, action.response);
+        return;
+      case 'set-timer': {
+        const { timer, ms } = action;
+        this.#timers.get(timer)?.cancel();
+        this.#timers.set(
+          timer,
+          this.#host.after(ms, () => this.step({ type: 'timer', timer })),
+        );
+        return;
+      }
+      case 'cancel-timer':
+        this.#timers.get(action.timer)?.cancel();
+        this.#timers.delete(action.timer);
+        return;
+      case 'notify':
+        this.#notify(action.notice);
+        return;
+      case 'dialog':
+        this.#host.adopt(this, action.dialog);
+        return;
+      case 'release':
+        this.abandon();
+        this.#host.release(this);
+        return;
+    }
+  }
+
+  #notify(notice: SessionNotice): void {
+    switch (notice.type) {
+      case 'ringing':
+        this.emit('ringing');
+        return;
+      case 'answered':
+        this.emit('answered', notice.sdp);
+        return;
+      case 'confirmed':
+        this.emit('confirmed', notice.sdp);
+        return;
+      case 'reoffer':
+        this.emit('reoffer', notice.sdp);
+        return;
+      case 'ended':
+        this.emit('ended', notice.reason);
+        return;
+    }
+  }
+}
