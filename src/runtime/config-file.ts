@@ -1,0 +1,129 @@
+/** Reads `ringline.yaml`, and says of every error where it is, what was expected and what was found. */
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { Ajv, type ErrorObject } from 'ajv';
+import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from 'yaml';
+import { parseEndpoint } from '../core/endpoint.js';
+import { asError, CodedError, errorCode } from '../core/errors.js';
+import { isPhoneName } from '../discovery/phone-name.js';
+import schema from './config.schema.json' with { type: 'json' };
+import { nearest } from './config-nearest.js';
+import { type Config, DEFAULT_LISTEN, type LogLevel } from './config-settings.js';
+
+/** What the schema lets through. */
+interface RawConfig {
+  readonly name?: string;
+  readonly listen?: string;
+  readonly data?: string;
+  readonly log?: LogLevel;
+}
+
+interface Mistake {
+  /** Where in the text, in characters from its start. */
+  readonly offset: number;
+  readonly message: string;
+}
+
+/** @throws {CodedError} `BAD_CONFIG` */
+export async function readConfigFile(path: string): Promise<Config> {
+  const { listen, data, ...rest } = parseConfig(await readText(path), path);
+  return {
+    ...rest,
+    ...(listen !== undefined && { listen: parseEndpoint(listen, DEFAULT_LISTEN) }),
+    ...(data !== undefined && { data: resolve(dirname(path), data) }),
+  };
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const reason = errorCode(error) === 'ENOENT' ? 'there is no such file' : asError(error).message;
+    throw new CodedError('BAD_CONFIG', `${path}: ${reason}`, { cause: error });
+  }
+}
+
+function parseConfig(text: string, path: string): RawConfig {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const syntax = document.errors.map(({ pos, message }) => ({ offset: pos[0], message }));
+  // What follows a slip of the pen would be reported too, and mislead.
+  if (syntax.length > 0) throw badConfig(path, lines, syntax);
+
+  const value: unknown = document.toJS() ?? {};
+  const validate = newValidator();
+  if (validate(value)) return value;
+  throw badConfig(path, lines, mistakesIn(document, validate.errors ?? []));
+}
+
+function newValidator() {
+  const ajv = new Ajv({ allErrors: true, verbose: true });
+  ajv.addFormat('phone-name', isPhoneName);
+  ajv.addFormat('endpoint', isEndpoint);
+  return ajv.compile<RawConfig>(schema);
+}
+
+function isEndpoint(text: string): boolean {
+  try {
+    parseEndpoint(text, DEFAULT_LISTEN);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** One for each value or key, however many rules it breaks. */
+function mistakesIn(document: Document, errors: readonly ErrorObject[]): Mistake[] {
+  const mistakes = new Map<number, Mistake>();
+  for (const error of errors) {
+    const mistake = mistakeOf(document, error);
+    if (!mistakes.has(mistake.offset)) mistakes.set(mistake.offset, mistake);
+  }
+  return [...mistakes.values()].sort((a, b) => a.offset - b.offset);
+}
+
+function mistakeOf(document: Document, error: ErrorObject): Mistake {
+  const path = error.instancePath.split('/').slice(1);
+  if (error.keyword === 'additionalProperties') {
+    const key: string = error.params.additionalProperty;
+    const known = Object.keys(error.parentSchema?.properties);
+    const near = nearest(key, known);
+    const hint = near ? `did you mean "${near}"?` : `expected one of ${known.join(', ')}`;
+    const message = `${[...path, key].join('.')}: unknown setting; ${hint}`;
+    return { offset: keyOffset(document, path, key), message };
+  }
+  const expected = error.parentSchema?.title ?? `one of ${error.parentSchema?.enum?.join(', ')}`;
+  const message = `expected ${expected}, found ${describe(error.data)}`;
+  return {
+    offset: valueOffset(document, path),
+    message: path.length === 0 ? message : `${path.join('.')}: ${message}`,
+  };
+}
+
+function keyOffset(document: Document, path: readonly string[], key: string): number {
+  const map = document.getIn(path, true);
+  const pair = isMap(map)
+    ? map.items.find(item => isScalar(item.key) && String(item.key.value) === key)
+    : undefined;
+  return isPair(pair) && isNode(pair.key) ? (pair.key.range?.[0] ?? 0) : 0;
+}
+
+function valueOffset(document: Document, path: readonly string[]): number {
+  const node = document.getIn(path, true);
+  return isNode(node) ? (node.range?.[0] ?? 0) : 0;
+}
+
+function describe(value: unknown): string {
+  if (value === null) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'a group of settings';
+  return typeof value === 'string' ? JSON.stringify(value) : `the ${typeof value} ${value}`;
+}
+
+function badConfig(path: string, lines: LineCounter, mistakes: readonly Mistake[]): CodedError {
+  const told = mistakes.map(({ offset, message }) => {
+    const { line, col } = lines.linePos(offset);
+    return `${path}:${line}:${col}: ${message}`;
+  });
+  return new CodedError('BAD_CONFIG', told.join('\n'));
+}

@@ -1,0 +1,50 @@
+/** The settings of a phone, and what they are where nobody says otherwise. */
+import { homedir, hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { CodedError } from '../core/errors.js';
+import type { Endpoint } from '../core/network.js';
+import { isPhoneName } from '../discovery/phone-name.js';
+
+export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What every setting means stands in config.schema.json. */
+export interface Settings {
+  readonly name: string;
+  readonly listen: Endpoint;
+  /** An absolute path. */
+  readonly data: string;
+  readonly log: LogLevel;
+}
+
+/** What one source says: the file, or the command line. */
+export type Config = Partial<Settings>;
+
+/** Port: RFC 3261 §18.1.1. */
+export const DEFAULT_LISTEN: Endpoint = { address: '0.0.0.0', port: 5060 };
+
+const FALLBACK_NAME = 'phone';
+
+/** `$RINGLINE_DATA`, else `ringline` in the user's state directory (XDG Base Directory Specification). */
+export function defaultDataDirectory(environment: NodeJS.ProcessEnv = process.env): string {
+  const { RINGLINE_DATA, XDG_STATE_HOME } = environment;
+  if (RINGLINE_DATA) return resolve(RINGLINE_DATA);
+  return join(XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'ringline');
+}
+
+/** The host's name without its domain, made such that it can be dialled. */
+export function defaultName(host: string = hostname()): string {
+  const label = host.split('.')[0] ?? '';
+  const name = label.replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-+|-+$/g, '');
+  return isPhoneName(name) ? name : FALLBACK_NAME;
+}
+
+/** @throws {CodedError} `BAD_LOG_LEVEL` */
+export function parseLogLevel(text: string): LogLevel {
+  const level = LOG_LEVELS.find(level => level === text);
+  if (level) return level;
+  throw new CodedError(
+    'BAD_LOG_LEVEL',
+    `expected one of ${LOG_LEVELS.join(', ')}, found "${text}"`,
+  );
+}

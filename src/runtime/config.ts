@@ -1,0 +1,45 @@
+/**
+ * What a phone is told: by the command line, else by its one config file, else by default.
+ * The parts that read YAML are imported only where there is a file.
+ */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import {
+  type Config,
+  DEFAULT_LISTEN,
+  defaultDataDirectory,
+  defaultName,
+  type Settings,
+} from './config-settings.js';
+
+/** Looked for in the data directory where no file is named. */
+const CONFIG_FILE = 'ringline.yaml';
+
+/**
+ * Settings from the flags, else the file `path` (by default `ringline.yaml` in the data directory, if it is there),
+ * else the defaults.
+ *
+ * @throws {CodedError} as `loadConfig`
+ */
+export async function loadSettings(flags: Config, path?: string): Promise<Settings> {
+  const data = resolve(flags.data ?? defaultDataDirectory());
+  const inData = join(data, CONFIG_FILE);
+  const file = path ?? (existsSync(inData) ? inData : undefined);
+  const config = file === undefined ? {} : await loadConfig(file);
+  return {
+    name: flags.name ?? config.name ?? defaultName(),
+    listen: flags.listen ?? config.listen ?? DEFAULT_LISTEN,
+    data: resolve(flags.data ?? config.data ?? data),
+    log: flags.log ?? config.log ?? 'info',
+  };
+}
+
+/**
+ * Reads a config file: YAML, checked against config.schema.json.
+ *
+ * @throws {CodedError} `BAD_CONFIG`: one line for each error, `FILE:LINE:COLUMN: KEY: expected …, found …`
+ */
+export async function loadConfig(path: string): Promise<Config> {
+  const { readConfigFile } = await import('./config-file.js');
+  return readConfigFile(path);
+}

@@ -1,0 +1,131 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { CodedError } from '../../src/core/errors.js';
+import { isPhoneName } from '../../src/discovery/phone-name.js';
+import { loadConfig, loadSettings } from '../../src/runtime/config.js';
+import schema from '../../src/runtime/config.schema.json' with { type: 'json' };
+import {
+  defaultDataDirectory,
+  defaultName,
+  LOG_LEVELS,
+  parseLogLevel,
+} from '../../src/runtime/config-settings.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'ringline-config-'));
+t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+const path = join(directory, 'ringline.yaml');
+
+/** The lines of the error the text deserves, without the file's name. */
+async function errorsOf(text: string): Promise<string[]> {
+  writeFileSync(path, text);
+  try {
+    return [`none: ${JSON.stringify(await loadConfig(path))}`];
+  } catch (error) {
+    if (!(error instanceof CodedError) || error.code !== 'BAD_CONFIG') throw error;
+    return error.message.split('\n').map(line => line.replace(`${path}:`, ''));
+  }
+}
+
+t.test('a whole file is understood', async t => {
+  writeFileSync(
+    path,
+    'name: küche\nlisten: "[::]:5070"\ndata: state # beside this file\nlog: debug\n',
+  );
+  t.same(await loadConfig(path), {
+    name: 'küche',
+    listen: { address: '::', port: 5070 },
+    data: join(directory, 'state'),
+    log: 'debug',
+  });
+  for (const empty of ['', '# nothing but a comment\n', '---\n']) {
+    writeFileSync(path, empty);
+    t.same(await loadConfig(path), {});
+  }
+});
+
+t.test('each error tells where it is, what was expected and what was found', async t => {
+  const cases: [string, string[]][] = [
+    [
+      'name: alice\n\nlisten: "5060:0.0.0.0"\n',
+      ['3:9: listen: expected ADDRESS:PORT, found "5060:0.0.0.0"'],
+    ],
+    ['listen: 0.0.0.0:65536', ['1:9: listen: expected ADDRESS:PORT, found "0.0.0.0:65536"']],
+    ['name: 7', ['1:7: name: expected a name that can be dialled, found the number 7']],
+    ['name: the hall', ['1:7: name: expected a name that can be dialled, found "the hall"']],
+    ['name:\n', ['1:6: name: expected a name that can be dialled, found nothing']],
+    ['data: ""', ['1:7: data: expected a directory, found ""']],
+    ['data: [a]', ['1:7: data: expected a directory, found a list']],
+    ['log: loud', ['1:6: log: expected one of error, warn, info, debug, found "loud"']],
+    ['Listne: 1', ['1:1: Listne: unknown setting; did you mean "listen"?']],
+    ['colour: red', ['1:1: colour: unknown setting; expected one of name, listen, data, log']],
+    ['- name', ['1:1: expected settings such as "name: kitchen", found a list']],
+    ['name', ['1:1: expected settings such as "name: kitchen", found "name"']],
+    [
+      'log: loud\nnam: alice\nname: ""\nlisten: here\n',
+      [
+        '1:6: log: expected one of error, warn, info, debug, found "loud"',
+        '2:1: nam: unknown setting; did you mean "name"?',
+        '3:7: name: expected a name that can be dialled, found ""',
+        '4:9: listen: expected ADDRESS:PORT, found "here"',
+      ],
+    ],
+  ];
+  for (const [text, expected] of cases) t.same(await errorsOf(text), expected, text);
+});
+
+t.test('what is no YAML is told with its place, too', async t => {
+  t.match(await errorsOf('name: alice\nname: bob\n'), [/^2:1: .*unique/]);
+  t.match(await errorsOf('name: "alice\n'), [/^\d+:\d+: .*quote/i]);
+  t.match(await errorsOf('name: [a\nlog: }\n'), [/^\d:\d+: /]);
+  t.match(await errorsOf('\tname: alice\n'), [/^1:\d+: .*tab/i]);
+});
+
+t.test('a file that cannot be read is named', async t => {
+  await t.rejects(loadConfig(join(directory, 'none.yaml')), {
+    code: 'BAD_CONFIG',
+    message: /none\.yaml: there is no such file/,
+  });
+  await t.rejects(loadConfig(directory), { code: 'BAD_CONFIG', message: /EISDIR/ });
+});
+
+t.test('flags come before the file, the file before the defaults', async t => {
+  const data = join(directory, 'data');
+  mkdirSync(data);
+  t.same(await loadSettings({ data }), {
+    name: defaultName(),
+    listen: { address: '0.0.0.0', port: 5060 },
+    data,
+    log: 'info',
+  });
+  writeFileSync(join(data, 'ringline.yaml'), 'name: hall\nlog: warn\n');
+  const inData = await loadSettings({ data, name: 'attic' });
+  t.match(inData, { name: 'attic', log: 'warn', data });
+  writeFileSync(path, 'data: elsewhere\n');
+  t.match(await loadSettings({}, path), { data: join(directory, 'elsewhere'), log: 'info' });
+  t.match(await loadSettings({ data }, path), { data, log: 'info' });
+  await t.rejects(loadSettings({}, join(directory, 'none.yaml')), { code: 'BAD_CONFIG' });
+});
+
+t.test('the data directory is where the environment says', async t => {
+  t.equal(defaultDataDirectory({ RINGLINE_DATA: '/a', XDG_STATE_HOME: '/b' }), '/a');
+  t.equal(defaultDataDirectory({ RINGLINE_DATA: '', XDG_STATE_HOME: '/b' }), '/b/ringline');
+  t.match(defaultDataDirectory({}), /\/\.local\/state\/ringline$/);
+});
+
+t.test('any host name makes a name that can be dialled', async t => {
+  t.equal(defaultName('kitchen.example.net'), 'kitchen');
+  t.equal(defaultName('raspberry pi (2)'), 'raspberry-pi-2');
+  for (const host of ['', '...', 'ü'.repeat(63), '-', 'a'.repeat(64)])
+    t.ok(isPhoneName(defaultName(host)));
+});
+
+t.test('every setting is explained to whoever edits the file', async t => {
+  for (const [key, property] of Object.entries(schema.properties)) {
+    t.ok(property.description.length > 20, key);
+  }
+  t.same(schema.properties.log.enum, LOG_LEVELS);
+  t.equal(parseLogLevel('warn'), 'warn');
+  t.throws(() => parseLogLevel('loud'), { code: 'BAD_LOG_LEVEL' });
+});
