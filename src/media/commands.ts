@@ -1,0 +1,57 @@
+/** What an engine asks of the media core: plain data, so that it can cross to another thread. */
+import type { LegOptions, LegSettings, LegStatistics, ToneSpec } from './engine.js';
+import type { MediaClockStatistics } from './pacer.js';
+
+/** Nodes are named by numbers which the asking side gives out. */
+export type NodeId = number;
+
+export type MediaCommand =
+  | { readonly type: 'open-leg'; readonly node: NodeId; readonly options: LegOptions }
+  | { readonly type: 'configure-leg'; readonly node: NodeId; readonly settings: LegSettings }
+  | { readonly type: 'leg-statistics'; readonly node: NodeId }
+  | { readonly type: 'open-mix'; readonly node: NodeId }
+  | {
+      readonly type: 'open-player';
+      readonly node: NodeId;
+      readonly file: string;
+      readonly loop: boolean;
+    }
+  | {
+      readonly type: 'open-tone';
+      readonly node: NodeId;
+      readonly tones: ToneSpec;
+      readonly loop: boolean;
+      readonly levelDbm0: number | undefined;
+    }
+  | { readonly type: 'open-recorder'; readonly node: NodeId; readonly file: string }
+  | { readonly type: 'connect'; readonly from: NodeId; readonly to: NodeId }
+  | { readonly type: 'disconnect'; readonly from: NodeId; readonly to: NodeId }
+  | { readonly type: 'close-node'; readonly node: NodeId }
+  | { readonly type: 'clock-statistics' };
+
+export type CommandType = MediaCommand['type'];
+export type CommandOf<T extends CommandType> = Extract<MediaCommand, { readonly type: T }>;
+
+/** What each command resolves to. */
+export interface MediaResults {
+  'open-leg': { readonly port: number };
+  'configure-leg': undefined;
+  'leg-statistics': LegStatistics;
+  'open-mix': undefined;
+  'open-player': undefined;
+  'open-tone': undefined;
+  'open-recorder': undefined;
+  connect: undefined;
+  disconnect: undefined;
+  'close-node': undefined;
+  'clock-statistics': MediaClockStatistics;
+}
+
+export type MediaResult = MediaResults[CommandType];
+
+/** What the core tells without being asked. */
+export type MediaEvent =
+  /** A player or tone handed on its last sample. */
+  | { readonly type: 'ended'; readonly node: NodeId }
+  /** A node goes on without what failed (a recorder without its disk). */
+  | { readonly type: 'failed'; readonly node: NodeId; readonly error: Error };

@@ -1,0 +1,188 @@
+/** The media engine as handles over commands; where the commands are carried out is handed in. */
+
+import { CodedError } from '../core/errors.js';
+import type {
+  CommandOf,
+  CommandType,
+  MediaCommand,
+  MediaEvent,
+  MediaResults,
+  NodeId,
+} from './commands.js';
+import type {
+  LegOptions,
+  LegSettings,
+  LegStatistics,
+  MediaEngine,
+  MediaLeg,
+  MediaNode,
+  Player,
+  ToneSpec,
+} from './engine.js';
+import type { MediaClockStatistics } from './pacer.js';
+
+export interface EngineOptions {
+  /**
+   * Told of failures no call waits for: a recorder lost its disk, the media thread died.
+   * Calls in progress go on as far as they can.
+   */
+  readonly onError?: (error: Error) => void;
+}
+
+type Direction = 'source' | 'sink' | 'both' | 'mix';
+
+export abstract class EngineClient implements MediaEngine {
+  readonly #onError: (error: Error) => void;
+  readonly #players = new Map<NodeId, () => void>();
+  readonly #handles = new WeakMap<MediaNode, Handle>();
+  #lastNode: NodeId = 0;
+
+  constructor({ onError = () => undefined }: EngineOptions) {
+    this.#onError = onError;
+  }
+
+  abstract start(signal?: AbortSignal): Promise<void>;
+  abstract stop(): Promise<void>;
+  protected abstract request<T extends CommandType>(
+    command: CommandOf<T>,
+  ): Promise<MediaResults[T]>;
+
+  async openLeg(options: LegOptions): Promise<MediaLeg> {
+    const node = ++this.#lastNode;
+    const { port } = await this.request<'open-leg'>({ type: 'open-leg', node, options });
+    return this.#handle(node, 'both', {
+      port,
+      configure: (settings: LegSettings) => this.#order({ type: 'configure-leg', node, settings }),
+      statistics: (): Promise<LegStatistics> =>
+        this.request<'leg-statistics'>({ type: 'leg-statistics', node }),
+    });
+  }
+
+  async openMix(): Promise<MediaNode> {
+    const node = ++this.#lastNode;
+    await this.request<'open-mix'>({ type: 'open-mix', node });
+    return this.#handle(node, 'mix', {});
+  }
+
+  async openPlayer({ file, loop = false }: { file: string; loop?: boolean }): Promise<Player> {
+    const node = ++this.#lastNode;
+    return this.#openPlayer(node, { type: 'open-player', node, file, loop });
+  }
+
+  async openTone(options: {
+    tones: ToneSpec;
+    loop?: boolean;
+    levelDbm0?: number;
+  }): Promise<Player> {
+    const node = ++this.#lastNode;
+    const { tones, loop = false, levelDbm0 } = options;
+    return this.#openPlayer(node, { type: 'open-tone', node, tones, loop, levelDbm0 });
+  }
+
+  async openRecorder({ file }: { file: string }): Promise<MediaNode> {
+    const node = ++this.#lastNode;
+    await this.request<'open-recorder'>({ type: 'open-recorder', node, file });
+    return this.#handle(node, 'sink', {});
+  }
+
+  /** Throws `CodedError` `NOT_CONNECTABLE` for an arrow from a sink, to a source, or between mixes. */
+  connect(from: MediaNode, to: MediaNode): void {
+    const source = this.#known(from);
+    const sink = this.#known(to);
+    if (
+      source.direction === 'sink' ||
+      sink.direction === 'source' ||
+      (source.direction === 'mix' && sink.direction === 'mix')
+    ) {
+      throw new CodedError(
+        'NOT_CONNECTABLE',
+        `expected an arrow from a source to a sink, found one from ${source.direction} to ${sink.direction}`,
+        { remedy: 'Only legs, recorders and mixes hear; connect the members of two mixes to one.' },
+      );
+    }
+    this.#order({ type: 'connect', from: source.node, to: sink.node });
+  }
+
+  disconnect(from: MediaNode, to: MediaNode): void {
+    const { node: source } = this.#known(from);
+    const { node: sink } = this.#known(to);
+    this.#order({ type: 'disconnect', from: source, to: sink });
+  }
+
+  /** How late the 20 ms clock ran so far. */
+  clockStatistics(): Promise<MediaClockStatistics> {
+    return this.request<'clock-statistics'>({ type: 'clock-statistics' });
+  }
+
+  protected handleEvent(event: MediaEvent): void {
+    switch (event.type) {
+      case 'ended':
+        this.#end(event.node);
+        break;
+      case 'failed':
+        this.reportError(event.error);
+        break;
+    }
+  }
+
+  protected reportError(error: Error): void {
+    this.#onError(error);
+  }
+
+  /** Nothing plays any more. */
+  protected endPlayers(): void {
+    for (const node of [...this.#players.keys()]) this.#end(node);
+  }
+
+  async #openPlayer(
+    node: NodeId,
+    command: CommandOf<'open-player'> | CommandOf<'open-tone'>,
+  ): Promise<Player> {
+    const ended = new Promise<void>(resolve => this.#players.set(node, resolve));
+    try {
+      await this.request<'open-player' | 'open-tone'>(command);
+    } catch (error) {
+      this.#players.delete(node);
+      throw error;
+    }
+    return this.#handle(node, 'source', { ended });
+  }
+
+  #end(node: NodeId): void {
+    this.#players.get(node)?.();
+    this.#players.delete(node);
+  }
+
+  /** A command nobody waits for; what goes wrong is told. */
+  #order(command: MediaCommand): void {
+    this.request(command).catch(error => this.reportError(error));
+  }
+
+  #handle<T extends object>(node: NodeId, direction: Direction, own: T): T & MediaNode {
+    let closed: Promise<void> | undefined;
+    const handle = {
+      ...own,
+      close: () => {
+        closed ??= this.request<'close-node'>({ type: 'close-node', node }).finally(() =>
+          this.#end(node),
+        );
+        return closed;
+      },
+    };
+    this.#handles.set(handle, { node, direction });
+    return handle;
+  }
+
+  #known(handle: MediaNode): Handle {
+    const known = this.#handles.get(handle);
+    if (known) return known;
+    throw new CodedError('FOREIGN_NODE', 'expected a node of this engine, found another', {
+      remedy: 'Connect nodes which the same engine opened.',
+    });
+  }
+}
+
+interface Handle {
+  readonly node: NodeId;
+  readonly direction: Direction;
+}

@@ -1,0 +1,28 @@
+/**
+ * What lies under RTP: two-way transport of RTP and RTCP packets for one leg. Plain UDP is the
+ * first kind; encryption (SDES, RFC 4568) and ICE with DTLS (RFC 8445, RFC 5763) fit in its place,
+ * so that neither legs nor codecs know which is in use.
+ */
+import type { Endpoint } from '../core/network.js';
+import type { RtpPacket } from './rtp.js';
+
+export interface PacketPath {
+  /** The local RTP port. */
+  readonly port: number;
+  /** Packets that could not be sent. */
+  readonly sendErrors: number;
+  /** Packets that were not RTP or came from elsewhere than the far end. */
+  readonly refused: number;
+  /** Called for each packet of the far end; `packet` is valid only during the call. Set it once. */
+  onRtp: (packet: RtpPacket) => void;
+  /** Called for each compound RTCP packet of the far end; valid only during the call. Set it once. */
+  onRtcp: (packet: Uint8Array) => void;
+  /** Called when packets begin to come from another place: the stream may be another too. */
+  onSourceChange: () => void;
+  /** Where packets go, as signalled. */
+  setRemote(rtp: Endpoint, rtcp: Endpoint): void;
+  /** The caller leaves `packet` alone until the next event-loop turn. Nothing is sent before `setRemote`. */
+  sendRtp(packet: Uint8Array): void;
+  sendRtcp(packet: Uint8Array): void;
+  close(): void;
+}

@@ -1,0 +1,202 @@
+/**
+ * RTP over plain UDP: an even port for RTP and the next for RTCP (RFC 3550 §11), symmetric RTP
+ * (RFC 4961) toward a far end behind NAT. The signalled address is believed first: only while it
+ * is silent may a stream from elsewhere take its place, and then only after some sequential packets.
+ */
+import { isIPv6 } from 'node:net';
+import type { Clock } from '../core/clock.js';
+import { CodedError, errorCode } from '../core/errors.js';
+import type { DatagramSocket, Endpoint, Network } from '../core/network.js';
+import { type Random, randomUint32 } from '../core/random.js';
+import type { PacketPath } from './packet-path.js';
+import { RtpPacket, readRtp } from './rtp.js';
+
+const FIRST_PORT = 16384;
+const LAST_PORT = 32766;
+const PORT_ATTEMPTS = 100;
+/** Sequential packets from elsewhere before they are believed. */
+const LATCH_AFTER_PACKETS = 3;
+/** An address that was heard within this still delivers. */
+const DELIVERS_MS = 500;
+
+export class PlainPath implements PacketPath {
+  sendErrors = 0;
+  refused = 0;
+  onRtp: (packet: RtpPacket) => void = () => undefined;
+  onRtcp: (packet: Uint8Array) => void = () => undefined;
+  onSourceChange: () => void = () => undefined;
+  readonly #clock: Clock;
+  readonly #rtp: DatagramSocket;
+  readonly #rtcp: DatagramSocket;
+  readonly #packet = new RtpPacket();
+
+  #signalled: Endpoint | undefined;
+  #signalledRtcp: Endpoint | undefined;
+  /** Where packets come from and go to: `#signalled`, until a stream from elsewhere was believed. */
+  #remote: Endpoint | undefined;
+  #remoteRtcp: Endpoint | undefined;
+  #heardMs = Number.NEGATIVE_INFINITY;
+  #candidate: Endpoint | undefined;
+  #candidateSsrc = 0;
+  #candidateNext = 0;
+  #candidateRun = 0;
+
+  private constructor(clock: Clock, rtp: DatagramSocket, rtcp: DatagramSocket) {
+    this.#clock = clock;
+    this.#rtp = rtp;
+    this.#rtcp = rtcp;
+    rtp.onMessage = (data, from) => this.#receiveRtp(data, from);
+    rtcp.onMessage = (data, from) => this.#receiveRtcp(data, from);
+    const countError = () => {
+      this.sendErrors++;
+    };
+    rtp.onError = countError;
+    rtcp.onError = countError;
+  }
+
+  /**
+   * Binds a free pair of ports.
+   *
+   * @param address literal local address
+   * @throws {CodedError} `NO_FREE_PORTS`, or what `Network.bindDatagram` throws
+   */
+  static async open(
+    deps: { clock: Clock; network: Network; random: Random },
+    address: string,
+  ): Promise<PlainPath> {
+    const { clock, network, random } = deps;
+    for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+      const pairs = (LAST_PORT - FIRST_PORT) / 2 + 1;
+      const port = FIRST_PORT + 2 * (randomUint32(random) % pairs);
+      const rtp = await bindIfFree(network, address, port);
+      if (!rtp) continue;
+      const rtcp = await bindIfFree(network, address, port + 1).catch(error => {
+        rtp.close();
+        throw error;
+      });
+      if (rtcp) return new PlainPath(clock, rtp, rtcp);
+      rtp.close();
+    }
+    throw new CodedError(
+      'NO_FREE_PORTS',
+      `expected a free pair of UDP ports between ${FIRST_PORT} and ${LAST_PORT} on ${address}, found none in ${PORT_ATTEMPTS} attempts`,
+      { remedy: 'Look with `ss -ulnp` for a program that holds thousands of ports.' },
+    );
+  }
+
+  get port(): number {
+    return this.#rtp.local.port;
+  }
+
+  setRemote(rtp: Endpoint, rtcp: Endpoint): void {
+    const signalled = canonical(rtp);
+    if (this.#signalled && same(this.#signalled, signalled)) {
+      this.#signalledRtcp = canonical(rtcp);
+      return;
+    }
+    this.#signalled = signalled;
+    this.#signalledRtcp = canonical(rtcp);
+    this.#candidate = undefined;
+    this.#heardMs = Number.NEGATIVE_INFINITY;
+    this.#follow(signalled);
+    this.onSourceChange();
+  }
+
+  sendRtp(packet: Uint8Array): void {
+    if (this.#remote) this.#rtp.send(packet, this.#remote);
+  }
+
+  sendRtcp(packet: Uint8Array): void {
+    if (this.#remoteRtcp) this.#rtcp.send(packet, this.#remoteRtcp);
+  }
+
+  close(): void {
+    this.#rtp.close();
+    this.#rtcp.close();
+  }
+
+  #receiveRtp(data: Uint8Array, from: Endpoint): void {
+    if (!this.#signalled || !this.#remote || !readRtp(data, this.#packet)) {
+      this.refused++;
+      return;
+    }
+    if (!same(from, this.#remote)) {
+      if (!same(from, this.#signalled) && !this.#prove(from)) {
+        this.refused++;
+        return;
+      }
+      this.#follow(from);
+      this.onSourceChange();
+    }
+    this.#heardMs = this.#clock.now();
+    this.onRtp(this.#packet);
+  }
+
+  /** RTCP is taken from the host RTP comes from, and answered to the port it came from. */
+  #receiveRtcp(data: Uint8Array, from: Endpoint): void {
+    if (from.address !== this.#remote?.address && from.address !== this.#signalledRtcp?.address) {
+      this.refused++;
+      return;
+    }
+    if (!this.#remoteRtcp || !same(from, this.#remoteRtcp)) this.#remoteRtcp = copy(from);
+    this.onRtcp(data);
+  }
+
+  /** Whether the packet at hand, from an unexpected place, makes that place believable. */
+  #prove(from: Endpoint): boolean {
+    const { ssrc, sequence } = this.#packet;
+    const continues =
+      this.#candidate !== undefined &&
+      same(from, this.#candidate) &&
+      ssrc === this.#candidateSsrc &&
+      sequence === this.#candidateNext;
+    if (!continues) {
+      this.#candidate = copy(from);
+      this.#candidateRun = 0;
+    }
+    this.#candidateSsrc = ssrc;
+    this.#candidateNext = (sequence + 1) & 0xffff;
+    this.#candidateRun++;
+    return (
+      this.#candidateRun >= LATCH_AFTER_PACKETS && this.#clock.now() - this.#heardMs >= DELIVERS_MS
+    );
+  }
+
+  #follow(remote: Endpoint): void {
+    this.#candidate = undefined;
+    const signalled = this.#signalled && same(remote, this.#signalled);
+    this.#remote = copy(remote);
+    this.#remoteRtcp = signalled
+      ? this.#signalledRtcp
+      : { address: remote.address, port: remote.port + 1 };
+  }
+}
+
+async function bindIfFree(
+  network: Network,
+  address: string,
+  port: number,
+): Promise<DatagramSocket | undefined> {
+  try {
+    return await network.bindDatagram({ address, port, trafficClass: 'voice' });
+  } catch (error) {
+    if (errorCode(error) === 'ADDRESS_IN_USE') return undefined;
+    throw error;
+  }
+}
+
+function same(a: Endpoint, b: Endpoint): boolean {
+  return a.port === b.port && a.address === b.address;
+}
+
+function copy({ address, port }: Endpoint): Endpoint {
+  return { address, port };
+}
+
+/** The spelling the system uses for source addresses: IPv6 addresses have many. */
+function canonical({ address, port }: Endpoint): Endpoint {
+  const [host = '', zone] = address.split('%');
+  if (!isIPv6(host)) return { address, port };
+  const spelt = new URL(`http://[${host}]`).hostname.slice(1, -1);
+  return { address: zone === undefined ? spelt : `${spelt}%${zone}`, port };
+}

@@ -1,0 +1,81 @@
+/** RTP packets, RFC 3550 §5.1, read into a reused object and written into a reused buffer. */
+
+/** Octets of the fixed header. */
+export const RTP_HEADER_OCTETS = 12;
+const RTP_VERSION = 2;
+/** RTCP types 200-207 look like these payload types when both share a port (RFC 5761 §4). */
+const FIRST_RTCP_LOOKALIKE = 72;
+const LAST_RTCP_LOOKALIKE = 79;
+
+export class RtpPacket {
+  marker = false;
+  payloadType = 0;
+  /** 16 bits. */
+  sequence = 0;
+  /** 32 bits, unsigned. */
+  timestamp = 0;
+  /** 32 bits, unsigned. */
+  ssrc = 0;
+  /** The datagram the payload lies in; as short-lived as the datagram. */
+  data: Uint8Array = new Uint8Array(0);
+  payloadOffset = 0;
+  /** Octets, padding left out. */
+  payloadLength = 0;
+}
+
+/** Reads a datagram into `packet`; false, with `packet` in an unknown state, if it is not RTP. */
+export function readRtp(data: Uint8Array, packet: RtpPacket): boolean {
+  if (data.length < RTP_HEADER_OCTETS) return false;
+  const first = data[0]!;
+  if (first >> 6 !== RTP_VERSION) return false;
+  const payloadType = data[1]! & 0x7f;
+  if (payloadType >= FIRST_RTCP_LOOKALIKE && payloadType <= LAST_RTCP_LOOKALIKE) return false;
+
+  let offset = RTP_HEADER_OCTETS + (first & 0x0f) * 4;
+  if (first & 0x10) {
+    if (offset + 4 > data.length) return false;
+    offset += 4 + ((data[offset + 2]! << 8) | data[offset + 3]!) * 4;
+  }
+  const padding = first & 0x20 ? data[data.length - 1]! : 0;
+  if (first & 0x20 && padding === 0) return false;
+  const payloadLength = data.length - offset - padding;
+  if (payloadLength < 0) return false;
+
+  packet.marker = data[1]! >= 0x80;
+  packet.payloadType = payloadType;
+  packet.sequence = (data[2]! << 8) | data[3]!;
+  packet.timestamp = readUint32(data, 4);
+  packet.ssrc = readUint32(data, 8);
+  packet.data = data;
+  packet.payloadOffset = offset;
+  packet.payloadLength = payloadLength;
+  return true;
+}
+
+/** Writes the fixed header to the first 12 octets of `out`. */
+export function writeRtpHeader(
+  out: Uint8Array,
+  payloadType: number,
+  marker: boolean,
+  sequence: number,
+  timestamp: number,
+  ssrc: number,
+): void {
+  out[0] = RTP_VERSION << 6;
+  out[1] = payloadType | (marker ? 0x80 : 0);
+  out[2] = sequence >>> 8;
+  out[3] = sequence;
+  writeUint32(out, 4, timestamp);
+  writeUint32(out, 8, ssrc);
+}
+
+export function readUint32(data: Uint8Array, at: number): number {
+  return ((data[at]! << 24) | (data[at + 1]! << 16) | (data[at + 2]! << 8) | data[at + 3]!) >>> 0;
+}
+
+export function writeUint32(out: Uint8Array, at: number, value: number): void {
+  out[at] = value >>> 24;
+  out[at + 1] = value >>> 16;
+  out[at + 2] = value >>> 8;
+  out[at + 3] = value;
+}

@@ -1,0 +1,40 @@
+/** What crosses between the main thread and the media thread. */
+import { asError, CodedError, errorCode } from '../core/errors.js';
+import type { MediaCommand, MediaResult, NodeId } from './commands.js';
+
+export type ToWorker =
+  | { readonly type: 'command'; readonly request: number; readonly command: MediaCommand }
+  /** Close everything; `stopped` answers. */
+  | { readonly type: 'stop' };
+
+export type FromWorker =
+  | { readonly type: 'done'; readonly request: number; readonly result: MediaResult }
+  | { readonly type: 'refused'; readonly request: number; readonly error: ErrorData }
+  | { readonly type: 'ended'; readonly node: NodeId }
+  | { readonly type: 'failed'; readonly node: NodeId; readonly error: ErrorData }
+  | { readonly type: 'stopped' };
+
+/** A coded error without its class, which does not survive the crossing. */
+export interface ErrorData {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string | undefined;
+  readonly cause: string | undefined;
+}
+
+export function errorData(thrown: unknown): ErrorData {
+  const error = asError(thrown);
+  return {
+    code: errorCode(error) ?? 'MEDIA_FAILED',
+    message: error.message,
+    remedy: error instanceof CodedError ? error.remedy : undefined,
+    cause: error.cause === undefined ? undefined : asError(error.cause).message,
+  };
+}
+
+export function errorFrom({ code, message, remedy, cause }: ErrorData): CodedError {
+  return new CodedError(code, message, {
+    ...(remedy !== undefined && { remedy }),
+    ...(cause !== undefined && { cause: new Error(cause) }),
+  });
+}

@@ -1,0 +1,48 @@
+/** The entry of the media thread: commands in, results and events out. */
+import { parentPort } from 'node:worker_threads';
+import { SystemClock } from '../core/clock.js';
+import { SystemRandom } from '../core/random.js';
+import { SystemNetwork } from '../core/system-network.js';
+import type { MediaEvent } from './commands.js';
+import { MediaCore } from './media-core.js';
+import { errorData, type FromWorker, type ToWorker } from './worker-messages.js';
+
+const port = parentPort;
+if (port) serve(message => port.postMessage(message));
+
+function serve(tell: (message: FromWorker) => void): void {
+  const core = new MediaCore({
+    clock: new SystemClock(),
+    network: new SystemNetwork(),
+    random: new SystemRandom(),
+    defer: setImmediate,
+    onEvent: event => tell(eventMessage(event)),
+  });
+  port?.on('message', (message: ToWorker) => {
+    switch (message.type) {
+      case 'command': {
+        const { request, command } = message;
+        core.execute(command).then(
+          result => tell({ type: 'done', request, result }),
+          error => tell({ type: 'refused', request, error: errorData(error) }),
+        );
+        break;
+      }
+      case 'stop':
+        void core.stop().finally(() => {
+          tell({ type: 'stopped' });
+          port.close();
+        });
+        break;
+    }
+  });
+}
+
+function eventMessage(event: MediaEvent): FromWorker {
+  switch (event.type) {
+    case 'ended':
+      return event;
+    case 'failed':
+      return { ...event, error: errorData(event.error) };
+  }
+}
