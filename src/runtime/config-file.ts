@@ -53,7 +53,12 @@ function parseConfig(text: string, path: string): RawConfig {
   const value: unknown = document.toJS() ?? {};
   const validate = newValidator();
   if (validate(value)) return value;
-  throw badConfig(path, lines, mistakesIn(document, validate.errors ?? []));
+  const mistakes = (validate.errors ?? []).map(error => mistakeOf(document, error));
+  throw badConfig(
+    path,
+    lines,
+    mistakes.sort((a, b) => a.offset - b.offset),
+  );
 }
 
 function newValidator() {
@@ -70,16 +75,6 @@ function isEndpoint(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** One for each value or key, however many rules it breaks. */
-function mistakesIn(document: Document, errors: readonly ErrorObject[]): Mistake[] {
-  const mistakes = new Map<number, Mistake>();
-  for (const error of errors) {
-    const mistake = mistakeOf(document, error);
-    if (!mistakes.has(mistake.offset)) mistakes.set(mistake.offset, mistake);
-  }
-  return [...mistakes.values()].sort((a, b) => a.offset - b.offset);
 }
 
 function mistakeOf(document: Document, error: ErrorObject): Mistake {

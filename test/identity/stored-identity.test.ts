@@ -66,6 +66,7 @@ t.test('a start is counted once, and only where someone asks', async t => {
   const store = new MemoryStore();
   const first = identity(store);
   t.same(await Promise.all([first.bootCount(), first.bootCount()]), [1, 1]);
+  t.equal(await first.bootCount(), 1);
   t.equal(await identity(store).bootCount(), 2);
   await identity(store).deviceId();
   t.equal(await identity(store).bootCount(), 3);
