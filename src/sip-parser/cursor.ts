@@ -25,7 +25,10 @@ export class Cursor {
   }
 
   skipSpace(): void {
-    while (this.pos < this.end && isSpace(this.text.charCodeAt(this.pos))) this.pos++;
+    const { text, end } = this;
+    let pos = this.pos;
+    while (pos < end && isSpace(text.charCodeAt(pos))) pos++;
+    this.pos = pos;
   }
 
   /** Skips space, then `code` and the space after it if it is there; answers whether it was. */
@@ -44,9 +47,11 @@ export class Cursor {
 
   /** Passes over the members of a character class; answers how many there were. */
   skipWhileIn(bit: number): number {
-    const start = this.pos;
-    while (this.pos < this.end && isIn(bit, this.text.charCodeAt(this.pos))) this.pos++;
-    return this.pos - start;
+    const { text, end, pos: start } = this;
+    let pos = start;
+    while (pos < end && isIn(bit, text.charCodeAt(pos))) pos++;
+    this.pos = pos;
+    return pos - start;
   }
 
   /** Passes over a token. */
@@ -58,6 +63,14 @@ export class Cursor {
     const start = this.pos;
     this.skipToken(what);
     return this.text.slice(start, this.pos);
+  }
+
+  /** Passes over everything up to `code` or the end. */
+  skipTo(code: number): void {
+    const { text, end } = this;
+    let pos = this.pos;
+    while (pos < end && text.charCodeAt(pos) !== code) pos++;
+    this.pos = pos;
   }
 
   /** 1*DIGIT up to `max`. */

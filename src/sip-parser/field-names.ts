@@ -109,7 +109,9 @@ export function endOfName(text: string, start: number, end: number): number {
 
 /** The field whose name is the token in [start, end). */
 export function fieldNameAt(text: string, start: number, end: number): FieldName {
-  for (const { spelling, field } of slots[slotOf(text, start, end)]!) {
+  const candidates = slots[slotOf(text, start, end)]!;
+  for (let index = 0; index < candidates.length; index++) {
+    const { spelling, field } = candidates[index]!;
     if (spelling.length === end - start && matches(spelling, text, start)) return field;
   }
   return {

@@ -106,7 +106,9 @@ export class StreamFramer {
     if (headSize === undefined) return undefined;
     const octets = this.#buffer.subarray(this.#start, this.#start + headSize - LINE_END_OCTETS);
     const head = decodeOctets(octets);
-    const bodySize = contentLengthOf(readHeaderLines(head, endOfLine(head, 0) + 2, headerCount));
+    const linesStart = endOfLine(head, 0) + LINE_END_OCTETS;
+    const lines = readHeaderLines(head, linesStart, head.length, headerCount);
+    const bodySize = contentLengthOf(lines);
     if (bodySize === undefined) {
       throw new SipSyntaxError(
         'MISSING_FIELD',

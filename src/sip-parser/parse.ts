@@ -24,11 +24,11 @@ export function parseMessage(data: Uint8Array, limits?: Partial<ParseLimits>): S
   const { headerBytes, bodyBytes, headerCount } = { ...DEFAULT_LIMITS, ...limits };
   const start = skipLineEnds(data);
   if (start === data.length) throw new SipSyntaxError('EMPTY', 'expected a message, found nothing');
-  const { head, bodyStart } = splitHead(start === 0 ? data : data.subarray(start));
+  const { text, headEnd, bodyStart } = splitHead(start === 0 ? data : data.subarray(start));
   if (bodyStart > headerBytes) throw tooLarge('head', headerBytes);
 
-  const lineEnd = endOfLine(head, 0);
-  const lines = readHeaderLines(head, lineEnd + 2, headerCount);
+  const lineEnd = endOfLine(text, 0);
+  const lines = readHeaderLines(text, lineEnd + 2, headEnd, headerCount);
   const available = data.length - start - bodyStart;
   const length = contentLengthOf(lines) ?? available;
   if (length > bodyBytes) throw tooLarge('body', bodyBytes);
@@ -38,9 +38,9 @@ export function parseMessage(data: Uint8Array, limits?: Partial<ParseLimits>): S
   }
   const body = data.subarray(start + bodyStart, start + bodyStart + length);
   const headers = new Headers(lines);
-  return head.startsWith('SIP/') || head.startsWith('sip/')
-    ? readResponse(head, lineEnd, headers, body)
-    : readRequest(head, lineEnd, headers, body);
+  return text.startsWith('SIP/') || text.startsWith('sip/')
+    ? readResponse(text, lineEnd, headers, body)
+    : readRequest(text, lineEnd, headers, body);
 }
 
 /** `Method SP Request-URI SP SIP-Version`, with exactly one space between. */
@@ -82,8 +82,16 @@ function checkVersion(head: string, start: number, end: number): void {
   });
 }
 
-/** @returns the head as text with the CRLF of its last line, and where the body starts in `data` */
-function splitHead(data: Uint8Array): { head: string; bodyStart: number } {
+interface Split {
+  /** All of the message; the body in it is of no use. */
+  readonly text: string;
+  /** After the CRLF of the last header line in `text`. */
+  readonly headEnd: number;
+  /** In the octets. */
+  readonly bodyStart: number;
+}
+
+function splitHead(data: Uint8Array): Split {
   const text = decodeOctets(data);
   const end = text.indexOf(END_OF_HEAD);
   if (end < 0) {
@@ -92,10 +100,10 @@ function splitHead(data: Uint8Array): { head: string; bodyStart: number } {
       'expected an empty line after the header fields, found none',
     );
   }
-  const head = text.slice(0, end + 2);
   // Every octet is at least one unit of the text: equal lengths mean nothing but ASCII.
-  if (text.length === data.length) return { head, bodyStart: end + END_OF_HEAD.length };
-  return { head, bodyStart: findEndOfHead(data) };
+  const ascii = text.length === data.length;
+  const bodyStart = ascii ? end + END_OF_HEAD.length : findEndOfHead(data);
+  return { text, headEnd: end + 2, bodyStart };
 }
 
 function findEndOfHead(data: Uint8Array): number {

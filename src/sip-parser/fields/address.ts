@@ -59,7 +59,7 @@ function isDisplayChar(code: number): boolean {
 
 function readBracketedUri(cursor: Cursor): Uri {
   const start = ++cursor.pos;
-  while (cursor.pos < cursor.end && cursor.peek() !== GREATER_THAN) cursor.pos++;
+  cursor.skipTo(GREATER_THAN);
   const uri = readUri(cursor.text, start, cursor.pos);
   cursor.expect(GREATER_THAN);
   return uri;
