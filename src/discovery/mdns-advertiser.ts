@@ -8,11 +8,12 @@ import { readdir } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import type { CiaoService, Responder, ServiceOptions } from '@homebridge/ciao';
 import type { Clock } from '../core/clock.js';
-import { asError } from '../core/errors.js';
+import { asError, CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { InterfaceAddress, NetworkWatcher } from '../core/network.js';
 import type { Advertisement, Advertiser, AdvertiserEvents } from './discovery.js';
 import { checkPhoneName, nextName } from './phone-name.js';
+import { withinTime } from './within-time.js';
 
 /** Of the TXT record's `v`: what one phone may expect of another. */
 export const PROTOCOL_VERSION = 1;
@@ -82,8 +83,8 @@ export class MdnsAdvertiser extends EventEmitter<AdvertiserEvents> implements Ad
 
   async #open(name: string): Promise<void> {
     const wanted = this.#wanted;
-    // Without a loopback interface ciao fails where nobody can catch it.
-    if (!wanted || !hasLoopback()) return;
+    if (!wanted) return;
+    checkLoopback();
     const { getResponder } = await import('@homebridge/ciao');
     // Given no names, ciao asks `ip link`, starting a child process each time, and misreads `eth0@if5`.
     // An interface is left out until it has an IPv4 address: ciao would never speak on it otherwise.
@@ -173,8 +174,13 @@ async function systemInterfaceNames(): Promise<readonly string[]> {
   }
 }
 
-function hasLoopback(): boolean {
-  return Object.values(networkInterfaces()).some(each => each?.some(({ internal }) => internal));
+/** Without a loopback interface ciao fails where nobody can catch it. */
+function checkLoopback(): void {
+  if (Object.values(networkInterfaces()).some(each => each?.some(({ internal }) => internal)))
+    return;
+  throw new CodedError('NO_LOOPBACK', 'this machine has no loopback interface in use', {
+    remedy: 'Bring it up with `ip link set lo up`.',
+  });
 }
 
 /** The parts of ciao's `Responder` that `lookAgain` needs and its types hide. */
@@ -192,12 +198,4 @@ async function lookAgain(responder: Responder): Promise<void> {
   const manager = (responder as unknown as ResponderInside).server.getNetworkManager();
   clearTimeout(manager.currentTimer);
   await manager.checkForNewInterfaces();
-}
-
-async function withinTime(clock: Clock, ms: number, work: Promise<void>): Promise<void> {
-  let timer: { cancel(): void } | undefined;
-  const late = new Promise<void>(resolve => {
-    timer = clock.after(ms, resolve);
-  });
-  await Promise.race([work, late]).finally(() => timer?.cancel());
 }

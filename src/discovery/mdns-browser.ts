@@ -167,7 +167,7 @@ export class MdnsBrowser extends EventEmitter<BrowserEvents> implements Browser 
     });
     socket.on('response', (response, from) => {
       // RFC 6762 §6: from any other port it is not multicast DNS.
-      if (from.port === MDNS_PORT && this.#linkOf(from.address, name) === name) {
+      if (from.port === MDNS_PORT && this.#linkOf(from.address) === name) {
         this.#hear(response, name);
       }
     });
@@ -179,9 +179,14 @@ export class MdnsBrowser extends EventEmitter<BrowserEvents> implements Browser 
     this.#take({ kind: 'heard', now: this.#clock.now(), link, records });
   }
 
-  /** Linux hands a multicast packet to every socket of the group, whichever link it came in by. */
-  #linkOf(source: string, otherwise: string): string {
-    return this.#state.addresses.find(each => isOnLink(source, each))?.name ?? otherwise;
+  /**
+   * Linux hands a multicast packet to every socket of the group, whichever link it came in by: its source
+   * tells. A host with an address foreign to all our links is taken to be on the first.
+   */
+  #linkOf(source: string): string | undefined {
+    const own = this.#state.addresses.filter(each => each.family === 'IPv4');
+    const link = own.find(each => isOnLink(source, each)) ?? own.find(each => !each.internal);
+    return link?.name;
   }
 
   #leave(address: string): Promise<void> {
