@@ -2,7 +2,6 @@
 import { formatEndpoint } from '../core/endpoint.js';
 import { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
-import type { CallPhase } from './call-machine.js';
 
 export type CallEndCode =
   | 'HUNG_UP'
@@ -72,10 +71,10 @@ export function endOfStatus(
   by: 'local' | 'remote',
   status: number,
   reason: string,
-  phase: CallPhase,
+  wasConnected: boolean,
 ): CallEnd {
   if (by === 'local') return { ...endedLocally(), status };
-  if (phase === 'connected' || status < 300) {
+  if (wasConnected || status < 300) {
     return { code: 'REMOTE_HUNG_UP', message: 'the other side hung up', status };
   }
   switch (status) {

@@ -169,7 +169,7 @@ function sessionEnded(
   status: number,
   reason: string,
 ): CallAction[] {
-  const end = endOfStatus(call.target, by, status, reason, call.phase);
+  const end = endOfStatus(call.target, by, status, reason, call.phase === 'connected');
   // Nobody there, or out of order: another place may do better (RFC 3263 §4.3).
   const elsewhere = call.direction === 'outgoing' && (status === 408 || status === 503);
   if (call.phase === 'trying' && elsewhere) return tryNext(call, end);

@@ -1,6 +1,6 @@
 /** One call, as services and the command line hold it: the driver of a call machine. */
 import { EventEmitter } from 'node:events';
-import { formatUri, type SipUri } from '@sip-stack/parser';
+import { formatUri, isSipUri, type NameAddr, type SipUri } from '@sip-stack/parser';
 import type { Clock, Timer } from '../core/clock.js';
 import { asError, CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
@@ -36,8 +36,8 @@ export const AUDIO_FORMATS: readonly (AudioFormat & { name: 'PCMU' | 'PCMA' })[]
 export interface CallEvents {
   /** `trying`, `ringing` or `connected` was reached. */
   phase: [phase: CallPhase];
-  /** Once, and last; media is closed. */
-  ended: [end: CallEnd];
+  /** Once, and last; media is closed, `statistics` are its last. */
+  ended: [end: CallEnd, statistics: LegStatistics | undefined];
 }
 
 /** What a call needs of the phone it is on. */
@@ -76,8 +76,7 @@ export class Call extends EventEmitter<CallEvents> {
   }
 
   static incoming(context: CallContext, session: SipSession): Call {
-    const caller = session.remote;
-    const call = new Call(context, incomingCall(caller.displayName || formatUri(caller.uri)));
+    const call = new Call(context, incomingCall(nameOf(session.remote)));
     call.#session = session;
     call.#listen(session);
     return call;
@@ -344,11 +343,18 @@ export class Call extends EventEmitter<CallEvents> {
   }
 
   async #finish(end: CallEnd): Promise<void> {
+    let statistics: LegStatistics | undefined;
     try {
+      statistics = await this.#leg?.statistics();
       await this.#leg?.close();
     } catch (error) {
       this.#context.logger.warn({ reason: asError(error).message }, 'could not close media');
     }
-    this.emit('ended', end);
+    this.emit('ended', end, statistics);
   }
+}
+
+/** A caller, as a person would call them. */
+function nameOf({ displayName, uri }: NameAddr): string {
+  return displayName || (isSipUri(uri) && uri.user) || formatUri(uri);
 }

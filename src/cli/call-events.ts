@@ -1,0 +1,58 @@
+/** Calls, as the commands print them. */
+import type { Call } from '../calling/call.js';
+import { isOrdinaryEnd } from '../calling/call-end.js';
+import type { Calls } from '../calling/calls.js';
+import { formatEndpoint } from '../core/endpoint.js';
+import type { Output } from './output.js';
+
+/** Prints every call of a phone as it goes. */
+export function tellCalls(calls: Calls, output: Output): void {
+  calls.on('call', call => tellCall(call, output));
+}
+
+/** Prints what becomes of one call, its end left out. */
+export function tellPhases(call: Call, output: Output): void {
+  const { target, direction } = call;
+  call.on('phase', phase => {
+    const fields = { direction, with: target, id: call.callId };
+    switch (phase) {
+      case 'trying': {
+        const at = call.location && formatEndpoint(call.location.endpoint);
+        output.event({ event: 'trying', ...fields, at }, `Calling ${target} at ${at} …`);
+        return;
+      }
+      case 'ringing':
+        output.event(
+          { event: 'ringing', ...fields },
+          direction === 'incoming'
+            ? `${target} is calling; \`ringline answer\` takes the call.`
+            : `Ringing at ${target} …`,
+        );
+        return;
+      case 'connected': {
+        const codec = call.format?.name;
+        output.event(
+          { event: 'connected', ...fields, codec },
+          `Connected with ${target} (${codec}).`,
+        );
+        return;
+      }
+      case 'locating':
+      case 'answering':
+      case 'ended':
+        return;
+    }
+  });
+}
+
+function tellCall(call: Call, output: Output): void {
+  tellPhases(call, output);
+  call.once('ended', (end, statistics) => {
+    const { target, direction } = call;
+    const failure = isOrdinaryEnd(end) ? '' : `: ${end.message}`;
+    output.event(
+      { event: 'ended', direction, with: target, id: call.callId, ...end, statistics },
+      `The call with ${target} has ended${failure}.`,
+    );
+  });
+}

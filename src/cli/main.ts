@@ -1,0 +1,243 @@
+#!/usr/bin/env node
+/** The `ringline` command. Each subcommand's code is loaded only when it runs. */
+import { Command, Option } from 'commander';
+import { parseEndpoint } from '../core/endpoint.js';
+import { CodedError } from '../core/errors.js';
+import {
+  type Config,
+  DEFAULT_LISTEN,
+  LOG_LEVELS,
+  parseLogLevel,
+} from '../runtime/config-settings.js';
+import { programVersion } from '../runtime/version.js';
+import { EXIT, EXIT_TABLE, exitCodeOfError } from './exit-codes.js';
+import { newOutput, type Output } from './output.js';
+
+/** Flags as commander hands them over. */
+interface Flags {
+  readonly name?: string;
+  readonly listen?: string;
+  readonly data?: string;
+  readonly config?: string;
+  readonly log?: string;
+  readonly json?: boolean;
+  readonly echo?: boolean;
+  readonly play?: string;
+  readonly record?: string;
+  readonly seconds?: number;
+}
+
+const EXIT_HELP = `
+Exit status:
+${EXIT_TABLE.map(([code, meaning]) => `  ${String(code).padStart(2)}  ${meaning}`).join('\n')}
+`;
+
+function program(): Command {
+  const ringline = new Command('ringline')
+    .description(
+      'A SIP desk phone that needs no server: phones on a network find each other by name.',
+    )
+    .version(programVersion())
+    .showHelpAfterError('(`ringline --help` shows what there is)')
+    .configureHelp({ sortSubcommands: false })
+    .addHelpText(
+      'after',
+      `
+Try it, on two machines of one network:
+  $ ringline run --name alice        this machine is a phone, seen as alice
+  $ ringline who                     who else is there
+  $ ringline call alice              from the other machine: alice rings
+  $ ringline call '*43@alice'        alice's echo test: hear yourself
+  $ ringline call room@alice         alice's meeting room: hear who else is in it
+${EXIT_HELP}`,
+    );
+
+  phoneOptions(ringline.command('run'))
+    .description(
+      'Be a phone: others see it by name and can call it, its echo test (*43) and its room.',
+    )
+    .addHelpText(
+      'after',
+      `
+Nothing needs to be configured. It prints one line when it can take calls, and runs until ^C.
+Calls to its name ring until \`ringline answer\` takes them.
+
+  $ ringline run                     named after this host, on UDP port 5060
+  $ ringline run --name kitchen --listen 192.0.2.7:5070
+  $ ringline run --listen :0 --data /tmp/second   a second phone on this machine
+`,
+    )
+    .action(
+      action(async (flags, output) => {
+        const { run } = await import('./run.js');
+        return run(configOf(flags), flags.config, output);
+      }),
+    );
+
+  common(ringline.command('call'))
+    .argument('<who>', 'a name, something@name, an address or a SIP URI')
+    .description('Call somebody, and talk by files: play one, record one.')
+    .option(
+      '--play <wav>',
+      'play this file to them; hang up after it, unless --seconds says otherwise',
+    )
+    .option('--record <wav>', 'write what they say to this file')
+    .option('--seconds <n>', 'hang up after so many seconds of talk', positive)
+    .option('--name <name>', 'call under this name (default: the host name)')
+    .option('--listen <address:port>', 'local address and port (default: any)')
+    .option('--config <file>', 'configuration file')
+    .option('--data <dir>', 'data directory, where the configuration may be')
+    .addHelpText(
+      'after',
+      `
+  $ ringline call alice                            the phone called alice on this network
+  $ ringline call room@alice                       her meeting room
+  $ ringline call '*43@alice' --play me.wav --record echo.wav
+  $ ringline call 192.0.2.7                        whatever answers there
+  $ ringline call sip:bob@192.0.2.7:5070 --seconds 30
+${EXIT_HELP}`,
+    )
+    .action(async (who: string, flags: Flags) =>
+      finish(flags, async output => {
+        const { call } = await import('./call.js');
+        return call(who, configOf(flags), flags.config, audioOf(flags), output);
+      }),
+    );
+
+  phoneOptions(ringline.command('answer'))
+    .description('Answer calls: those of the phone that runs here, else as a phone of its own.')
+    .option('--echo', 'send back what is heard')
+    .option('--play <wav>', 'play this file to each caller')
+    .option('--record <wav>', 'write what the callers say: FILE, then FILE-2, FILE-3 …')
+    .addHelpText(
+      'after',
+      `
+Where \`ringline run\` runs with the same data directory, its calls are answered, those that ring now
+first, until ^C. Else this is a phone by itself, and takes the options of \`run\`.
+
+  $ ringline answer --echo
+  $ ringline answer --play greeting.wav --record message.wav
+`,
+    )
+    .action(
+      action(async (flags, output) => {
+        const { answer } = await import('./answer.js');
+        return answer(configOf(flags), flags.config, audioOf(flags), output);
+      }),
+    );
+
+  common(ringline.command('who'))
+    .description('Show the phones on this network, as they come and go.')
+    .option('--seconds <n>', 'stop after so many seconds (default: at ^C)', positive)
+    .addHelpText('after', '\n  $ ringline who --seconds 3\n')
+    .action(
+      action(async (flags, output) => {
+        const { who } = await import('./who.js');
+        return who(flags.seconds, output);
+      }),
+    );
+
+  common(ringline.command('status'))
+    .description('Show the phone that runs on this machine: its name, addresses and calls.')
+    .option('--data <dir>', "the running phone's data directory")
+    .addHelpText('after', `\n  $ ringline status --json\n${EXIT_HELP}`)
+    .action(
+      action(async (flags, output) => {
+        const { status } = await import('./status.js');
+        return status(configOf(flags), output);
+      }),
+    );
+
+  common(ringline.command('doctor'))
+    .description('Check what a phone needs of this machine, and say how to mend what is missing.')
+    .option('--data <dir>', 'data directory to check')
+    .option('--config <file>', 'configuration file to check')
+    .option('--listen <address:port>', 'address and port to check')
+    .addHelpText('after', '\nExit status: 0 where a phone can run here, 1 where it cannot.\n')
+    .action(
+      action(async (flags, output) => {
+        const { doctor } = await import('./doctor.js');
+        return doctor(configOf(flags), flags.config, output);
+      }),
+    );
+
+  return ringline;
+}
+
+function common(command: Command): Command {
+  return command.option('--json', 'print one JSON object a line');
+}
+
+function phoneOptions(command: Command): Command {
+  return common(command)
+    .option('--name <name>', 'name on this network (default: the host name)')
+    .option(
+      '--listen <address:port>',
+      'address and port; port 0 takes a free one (default: 0.0.0.0:5060)',
+    )
+    .option(
+      '--data <dir>',
+      'where it keeps its identity and settings (default: ~/.local/state/ringline)',
+    )
+    .option('--config <file>', 'YAML file (default: ringline.yaml in the data directory, if there)')
+    .addOption(
+      new Option('--log <level>', 'log on standard error (default: warn)').choices([...LOG_LEVELS]),
+    );
+}
+
+function action(
+  work: (flags: Flags, output: Output) => Promise<number>,
+): (flags: Flags) => Promise<void> {
+  return flags => finish(flags, output => work(flags, output));
+}
+
+async function finish(flags: Flags, work: (output: Output) => Promise<number>): Promise<void> {
+  const output = newOutput(flags.json ?? false);
+  try {
+    process.exitCode = await work(output);
+  } catch (error) {
+    output.error(error);
+    process.exitCode = exitCodeOfError(error);
+  }
+}
+
+function configOf({ name, listen, data, log }: Flags): Config {
+  return {
+    ...(name !== undefined && { name }),
+    ...(listen !== undefined && { listen: parseEndpoint(listen, DEFAULT_LISTEN) }),
+    ...(data !== undefined && { data }),
+    ...(log !== undefined && { log: parseLogLevel(log) }),
+  };
+}
+
+function audioOf({ echo, play, record, seconds }: Flags) {
+  return {
+    ...(echo && { echo }),
+    ...(play !== undefined && { play }),
+    ...(record !== undefined && { record }),
+    ...(seconds !== undefined && { seconds }),
+  };
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value > 0 && value <= 86_400) return value;
+  throw new CodedError(
+    'BAD_USAGE',
+    `expected a number of seconds from above 0 to 86400, found "${text}"`,
+  );
+}
+
+try {
+  await program().exitOverride().parseAsync();
+} catch (error) {
+  if (error instanceof CodedError) {
+    newOutput(process.argv.includes('--json')).error(error);
+    process.exitCode = EXIT.usage;
+  } else if (error instanceof Error && 'exitCode' in error) {
+    // Commander has printed its help or complaint; help asked for is no failure.
+    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  } else {
+    throw error;
+  }
+}

@@ -1,0 +1,68 @@
+/** `ringline status`: the phone that runs on this machine. */
+import { CodedError } from '../core/errors.js';
+import { loadSettings } from '../runtime/config.js';
+import type { Config } from '../runtime/config-settings.js';
+import { phoneStatus } from '../runtime/control-client.js';
+import type { PhoneStatus } from '../runtime/phone-status.js';
+import { EXIT } from './exit-codes.js';
+import { formatTable, type Output } from './output.js';
+
+export async function status(flags: Config, output: Output): Promise<number> {
+  const { data } = await loadSettings(flags);
+  const found = await phoneStatus(data);
+  if (!found) {
+    throw new CodedError('NOT_RUNNING', `no phone runs on this machine with its data in ${data}`, {
+      remedy: 'Start one with `ringline run`, or give its directory with --data.',
+    });
+  }
+  output.event({ event: 'status', ...found }, describe(found));
+  return EXIT.ok;
+}
+
+function describe(status: PhoneStatus): string {
+  const { sip } = status;
+  const rows = [
+    ['name', status.name],
+    ['calls it takes at', status.reachableAt.join(', ') || `${status.listen} (no network)`],
+    ['device', status.deviceId],
+    [
+      'running for',
+      `${duration(status.upSeconds)} (start no. ${status.bootCount}, pid ${status.pid})`,
+    ],
+    ['calls are', status.attended ? 'answered' : 'left ringing (`ringline answer` takes them)'],
+    ['in its room', String(status.roomMembers)],
+    ['phones seen', status.phones.join(', ') || 'none'],
+    [
+      'SIP messages',
+      `${sip.received} in, ${sip.sent} out, ${sip.malformed} malformed, ${sip.sendErrors} not sent`,
+    ],
+    ['voice marked (DSCP)', status.dscp ? 'yes' : 'no (`ringline doctor` tells why)'],
+    ['memory', `${status.residentMegabytes} MB`],
+    ['version', status.version],
+  ];
+  if (status.calls.length === 0) return formatTable([...rows, ['calls', 'none']]);
+  const calls = status.calls.map(call => [
+    call.direction === 'incoming' ? 'from' : 'to',
+    call.with,
+    call.phase,
+    call.codec ?? '',
+    call.seconds === undefined ? '' : duration(call.seconds),
+  ]);
+  return `${formatTable(rows)}\n\n${formatTable([['call', 'with', 'is', 'codec', 'for'], ...calls])}`;
+}
+
+function duration(seconds: number): string {
+  const parts = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'min'],
+    [seconds % 60, 's'],
+  ] as const;
+  return (
+    parts
+      .filter(([count]) => count > 0)
+      .slice(0, 2)
+      .map(part => part.join(' '))
+      .join(' ') || '0 s'
+  );
+}

@@ -1,0 +1,48 @@
+/**
+ * How the commands talk to the phone that runs on this machine: one JSON object a line over a Unix
+ * socket in its data directory. The client sends one request; the phone answers with events until
+ * either side closes.
+ */
+import { join } from 'node:path';
+import type { CallAudioOptions } from '../calling/call-audio.js';
+import { CodedError } from '../core/errors.js';
+import type { PhoneStatus } from './phone-status.js';
+
+export type ControlRequest =
+  | { readonly method: 'status' }
+  /** Answer this phone's calls, those that ring now first, for as long as the connection is open. */
+  | { readonly method: 'answer'; readonly audio: CallAudioOptions };
+
+export type ControlEvent =
+  | { readonly event: 'status'; readonly status: PhoneStatus }
+  /** The request is granted; what follows are the calls. */
+  | { readonly event: 'ready'; readonly name: string }
+  | { readonly event: 'call'; readonly id: string; readonly from: string; readonly phase: string }
+  | {
+      readonly event: 'ended';
+      readonly id: string;
+      readonly code: string;
+      readonly message: string;
+    }
+  | {
+      readonly event: 'error';
+      readonly code: string;
+      readonly message: string;
+      readonly remedy?: string;
+    };
+
+/** What the kernel's `sun_path` holds, less its final zero: unix(7). */
+const MAX_SOCKET_PATH_OCTETS = 107;
+
+/** @throws {CodedError} `PATH_TOO_LONG` */
+export function controlSocketPath(dataDirectory: string): string {
+  const path = join(dataDirectory, 'control.sock');
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH_OCTETS) {
+    throw new CodedError(
+      'PATH_TOO_LONG',
+      `expected a data directory whose path has at most ${MAX_SOCKET_PATH_OCTETS - 13} octets, found ${dataDirectory}`,
+      { remedy: 'Choose a shorter one with --data.' },
+    );
+  }
+  return path;
+}

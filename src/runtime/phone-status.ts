@@ -1,0 +1,40 @@
+/** What `ringline status` shows of a running phone. */
+
+export interface CallStatus {
+  readonly id: string;
+  readonly direction: 'outgoing' | 'incoming';
+  readonly with: string;
+  readonly phase: string;
+  readonly codec: string | undefined;
+  /** Since it was connected. */
+  readonly seconds: number | undefined;
+}
+
+export interface PhoneStatus {
+  readonly name: string;
+  readonly deviceId: string;
+  readonly version: string;
+  readonly pid: number;
+  /** Starts of this device so far, this one included. */
+  readonly bootCount: number;
+  /** `ADDRESS:PORT` as bound. */
+  readonly listen: string;
+  /** Where others reach it, `ADDRESS:PORT` each. */
+  readonly reachableAt: readonly string[];
+  readonly upSeconds: number;
+  readonly calls: readonly CallStatus[];
+  readonly roomMembers: number;
+  /** Somebody answers its calls; otherwise they ring. */
+  readonly attended: boolean;
+  /** Other phones on the network, by name. */
+  readonly phones: readonly string[];
+  readonly residentMegabytes: number;
+  readonly sip: {
+    readonly received: number;
+    readonly sent: number;
+    readonly malformed: number;
+    readonly sendErrors: number;
+  };
+  /** Whether voice packets carry their DSCP mark. */
+  readonly dscp: boolean;
+}

@@ -1,0 +1,187 @@
+/** A phone as `ringline run` keeps it: a telephone with a memory, an identity, a name on the network. */
+import { EventEmitter } from 'node:events';
+import { autoAnswer } from '../calling/auto-answer.js';
+import type { Call } from '../calling/call.js';
+import { formatEndpoint } from '../core/endpoint.js';
+import { asError, CodedError } from '../core/errors.js';
+import { type Service, ServiceGroup } from '../core/lifecycle.js';
+import type { Logger } from '../core/logger.js';
+import { MdnsAdvertiser } from '../discovery/mdns-advertiser.js';
+import { StoredIdentity } from '../identity/stored-identity.js';
+import { loadNative } from '../native/index.js';
+import { FileStore } from '../storage/file-store.js';
+import type { Store } from '../storage/store.js';
+import type { Settings } from './config-settings.js';
+import { controlSocketPath } from './control-protocol.js';
+import { type ControlConnection, type ControlHandler, ControlServer } from './control-server.js';
+import type { CallStatus, PhoneStatus } from './phone-status.js';
+import { type System, systemSeams } from './system.js';
+import { Telephone } from './telephone.js';
+import { productName, programVersion } from './version.js';
+
+export interface PhoneEvents {
+  /** The name others see, when it is settled and whenever it changes. */
+  named: [name: string];
+  /** Something that does not stop the phone, but that its owner should know. */
+  problem: [error: Error];
+}
+
+export class Phone extends EventEmitter<PhoneEvents> implements Service {
+  readonly telephone: Telephone;
+  readonly #settings: Settings;
+  readonly #logger: Logger;
+  readonly #system: System;
+  readonly #advertiser: MdnsAdvertiser;
+  readonly #control: ControlServer;
+  readonly #services: ServiceGroup;
+  #store: Store | undefined;
+  #deviceId = '';
+  #bootCount = 0;
+  #startedAt = 0;
+
+  constructor(settings: Settings, logger: Logger) {
+    super();
+    this.#settings = settings;
+    this.#logger = logger;
+    this.#system = systemSeams(logger);
+    this.telephone = new Telephone(this.#system, { ...settings, product: productName() });
+    this.#advertiser = new MdnsAdvertiser(this.#system);
+    this.#advertiser.on('named', name => {
+      this.telephone.rename(name);
+      this.emit('named', name);
+    });
+    this.#advertiser.on('problem', error => this.emit('problem', error));
+    this.#control = new ControlServer(controlSocketPath(settings.data), this.#serve);
+    this.#services = new ServiceGroup([
+      { start: () => this.#openStore(), stop: async () => this.#store?.close() },
+      this.#control,
+      { start: () => this.#readIdentity(), stop: async () => undefined },
+      this.#system.watcher,
+      this.telephone,
+      { start: () => this.#advertise(), stop: () => this.#advertiser.stop() },
+    ]);
+  }
+
+  /** `ADDRESS:PORT` where others reach it, one for each address it listens on. */
+  get reachableAt(): string[] {
+    const { address, port } = this.telephone.userAgent.local;
+    if (address !== '0.0.0.0' && address !== '::') return [formatEndpoint({ address, port })];
+    const family = address === '::' ? 'IPv6' : 'IPv4';
+    return this.#system.network
+      .addresses()
+      .filter(entry => entry.family === family && !entry.internal)
+      .map(entry => formatEndpoint({ address: entry.address, port }));
+  }
+
+  async start(signal?: AbortSignal): Promise<void> {
+    this.#startedAt = this.#system.clock.now();
+    await this.#services.start(signal);
+  }
+
+  async stop(): Promise<void> {
+    await this.#services.stop();
+  }
+
+  async #openStore(): Promise<void> {
+    this.#store = await FileStore.open({
+      directory: this.#settings.data,
+      onDamage: problem => this.emit('problem', problem),
+    });
+  }
+
+  async #readIdentity(): Promise<void> {
+    if (!this.#store) throw new Error('the store opens before the identity is read');
+    const identity = new StoredIdentity({ store: this.#store, random: this.#system.random });
+    this.#deviceId = await identity.deviceId();
+    this.#bootCount = await identity.bootCount();
+  }
+
+  async #advertise(): Promise<void> {
+    const { port } = this.telephone.userAgent.local;
+    await this.#advertiser.start({ name: this.#settings.name, port, deviceId: this.#deviceId });
+  }
+
+  status(): PhoneStatus {
+    const { telephone } = this;
+    const now = this.#system.clock.now();
+    return {
+      name: telephone.name,
+      deviceId: this.#deviceId,
+      version: programVersion(),
+      pid: process.pid,
+      bootCount: this.#bootCount,
+      listen: formatEndpoint(telephone.userAgent.local),
+      reachableAt: this.reachableAt,
+      upSeconds: Math.round((now - this.#startedAt) / 1000),
+      calls: telephone.calls.current.map(call => callStatus(call, now)),
+      roomMembers: telephone.room.members.length,
+      attended: telephone.person.attended,
+      phones: telephone.browser
+        .phones()
+        .filter(({ deviceId }) => deviceId !== this.#deviceId)
+        .map(({ name }) => name),
+      residentMegabytes: Math.round(process.memoryUsage.rss() / 2 ** 20),
+      sip: { ...telephone.userAgent.statistics },
+      dscp: loadNative() !== undefined,
+    };
+  }
+
+  readonly #serve: ControlHandler = async (request, connection) => {
+    switch (request.method) {
+      case 'status':
+        connection.send({ event: 'status', status: this.status() });
+        connection.end();
+        return;
+      case 'answer':
+        this.#attend(request.audio, connection);
+        return;
+    }
+  };
+
+  /** Lets a client answer this phone's calls for as long as it stays. */
+  #attend(audio: Parameters<typeof autoAnswer>[1], connection: ControlConnection): void {
+    const { media, person, name } = this.telephone;
+    const answer = autoAnswer(media, audio, (_call, error) => {
+      const { message } = error;
+      const code = error instanceof CodedError ? error.code : 'FAILED';
+      connection.send({ event: 'error', code, message });
+    });
+    const leave = person.attend(call => {
+      tellCall(call, connection);
+      answer(call);
+    });
+    if (!leave) {
+      throw new CodedError('ATTENDED', 'somebody else answers the calls of this phone already', {
+        remedy: 'Stop the other `ringline answer` first.',
+      });
+    }
+    connection.gone.addEventListener('abort', leave);
+    connection.send({ event: 'ready', name });
+    this.#logger.info({ ...audio }, 'calls are answered from now on');
+  }
+}
+
+function tellCall(call: Call, connection: ControlConnection): void {
+  const { callId: id, target: from } = call;
+  connection.send({ event: 'call', id, from, phase: call.phase });
+  call.on('phase', phase => connection.send({ event: 'call', id, from, phase }));
+  call.once('ended', ({ code, message }) => connection.send({ event: 'ended', id, code, message }));
+}
+
+function callStatus(call: Call, now: number): CallStatus {
+  const { connectedAt } = call;
+  return {
+    id: call.callId,
+    direction: call.direction,
+    with: call.target,
+    phase: call.phase,
+    codec: call.format?.name,
+    seconds: connectedAt === undefined ? undefined : Math.round((now - connectedAt) / 1000),
+  };
+}
+
+/** For whoever only wants to log it. */
+export function describeProblem(error: unknown): string {
+  const { message } = asError(error);
+  return error instanceof CodedError && error.remedy ? `${message}. ${error.remedy}` : message;
+}
