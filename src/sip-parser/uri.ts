@@ -63,7 +63,9 @@ export function sipUri({ scheme = 'sip', user, host, port, params }: SipUriParts
   const bare = host.startsWith('[') ? host.slice(1, -1) : host;
   const literal = bare.includes(':') ? `[${bare}]` : bare;
   const hostEnd = endOfHost(literal, 0, literal.length);
-  if (hostEnd !== literal.length) throw badUri('a host', literal, hostEnd, literal.length);
+  if (literal === '' || hostEnd !== literal.length) {
+    throw badUri('a host', literal, 0, literal.length);
+  }
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= HIGHEST_PORT)) {
     throw badUri('a port', String(port), 0, 8);
   }
