@@ -50,7 +50,10 @@ export interface LegStatistics {
 
 /** One element of the graph. */
 export interface MediaNode {
-  /** Idempotent; its arrows go with it. A recorder's file is complete when this resolves. */
+  /**
+   * Idempotent; its arrows go with it. A recorder's file is complete when this resolves; it rejects
+   * with `CodedError` `RECORDING_INCOMPLETE` if the disk failed on the way.
+   */
   close(): Promise<void>;
 }
 
@@ -63,7 +66,7 @@ export interface MediaLeg extends MediaNode {
 }
 
 export interface Player extends MediaNode {
-  /** Resolves when the last sample has been handed on (never for a loop), or the player was closed. */
+  /** It plays only while something is connected to hear it. Resolves when the last sample has been handed on (never for a loop), or the player was closed. */
   readonly ended: Promise<void>;
 }
 
@@ -80,11 +83,17 @@ export interface MediaEngine extends Service {
   openMix(): Promise<MediaNode>;
   /** Plays a WAV file. Throws `CodedError` `NO_SUCH_FILE`, `BAD_WAV`. */
   openPlayer(options: { file: string; loop?: boolean }): Promise<Player>;
-  /** Plays tones in turn, then ends (or starts again with `loop`). */
+  /**
+   * Plays tones in turn, then ends (or starts again with `loop`). `levelDbm0` is the level of each
+   * frequency, by default -13. Throws `CodedError` `BAD_TONE`.
+   */
   openTone(options: { tones: ToneSpec; loop?: boolean; levelDbm0?: number }): Promise<Player>;
   /** Writes what it hears to a WAV file (16-bit linear, mono). Throws `CodedError` `FILE_NOT_WRITABLE`. */
   openRecorder(options: { file: string }): Promise<MediaNode>;
-  /** `to` hears `from`. A leg connected to itself is an echo. Connecting twice changes nothing. */
+  /**
+   * `to` hears `from`. A leg connected to itself is an echo. Connecting twice changes nothing.
+   * Throws `CodedError` `NOT_CONNECTABLE` for an arrow from a recorder, to a player, or between mixes.
+   */
   connect(from: MediaNode, to: MediaNode): void;
   disconnect(from: MediaNode, to: MediaNode): void;
 }

@@ -23,9 +23,9 @@ const MAX_GAP_MS = 200;
 /** With nothing to play for this long the stream has stopped; the next packet begins anew. */
 const STARVED_MS = 200;
 /** How long waits are watched before the depth is changed by choice. */
-const WINDOW_MS = 5000;
+const WINDOW_MS = 2000;
 /** A target that was not needed for this long becomes one frame less. */
-const TARGET_DECAY_MS = 30_000;
+const TARGET_DECAY_MS = 10_000;
 /** Packets that come within this of their deadline ask for more depth. */
 const TIGHT_MS = 2;
 /** Peak below which a frame may be dropped or repeated unheard: -48 dB of full scale. */

@@ -24,5 +24,6 @@ declare module '@echogarden/speex-resampler-wasm/simd' {
   }
   function load(): Promise<SpeexResamplerModule>;
 
+  // biome-ignore lint/style/noDefaultExport: the package has no other.
   export { load as default };
 }

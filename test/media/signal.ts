@@ -5,7 +5,7 @@
 
 /** Half the power of a full-scale square wave: 0 dB here is a full-scale sine. */
 const FULL_SCALE_SINE_POWER = 32767 ** 2 / 2;
-/** Frames of a chirp are looked up by this many samples. */
+/** A place in a signal is recognised by this many samples. */
 const KEY_SAMPLES = 16;
 
 /** Level against a full-scale sine, in dB; -Infinity for silence. */
@@ -90,8 +90,9 @@ export interface Passage {
  * it is sought again further on.
  */
 export function follow(heard: Int16Array, expected: Int16Array): Passage {
-  const start = find(heard, expected, 0, 0);
+  const start = begin(heard, expected);
   if (start < 0) return { start, exact: 0, missing: expected.length, extra: 0 };
+  let places: Map<number, number[]> | undefined;
   let exact = 0;
   let missing = 0;
   let extra = 0;
@@ -104,7 +105,8 @@ export function follow(heard: Int16Array, expected: Int16Array): Passage {
       next++;
       continue;
     }
-    const found = resume(heard, expected, at, next);
+    places ??= index(expected);
+    const found = resume(heard, expected, places, at, next);
     if (!found) break;
     extra += found.at - at;
     missing += found.next - next;
@@ -114,31 +116,51 @@ export function follow(heard: Int16Array, expected: Int16Array): Passage {
   return { start, exact, missing: missing + expected.length - next, extra };
 }
 
-/** The nearest place at which the signal goes on. */
-function resume(heard: Int16Array, expected: Int16Array, at: number, next: number) {
-  const keys = new Map<string, number>();
-  for (let i = next; i + KEY_SAMPLES <= expected.length; i++) {
-    const key = keyOf(expected, i);
-    if (!keys.has(key)) keys.set(key, i);
+/** Where the first samples are heard: enough of them not to take silence for the beginning. */
+function begin(heard: Int16Array, expected: Int16Array): number {
+  const length = Math.min(KEY_SAMPLES * 4, expected.length);
+  for (let at = 0; at + length <= heard.length; at++) {
+    if (alike(heard, at, expected, 0, length)) return at;
   }
+  return -1;
+}
+
+/** The first place in `heard` from `at` on where any later part of the signal goes on. */
+function resume(
+  heard: Int16Array,
+  expected: Int16Array,
+  places: Map<number, number[]>,
+  at: number,
+  next: number,
+): { at: number; next: number } | undefined {
   for (let i = at; i + KEY_SAMPLES <= heard.length; i++) {
-    const found = keys.get(keyOf(heard, i));
+    const found = places
+      .get(hash(heard, i))
+      ?.find(place => place >= next && alike(heard, i, expected, place, KEY_SAMPLES));
     if (found !== undefined) return { at: i, next: found };
   }
   return undefined;
 }
 
-function keyOf(samples: Int16Array, at: number): string {
-  return samples.subarray(at, at + KEY_SAMPLES).join();
+/** Where in `samples` each stretch of `KEY_SAMPLES` lies, by its hash. */
+function index(samples: Int16Array): Map<number, number[]> {
+  const places = new Map<number, number[]>();
+  for (let at = 0; at + KEY_SAMPLES <= samples.length; at++) {
+    const key = hash(samples, at);
+    const known = places.get(key);
+    if (known) known.push(at);
+    else places.set(key, [at]);
+  }
+  return places;
 }
 
-function find(heard: Int16Array, expected: Int16Array, from: number, next: number): number {
-  // Past the first samples, which may be silence like what was heard before.
-  const key = Math.min(KEY_SAMPLES * 4, expected.length - next);
-  for (let at = from; at + key <= heard.length; at++) {
-    let i = 0;
-    while (i < key && heard[at + i] === expected[next + i]) i++;
-    if (i === key) return at;
-  }
-  return -1;
+function hash(samples: Int16Array, at: number): number {
+  let value = 0;
+  for (let i = at; i < at + KEY_SAMPLES; i++) value = (Math.imul(value, 31) + samples[i]!) | 0;
+  return value;
+}
+
+function alike(a: Int16Array, at: number, b: Int16Array, bAt: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if (a[at + i] !== b[bAt + i]) return false;
+  return true;
 }
