@@ -1,0 +1,76 @@
+/** Telephones in the simulator: the very rooms that run on a board, on virtual time and network. */
+import type { Logger } from '../core/logger.js';
+import { silentLogger } from '../core/logger.js';
+import { AddressLocator } from '../discovery/address-locator.js';
+import { LanLocator } from '../discovery/lan-locator.js';
+import { LocatorChain } from '../discovery/locator.js';
+import { LocalMediaEngine } from '../media/local-engine.js';
+import { Telephone, type TelephoneOptions } from '../runtime/telephone.js';
+import { SeededRandom } from './seeded-random.js';
+import { VirtualClock } from './virtual-clock.js';
+import { VirtualLan } from './virtual-lan.js';
+import { type LinkOptions, VirtualNetwork } from './virtual-network.js';
+
+export interface SimulationOptions {
+  /** Everything drawn by chance follows from it: the same seed, the same run. */
+  readonly seed: number;
+  readonly link?: Partial<LinkOptions>;
+  readonly logger?: Logger;
+}
+
+export class Simulation {
+  readonly clock = new VirtualClock();
+  readonly network: VirtualNetwork;
+  readonly lan: VirtualLan;
+  readonly #random: SeededRandom;
+  readonly #logger: Logger;
+  readonly #phones: Telephone[] = [];
+
+  constructor({ seed, link, logger }: SimulationOptions) {
+    this.#random = new SeededRandom(seed);
+    this.#logger = logger ?? silentLogger;
+    const networkSeed = this.#random.uint32();
+    this.network = new VirtualNetwork({
+      clock: this.clock,
+      seed: networkSeed,
+      ...(link && { link }),
+    });
+    this.lan = new VirtualLan(this.clock);
+  }
+
+  /** Starts a phone at an address, and announces it under its name. */
+  async addPhone(
+    name: string,
+    address: string,
+    options: Pick<TelephoneOptions, 'formats'> = {},
+  ): Promise<Telephone> {
+    const { clock } = this;
+    const network = this.network.host(address);
+    const random = new SeededRandom(this.#random.uint32());
+    const browser = this.lan.browser();
+    const seams = {
+      clock,
+      network,
+      random,
+      browser,
+      logger: this.#logger,
+      media: new LocalMediaEngine({ clock, network, random }),
+      lookup: async () => [],
+      locator: new LocatorChain([new AddressLocator(), new LanLocator(browser)]),
+    };
+    const listen = { address, port: 5060 };
+    const phone = new Telephone(seams, { ...options, name, listen, product: 'Ringline/simulated' });
+    await phone.start();
+    this.#phones.push(phone);
+    const host = `${name}.local`;
+    this.lan.announce({ name, deviceId: undefined, endpoints: [listen], host });
+    return phone;
+  }
+
+  /** Stops every phone, giving it the virtual time it takes. */
+  async stop(): Promise<void> {
+    const stopped = Promise.all(this.#phones.map(phone => phone.stop()));
+    await this.clock.advance(5000);
+    await stopped;
+  }
+}
