@@ -7,25 +7,18 @@ import type { InterfaceAddress } from '../core/network.js';
 import type { PhoneSighting } from './discovery.js';
 import { type PhoneRecord, phoneNameOf, SERVICE, textValue } from './dns-records.js';
 import { reachableEndpoints } from './endpoint-order.js';
+import { forgetAddresses, type HostAddresses, hearAddress } from './host-addresses.js';
 import { foldName } from './phone-name.js';
-import {
-  isOver,
-  LAST_BREATH_MS,
-  type Lifetime,
-  lifetime,
-  nextEvent,
-  takeRefresh,
-} from './record-lifetime.js';
+import { isOver, type Lifetime, lifetime, nextEvent, takeRefresh } from './record-lifetime.js';
 
 export const MAX_PHONES = 1000;
-export const MAX_ADDRESSES_PER_HOST = 16;
 /** RFC 6762 §5.2: the first question waits this long at random, lest a building that gets its power back asks at once. */
 const FIRST_QUERY_DELAY_MS = { least: 20, spread: 100 };
 /** RFC 6762 §5.2: intervals double from one second to an hour. */
 const FIRST_INTERVAL_MS = 1000;
 const LONGEST_INTERVAL_MS = 60 * 60_000;
-/** Some 20 octets each after compression, so that a question with its known answers fits one packet. */
-const MAX_KNOWN_ANSWERS = 40;
+/** Some 70 octets each, so that a question with its known answers fits one packet. */
+const MAX_KNOWN_ANSWERS = 16;
 /** What is not asked now is asked at its next time: a flood of names must not make a flood of questions. */
 const MAX_QUESTIONS = 20;
 const MAX_DEVICE_ID_LENGTH = 128;
@@ -83,18 +76,12 @@ interface Instance {
   seen: PhoneSighting | undefined;
 }
 
-interface HostAddress extends Lifetime {
-  readonly type: 'A' | 'AAAA';
-  readonly address: string;
-  readonly link: string;
-}
-
 export interface BrowserState {
   readonly random: () => number;
   /** By folded full name. */
   readonly instances: Map<string, Instance>;
-  /** By folded host name, then by link and address; only hosts that an instance names. */
-  readonly hosts: Map<string, Map<string, HostAddress>>;
+  /** By folded host name; only hosts that an instance names. */
+  readonly hosts: Map<string, HostAddresses>;
   addresses: readonly InterfaceAddress[];
   queriedAt: number;
   queryAt: number;
@@ -173,7 +160,7 @@ function hear(
   for (const record of records) {
     const addresses = state.hosts.get(record.name);
     if (addresses && (record.type === 'A' || record.type === 'AAAA'))
-      hearAddress(state, addresses, record, link, now);
+      hearAddress(addresses, record, link, lifetime(record.ttl, now, state.random));
   }
 }
 
@@ -239,27 +226,6 @@ function hearInstance(
   }
 }
 
-function hearAddress(
-  state: BrowserState,
-  addresses: Map<string, HostAddress>,
-  record: PhoneRecord & { type: 'A' | 'AAAA' },
-  link: string,
-  now: number,
-): void {
-  if (record.flush) {
-    for (const old of addresses.values()) {
-      // A host with several links says something else on each of them: they do not flush one another.
-      const stale =
-        old.type === record.type && old.link === link && old.heardAt < now - LAST_BREATH_MS;
-      if (stale) Object.assign(old, lifetime(0, now, state.random));
-    }
-  }
-  const key = `${link} ${record.address}`;
-  if (!addresses.has(key) && (record.ttl === 0 || addresses.size >= MAX_ADDRESSES_PER_HOST)) return;
-  const { type, address } = record;
-  addresses.set(key, { ...lifetime(record.ttl, now, state.random), type, address, link });
-}
-
 function expire(state: BrowserState, now: number): void {
   const wanted = new Set<string>();
   for (const instance of state.instances.values()) {
@@ -270,7 +236,7 @@ function expire(state: BrowserState, now: number): void {
   }
   for (const [host, addresses] of state.hosts) {
     if (!wanted.has(host)) state.hosts.delete(host);
-    for (const [key, address] of addresses) if (isOver(address, now)) addresses.delete(key);
+    forgetAddresses(addresses, now);
   }
 }
 

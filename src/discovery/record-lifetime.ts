@@ -28,6 +28,12 @@ export function lifetime(ttl: number, now: number, random: () => number): Lifeti
   return { heardAt: now, expiresAt: now + ms, refreshAt };
 }
 
+/** Flushed: it lives on for a second, should the other packets of an announcement name it too. */
+export function expireSoon(life: Lifetime, now: number): void {
+  life.expiresAt = Math.min(life.expiresAt, now + LAST_BREATH_MS);
+  life.refreshAt = [];
+}
+
 export function isOver(life: Lifetime, now: number): boolean {
   return life.expiresAt <= now;
 }

@@ -1,0 +1,241 @@
+/** Advertiser and browser on the loopback interface, with names nobody else has. */
+import { createSocket, type Socket } from 'node:dgram';
+import { EventEmitter, once } from 'node:events';
+import { networkInterfaces } from 'node:os';
+import t from 'tap';
+import { SystemClock } from '../../src/core/clock.js';
+import { silentLogger } from '../../src/core/logger.js';
+import type { InterfaceAddress, NetworkWatcherEvents } from '../../src/core/network.js';
+import { randomToken, SystemRandom } from '../../src/core/random.js';
+import { systemAddresses } from '../../src/core/system-network.js';
+import type { PhoneSighting } from '../../src/discovery/discovery.js';
+import { MdnsAdvertiser } from '../../src/discovery/mdns-advertiser.js';
+import { MdnsBrowser } from '../../src/discovery/mdns-browser.js';
+
+const GROUP = '224.0.0.251';
+const PORT = 5353;
+const clock = new SystemClock();
+const logger = silentLogger;
+const never = new AbortController().signal;
+const loopback = () =>
+  systemAddresses()
+    .filter(each => each.internal && each.family === 'IPv4')
+    .slice(0, 1);
+const loopbackName = loopback()[0]?.name ?? 'lo';
+/** Our timers do not keep the process alive, so the test does. */
+const keepAlive = setInterval(() => undefined, 1000);
+t.teardown(() => clearInterval(keepAlive));
+
+function unusedName(): string {
+  return `t${randomToken(new SystemRandom(), 6)}`;
+}
+
+/** Told of different interfaces, ciao makes separate responders, as on separate hosts. */
+let advertisers = 0;
+function advertiser(): MdnsAdvertiser {
+  const names = [loopbackName, `absent${advertisers++}`];
+  return new MdnsAdvertiser({ clock, logger, interfaceNames: async () => names });
+}
+
+class FakeWatcher extends EventEmitter<NetworkWatcherEvents> {
+  async start() {}
+  async stop() {}
+}
+
+async function joined(): Promise<Socket> {
+  const socket = createSocket({ type: 'udp4', reuseAddr: true });
+  socket.bind(PORT, '0.0.0.0');
+  await once(socket, 'listening');
+  socket.addMembership(GROUP, '127.0.0.1');
+  socket.setMulticastInterface('127.0.0.1');
+  return socket;
+}
+
+/** Some sandboxes have no multicast, or forbid the port. */
+async function multicastWorks(): Promise<boolean> {
+  if (!Object.values(networkInterfaces()).some(each => each?.some(({ internal }) => internal)))
+    return false;
+  try {
+    const socket = await joined();
+    const heard = Promise.race([once(socket, 'message').then(() => true), sleepFor(500)]);
+    socket.send(Buffer.alloc(12), PORT, GROUP, () => undefined);
+    const works = await heard;
+    socket.close();
+    return works === true;
+  } catch {
+    return false;
+  }
+}
+
+function sleepFor(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms));
+}
+
+const skip = (await multicastWorks()) ? false : 'no multicast on the loopback interface here';
+const onNetwork = { skip, buffered: true };
+t.jobs = 4;
+
+t.test(
+  'a phone announces itself, is found under its name without regard to case, and says goodbye',
+  onNetwork,
+  async t => {
+    const name = unusedName();
+    const phone = advertiser();
+    const browser = new MdnsBrowser({ clock, logger, addresses: loopback });
+    await browser.start();
+    await phone.start({ name, port: 5070, deviceId: 'dev-1' });
+    t.equal(phone.name, undefined, 'not settled while it probes');
+    const named = once(phone, 'named');
+    const found = await browser.find(name.toUpperCase(), never, 8000);
+    t.match(found, {
+      name,
+      deviceId: 'dev-1',
+      endpoints: [{ address: '127.0.0.1', port: 5070 }],
+      host: 'ringline-dev1.local',
+    });
+    t.same(await named, [name]);
+    t.equal(await browser.find(name, never, 0), found, 'answered from memory');
+    const down = downOf(browser, name);
+    await phone.stop();
+    await phone.stop();
+    t.match(await down, { name });
+    t.equal(phone.name, undefined);
+    await browser.stop();
+    t.equal(
+      await browser.find('anybody', never, 1000),
+      undefined,
+      'a stopped browser does not wait',
+    );
+  },
+);
+
+t.test('of two phones with one name the later gets the next number', onNetwork, async t => {
+  const name = unusedName();
+  const [first, second] = [advertiser(), advertiser()];
+  await first.start({ name, port: 5071, deviceId: `${name}1` });
+  await once(first, 'named');
+  await second.start({ name, port: 5072, deviceId: `${name}2` });
+  t.same(await once(second, 'named'), [`${name}-2`]);
+  t.equal(first.name, name);
+  const browser = new MdnsBrowser({ clock, logger, addresses: loopback });
+  await browser.start();
+  const [one, two] = await Promise.all([
+    browser.find(name, never, 5000),
+    browser.find(`${name}-2`, never, 5000),
+  ]);
+  t.same([one?.endpoints[0]?.port, two?.endpoints[0]?.port], [5071, 5072]);
+  await Promise.all([browser.stop(), first.stop(), second.stop()]);
+});
+
+t.test(
+  'a phone stopped as soon as it started, or while it probes, leaves nothing behind',
+  onNetwork,
+  async t => {
+    const early = advertiser();
+    const starting = early.start({ name: unusedName(), port: 5073, deviceId: 'd' });
+    await early.stop();
+    await starting;
+    const probing = advertiser();
+    probing.on('named', () => t.fail('was stopped before'));
+    await probing.start({ name: unusedName(), port: 5074, deviceId: 'd' });
+    const before = performance.now();
+    await probing.stop();
+    t.ok(performance.now() - before < 1500, 'in bounded time');
+  },
+);
+
+t.test('a name that cannot be dialled is refused', async t => {
+  const phone = advertiser();
+  await t.rejects(phone.start({ name: 'alice (2)', port: 5060, deviceId: 'd' }), {
+    code: 'BAD_PHONE_NAME',
+  });
+  await phone.stop();
+});
+
+t.test('a search ends in time or when it is called off', onNetwork, async t => {
+  const browser = new MdnsBrowser({ clock, logger, addresses: loopback });
+  await browser.start();
+  const name = unusedName();
+  t.equal(await browser.find(name, never, 50), undefined);
+  const abort = new AbortController();
+  const search = browser.find(name, abort.signal, 5000);
+  abort.abort(new Error('hung up'));
+  await t.rejects(search, { message: 'hung up' });
+  await t.rejects(browser.find(name, abort.signal, 5000), { message: 'hung up' });
+  t.equal(browser.listenerCount('up'), 0);
+  await browser.stop();
+});
+
+t.test('rubbish, and answers from another port, leave the browser unmoved', onNetwork, async t => {
+  const name = unusedName();
+  const browser = new MdnsBrowser({ clock, logger, addresses: loopback });
+  const up: string[] = [];
+  browser.on('up', phone => up.push(phone.name));
+  await browser.start();
+  await sleepFor(200);
+  const multicaster = await joined();
+  const stranger = createSocket('udp4');
+  stranger.bind(0, '127.0.0.1');
+  await once(stranger, 'listening');
+  const send = (socket: Socket, data: Buffer) => {
+    return new Promise(resolve =>
+      socket.send(data, PORT, socket === stranger ? '127.0.0.1' : GROUP, resolve),
+    );
+  };
+  const good = await announcementOf(`${name}a`);
+  for (let cut = 0; cut < good.length; cut += 3) {
+    await send(multicaster, good.subarray(0, cut));
+    const flipped = Buffer.from(good);
+    flipped[cut] = flipped[cut]! ^ 0xff;
+    if (cut > 60) await send(multicaster, flipped.subarray(0, cut + 1));
+  }
+  await send(stranger, await announcementOf(`${name}b`));
+  await send(multicaster, await announcementOf(`${name}c`));
+  const wanted = await browser.find(`${name}c`, never, 3000);
+  t.equal(wanted?.name, `${name}c`);
+  t.notOk(up.includes(`${name}b`));
+  multicaster.close();
+  stranger.close();
+  await browser.stop();
+});
+
+t.test(
+  'a browser started without any interface finds phones when one comes',
+  onNetwork,
+  async t => {
+    let own: readonly InterfaceAddress[] = [];
+    const watcher = new FakeWatcher();
+    const browser = new MdnsBrowser({ clock, logger, watcher, addresses: () => own });
+    await browser.start();
+    const name = unusedName();
+    const phone = advertiser();
+    await phone.start({ name, port: 5075, deviceId: 'd' });
+    await once(phone, 'named');
+    t.equal(await browser.find(name, never, 300), undefined);
+    own = loopback();
+    watcher.emit('change', own);
+    const [found] = await once(browser, 'up');
+    t.equal(found.name, name);
+    await Promise.all([browser.stop(), phone.stop()]);
+    t.equal(watcher.listenerCount('change'), 0);
+  },
+);
+
+function downOf(browser: MdnsBrowser, name: string): Promise<PhoneSighting> {
+  return new Promise(resolve => {
+    browser.on('down', phone => phone.name === name && resolve(phone));
+  });
+}
+
+async function announcementOf(name: string): Promise<Buffer> {
+  const { encode } = await import('dns-packet');
+  const full = `${name}._sip._udp.local`;
+  return encode({
+    type: 'response',
+    answers: [
+      { type: 'PTR', name: '_sip._udp.local', ttl: 120, data: full },
+      { type: 'SRV', name: full, ttl: 120, data: { target: `${name}.local`, port: 5076 } },
+      { type: 'A', name: `${name}.local`, ttl: 120, data: '192.0.2.77' },
+    ],
+  });
+}
