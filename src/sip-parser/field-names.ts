@@ -1,11 +1,17 @@
 /** Names of header fields, and finding the known ones in a text without copying it. */
 import { isIn, TOKEN } from './chars.js';
 
-export interface FieldName {
+/** What lines and fields are matched by. */
+export interface FieldId {
+  /** Unlike for each known name, 0 for all others: numbers compare faster than strings. */
+  readonly id: number;
+  /** The name in lower case. */
+  readonly key: string;
+}
+
+export interface FieldName extends FieldId {
   /** As it is written: canonical for known fields, else as it came. */
   readonly name: string;
-  /** Lower case; lines and fields are matched by it. */
-  readonly key: string;
   readonly compact: string | undefined;
 }
 
@@ -85,9 +91,10 @@ interface Slot {
 }
 
 const slots: Slot[][] = Array.from({ length: SLOTS }, () => []);
+const known: string[] = [];
 const byKey = new Map<string, FieldName>();
 for (const [name, compact] of KNOWN) {
-  const field = { name, key: name.toLowerCase(), compact };
+  const field = { name, key: name.toLowerCase(), id: known.push(name), compact };
   for (const spelling of [field.key, ...(compact ? [compact] : [])]) {
     byKey.set(spelling, field);
     slots[slotOf(spelling, 0, spelling.length)]!.push({ spelling, field });
@@ -97,7 +104,7 @@ for (const [name, compact] of KNOWN) {
 /** The field called `name`, in any spelling. */
 export function fieldName(name: string): FieldName {
   const key = name.toLowerCase();
-  return byKey.get(key) ?? { name, key, compact: undefined };
+  return byKey.get(key) ?? { name, key, id: 0, compact: undefined };
 }
 
 /** Position after the token that starts at `start`. */
@@ -117,6 +124,7 @@ export function fieldNameAt(text: string, start: number, end: number): FieldName
   return {
     name: text.slice(start, end),
     key: text.slice(start, end).toLowerCase(),
+    id: 0,
     compact: undefined,
   };
 }

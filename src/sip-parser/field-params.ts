@@ -22,12 +22,13 @@ const fieldParams: ParamsDialect = {
   },
 };
 
-/** Checks all parameters from here on; they are decoded when first asked for. */
+/** Reads all parameters from here on. */
 export function readFieldParams(cursor: Cursor): Params {
   const start = cursor.pos;
-  scanParams(cursor, undefined);
+  const entries: string[] = [];
+  scanParams(cursor, entries);
   if (cursor.pos === start) return new Params();
-  return new Params({ text: cursor.text, start, end: cursor.pos, dialect: fieldParams });
+  return new Params(cursor.text, start, cursor.pos, fieldParams, entries);
 }
 
 export function writeFieldParams(params: Params): string {
@@ -35,25 +36,24 @@ export function writeFieldParams(params: Params): string {
 }
 
 /** Leaves the cursor after the last parameter, or where it was. */
-function scanParams(cursor: Cursor, entries: string[] | undefined): void {
+function scanParams(cursor: Cursor, entries: string[]): void {
   let end = cursor.pos;
   while (cursor.skipSeparator(SEMICOLON)) {
     const name = cursor.pos;
     cursor.skipToken('a parameter name');
-    entries?.push(cursor.text.slice(name, cursor.pos));
+    entries.push(cursor.text.slice(name, cursor.pos));
     end = cursor.pos;
     if (cursor.skipSeparator(EQUALS)) {
       const value = cursor.pos;
       if (cursor.peek() === QUOTE) {
-        if (entries === undefined) cursor.skipQuoted();
-        else entries.push(cursor.takeQuoted());
+        entries.push(cursor.takeQuoted());
       } else {
         if (cursor.skipWhileIn(PARAM_VALUE) === 0) throw cursor.unexpected('a parameter value');
-        entries?.push(cursor.text.slice(value, cursor.pos));
+        entries.push(cursor.text.slice(value, cursor.pos));
       }
       end = cursor.pos;
     } else {
-      entries?.push('');
+      entries.push('');
     }
   }
   cursor.pos = end;

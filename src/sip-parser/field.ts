@@ -1,6 +1,6 @@
 /** What a header field is: its names, and how one value of it is read and written. */
 import { Cursor } from './cursor.js';
-import { fieldName } from './field-names.js';
+import { type FieldName, fieldName } from './field-names.js';
 
 export interface HeaderFieldOptions<T> {
   /** As it is written, e.g. `Via`. */
@@ -14,14 +14,9 @@ export interface HeaderFieldOptions<T> {
   format(value: T): string;
 }
 
-export interface HeaderField<T> {
-  readonly name: string;
-  /** The one-letter name, RFC 3261 §7.3.3. */
-  readonly compact: string | undefined;
+export interface HeaderField<T> extends FieldName {
   readonly list: boolean;
   readonly inline: boolean;
-  /** What lines of this field are found by. */
-  readonly key: string;
   read(cursor: Cursor): T;
   /** Reads a text that is one value; throws SipSyntaxError. */
   parse(text: string): T;
@@ -30,12 +25,13 @@ export interface HeaderField<T> {
 
 /** Describes a header field; other packages describe theirs with it too. */
 export function headerField<T>(options: HeaderFieldOptions<T>): HeaderField<T> {
-  const { key, compact } = fieldName(options.name);
+  const { key, id, compact } = fieldName(options.name);
   return {
     name: options.name,
     compact,
     list: options.list ?? false,
     inline: options.inline ?? false,
+    id,
     key,
     read: options.read,
     parse(text) {

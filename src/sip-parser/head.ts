@@ -1,8 +1,8 @@
 /** The head of a message: start line and header lines, split and unfolded but not yet interpreted. */
-import { isSpace } from './chars.js';
+import { isDigit, isSpace } from './chars.js';
 import { excerpt } from './cursor.js';
 import { SipSyntaxError } from './errors.js';
-import { endOfName, fieldNameAt } from './field-names.js';
+import { endOfName, type FieldName, fieldNameAt } from './field-names.js';
 import { ContentLength } from './fields/scalar.js';
 import { HeaderLine } from './headers.js';
 
@@ -75,8 +75,8 @@ export function readHeaderLines(
 export function contentLengthOf(lines: readonly HeaderLine[]): number | undefined {
   let length: number | undefined;
   for (const line of lines) {
-    if (line.key !== ContentLength.key) continue;
-    const value = readContentLength(line.raw);
+    if (!line.isOf(ContentLength)) continue;
+    const value = readContentLength(line);
     if (length !== undefined && length !== value) throw badContentLength('one value', 'several');
     length = value;
   }
@@ -94,12 +94,7 @@ export function endOfLine(head: string, start: number): number {
   return end;
 }
 
-function lineOf(
-  name: ReturnType<typeof fieldNameAt>,
-  text: string,
-  from: number,
-  to: number,
-): HeaderLine {
+function lineOf(name: FieldName, text: string, from: number, to: number): HeaderLine {
   let start = from;
   let end = to;
   while (start < end && isSpace(text.charCodeAt(start))) start++;
@@ -111,9 +106,17 @@ function trim(text: string): string {
   return text.trim();
 }
 
-function readContentLength(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw badContentLength('a number', excerpt(text, 0, text.length));
-  return Number(text);
+function readContentLength({ text, start, end }: HeaderLine): number {
+  let value = 0;
+  for (let pos = start; pos < end; pos++) {
+    const code = text.charCodeAt(pos);
+    if (!isDigit(code)) throw badContentLength('a number', excerpt(text, start, end));
+    value = value * 10 + (code - 0x30);
+  }
+  if (start === end || value > Number.MAX_SAFE_INTEGER) {
+    throw badContentLength('a number', excerpt(text, start, end));
+  }
+  return value;
 }
 
 function badContentLength(expected: string, found: string): SipSyntaxError {

@@ -2,14 +2,14 @@
 import { Cursor } from './cursor.js';
 import { SipSyntaxError } from './errors.js';
 import type { HeaderField } from './field.js';
-import { type FieldName, fieldName } from './field-names.js';
+import { type FieldId, type FieldName, fieldName } from './field-names.js';
 
 const COMMA = 0x2c;
 
 /** One line. Its value stands in [start, end) of `text`, unless typed `values` were read or set. */
 export class HeaderLine {
-  readonly key: string;
-  readonly name: string;
+  readonly fieldName: FieldName;
+  readonly #id: number;
   readonly text: string;
   readonly start: number;
   readonly end: number;
@@ -17,14 +17,18 @@ export class HeaderLine {
   field: HeaderField<unknown> | undefined;
   values: unknown[] | undefined;
 
-  constructor({ key, name }: FieldName, text: string, start: number, end: number) {
-    this.key = key;
-    this.name = name;
+  constructor(fieldName: FieldName, text: string, start: number, end: number) {
+    this.fieldName = fieldName;
+    this.#id = fieldName.id;
     this.text = text;
     this.start = start;
     this.end = end;
     this.field = undefined;
     this.values = undefined;
+  }
+
+  isOf({ id, key }: FieldId): boolean {
+    return this.#id === id && (id !== 0 || this.fieldName.key === key);
   }
 
   /** Values may have been changed since they were read (`received`, `rport`), so they are written anew. */
@@ -59,7 +63,7 @@ export class Headers {
   /** The first value; undefined when there is none. Throws SipSyntaxError when its line is malformed. */
   first<T>(field: HeaderField<T>): T | undefined {
     for (const line of this.#lines) {
-      if (line.key !== field.key) continue;
+      if (!line.isOf(field)) continue;
       const values = line.read(field);
       if (values.length > 0) return values[0];
     }
@@ -81,7 +85,7 @@ export class Headers {
   all<T>(field: HeaderField<T>): readonly T[] {
     const all: T[] = [];
     for (const line of this.#lines) {
-      if (line.key !== field.key) continue;
+      if (!line.isOf(field)) continue;
       for (const value of line.read(field)) all.push(value);
     }
     return all;
@@ -89,23 +93,23 @@ export class Headers {
 
   /** Whether there is a line of this field, well formed or not. */
   has(field: HeaderField<unknown> | string): boolean {
-    return this.#indexOf(keyOf(field)) >= 0;
+    return this.#indexOf(idOf(field)) >= 0;
   }
 
   /** The unfolded value of the first line of a field, by any of its names. */
   text(name: string): string | undefined {
-    return this.#lines[this.#indexOf(keyOf(name))]?.raw;
+    return this.#lines[this.#indexOf(fieldName(name))]?.raw;
   }
 
   /** The unfolded values of all lines of a field. */
   texts(name: string): readonly string[] {
-    const key = keyOf(name);
-    return this.#lines.filter(line => line.key === key).map(line => line.raw);
+    const id = fieldName(name);
+    return this.#lines.filter(line => line.isOf(id)).map(line => line.raw);
   }
 
   /** Replaces all values, where the first was; none removes the field. */
   set<T>(field: HeaderField<T>, ...values: T[]): this {
-    return this.#replace(field.key, linesOf(field, values));
+    return this.#replace(field, linesOf(field, values));
   }
 
   /** Replaces all lines of a field. Throws SipSyntaxError for a value with a line end in it. */
@@ -115,26 +119,26 @@ export class Headers {
       checkLine(known.name, value);
       return new HeaderLine(known, value, 0, value.length);
     });
-    return this.#replace(known.key, lines);
+    return this.#replace(known, lines);
   }
 
   /** Puts a value before the others of its field. */
   prepend<T>(field: HeaderField<T>, value: T): this {
-    const first = this.#indexOf(field.key);
+    const first = this.#indexOf(field);
     this.#lines.splice(Math.max(first, 0), 0, ...linesOf(field, [value]));
     return this;
   }
 
   /** Puts a value after the others of its field. */
   append<T>(field: HeaderField<T>, value: T): this {
-    const last = this.#lines.findLastIndex(line => line.key === field.key);
+    const last = this.#lines.findLastIndex(line => line.isOf(field));
     this.#lines.splice(last < 0 ? this.#lines.length : last + 1, 0, ...linesOf(field, [value]));
     return this;
   }
 
   /** Removes the first value, wherever it stands. Throws SipSyntaxError when its line is malformed. */
   removeFirst(field: HeaderField<unknown>): this {
-    const index = this.#indexOf(field.key);
+    const index = this.#indexOf(field);
     const line = this.#lines[index];
     if (line === undefined) return this;
     const values = line.read(field);
@@ -144,19 +148,19 @@ export class Headers {
   }
 
   delete(field: HeaderField<unknown> | string): this {
-    return this.#replace(keyOf(field), []);
+    return this.#replace(idOf(field), []);
   }
 
   /** Names (compact ones written out) and unfolded values, in order. */
   *entries(): Generator<[name: string, rawValue: string], void> {
-    for (const line of this.#lines) yield [line.name, line.raw];
+    for (const line of this.#lines) yield [line.fieldName.name, line.raw];
   }
 
   /** An independent copy: changes to values of one are not seen in the other. */
   clone(): Headers {
     return new Headers(
       this.#lines.map(line => {
-        const name = { key: line.key, name: line.name, compact: undefined };
+        const name = line.fieldName;
         if (line.values === undefined) return new HeaderLine(name, line.text, line.start, line.end);
         const raw = line.raw;
         return new HeaderLine(name, raw, 0, raw.length);
@@ -164,20 +168,20 @@ export class Headers {
     );
   }
 
-  #indexOf(key: string): number {
+  #indexOf(id: FieldId): number {
     const lines = this.#lines;
     for (let index = 0; index < lines.length; index++) {
-      if (lines[index]!.key === key) return index;
+      if (lines[index]!.isOf(id)) return index;
     }
     return -1;
   }
 
-  #replace(key: string, replacement: HeaderLine[]): this {
-    const index = this.#indexOf(key);
+  #replace(id: FieldId, replacement: HeaderLine[]): this {
+    const index = this.#indexOf(id);
     if (index < 0) {
       this.#lines.push(...replacement);
     } else {
-      const others = this.#lines.filter((line, at) => at < index || line.key !== key);
+      const others = this.#lines.filter((line, at) => at < index || !line.isOf(id));
       others.splice(index, 0, ...replacement);
       this.#lines = others;
     }
@@ -185,22 +189,18 @@ export class Headers {
   }
 }
 
-function keyOf(field: HeaderField<unknown> | string): string {
-  return typeof field === 'string' ? fieldName(field).key : field.key;
+function idOf(field: HeaderField<unknown> | string): FieldId {
+  return typeof field === 'string' ? fieldName(field) : field;
 }
 
 function linesOf<T>(field: HeaderField<T>, values: T[]): HeaderLine[] {
   if (values.length === 0) return [];
   return (field.inline ? [values] : values.map(value => [value])).map(onLine => {
-    const line = new HeaderLine(fieldNameOf(field), '', 0, 0);
+    const line = new HeaderLine(field, '', 0, 0);
     line.field = field;
     line.values = [...onLine];
     return line;
   });
-}
-
-function fieldNameOf({ name, key, compact }: HeaderField<unknown>): FieldName {
-  return { name, key, compact };
 }
 
 /** All values on one line. */

@@ -8,22 +8,31 @@ export interface ParamsDialect {
   write(entries: readonly string[]): string;
 }
 
-/** Where parameters stand in a received message; they are read when first asked for. */
-interface Received {
-  readonly text: string;
-  readonly start: number;
-  readonly end: number;
-  readonly dialect: ParamsDialect;
-}
-
 export class Params implements Iterable<[name: string, value: string]> {
-  /** name, value, name, value, … decoded; undefined while only `#received` is there */
+  /** name, value, name, value, … decoded; undefined until someone looks at received ones. */
   #entries: string[] | undefined;
-  /** Dropped by the first change: until then the parameters are written exactly as they came. */
-  #received: Received | undefined;
+  /**
+   * How and where received parameters stand in [start, end) of `text`. The dialect is dropped by the
+   * first change: until then the parameters are written exactly as they came.
+   */
+  #dialect: ParamsDialect | undefined;
+  readonly #text: string;
+  readonly #start: number;
+  readonly #end: number;
 
-  constructor(received?: Received) {
-    this.#received = received;
+  /** Without arguments empty; with them, as received: for parsers, which checked the text. */
+  constructor(
+    text = '',
+    start = 0,
+    end = 0,
+    dialect?: ParamsDialect,
+    entries: string[] | undefined = dialect === undefined ? [] : undefined,
+  ) {
+    this.#text = text;
+    this.#start = start;
+    this.#end = end;
+    this.#dialect = dialect;
+    this.#entries = entries;
   }
 
   static from(entries: Readonly<Record<string, string>>): Params {
@@ -76,15 +85,13 @@ export class Params implements Iterable<[name: string, value: string]> {
   }
 
   clone(): Params {
-    const copy = new Params(this.#received);
-    copy.#entries = this.#entries?.slice();
-    return copy;
+    const entries = this.#entries?.slice();
+    return new Params(this.#text, this.#start, this.#end, this.#dialect, entries);
   }
 
   /** As written in `dialect`, with the leading `;` or `?`; `''` when there are none. */
   write(dialect: ParamsDialect): string {
-    const received = this.#received;
-    if (received?.dialect === dialect) return received.text.slice(received.start, received.end);
+    if (this.#dialect === dialect) return this.#text.slice(this.#start, this.#end);
     return dialect.write(this.#load());
   }
 
@@ -96,19 +103,13 @@ export class Params implements Iterable<[name: string, value: string]> {
   }
 
   #load(): string[] {
-    if (this.#entries === undefined) {
-      const received = this.#received;
-      this.#entries =
-        received === undefined
-          ? []
-          : received.dialect.read(received.text, received.start, received.end);
-    }
+    this.#entries ??= this.#dialect?.read(this.#text, this.#start, this.#end) ?? [];
     return this.#entries;
   }
 
   #change(): string[] {
     const entries = this.#load();
-    this.#received = undefined;
+    this.#dialect = undefined;
     return entries;
   }
 }

@@ -21,7 +21,8 @@ const END_OF_HEAD = '\r\n\r\n';
  * @throws {SipSyntaxError}
  */
 export function parseMessage(data: Uint8Array, limits?: Partial<ParseLimits>): SipMessage {
-  const { headerBytes, bodyBytes, headerCount } = { ...DEFAULT_LIMITS, ...limits };
+  const { headerBytes, bodyBytes, headerCount } =
+    limits === undefined ? DEFAULT_LIMITS : { ...DEFAULT_LIMITS, ...limits };
   const start = skipLineEnds(data);
   if (start === data.length) throw new SipSyntaxError('EMPTY', 'expected a message, found nothing');
   const { text, headEnd, bodyStart } = splitHead(start === 0 ? data : data.subarray(start));

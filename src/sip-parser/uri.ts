@@ -1,15 +1,5 @@
 /** SIP and SIPS URIs (RFC 3261 §19.1), and any other kind of URI as it comes. */
-import {
-  HOST,
-  isDigit,
-  isHexDigit,
-  isIn,
-  PASSWORD,
-  sameIgnoringCase,
-  URI_HEADER,
-  URI_PARAM,
-  USER,
-} from './chars.js';
+import { HOST, isDigit, isHexDigit, isIn, PASSWORD, URI_HEADER, URI_PARAM, USER } from './chars.js';
 import { excerpt } from './cursor.js';
 import { SipSyntaxError } from './errors.js';
 import { findUnescaped, percentDecode, percentEncode } from './escapes.js';
@@ -109,12 +99,16 @@ export function readUri(text: string, start: number, end: number): Uri {
   if (colon === start || colon === end || text.charCodeAt(colon) !== COLON) {
     throw badUri('a scheme and a colon', text, start, end);
   }
-  const scheme = text.slice(start, colon);
-  if (sameIgnoringCase(scheme, 'sip')) return readSipUri('sip', text, colon + 1, end);
-  if (sameIgnoringCase(scheme, 'sips')) return readSipUri('sips', text, colon + 1, end);
+  const scheme = lowerCase(text.slice(start, colon));
+  if (scheme === 'sip' || scheme === 'sips') return readSipUri(scheme, text, colon + 1, end);
   const stop = findNotPrintable(text, colon + 1, end);
   if (stop >= 0 || colon + 1 === end) throw badUri('a URI', text, stop < 0 ? colon : stop, end);
-  return { scheme: scheme.toLowerCase(), opaque: text.slice(colon + 1, end) };
+  return { scheme, opaque: text.slice(colon + 1, end) };
+}
+
+/** Nearly all are `sip`, in lower case already. */
+function lowerCase(scheme: string): string {
+  return scheme === 'sip' ? scheme : scheme.toLowerCase();
 }
 
 function readSipUri(scheme: 'sip' | 'sips', text: string, start: number, end: number): SipUri {
@@ -144,16 +138,13 @@ function readSipUri(scheme: 'sip' | 'sips', text: string, start: number, end: nu
     if (pos === portStart || port > HIGHEST_PORT) throw badUri('a port', text, portStart, end);
   }
   const paramsEnd = endOfParams(text, pos, end);
-  const params =
-    paramsEnd === pos
-      ? new Params()
-      : new Params({ text, start: pos, end: paramsEnd, dialect: uriParams });
+  const params = paramsEnd === pos ? new Params() : new Params(text, pos, paramsEnd, uriParams);
   let headers: Params;
   if (paramsEnd === end) {
     headers = new Params();
   } else {
     checkHeaders(text, paramsEnd, end);
-    headers = new Params({ text, start: paramsEnd, end, dialect: uriHeaders });
+    headers = new Params(text, paramsEnd, end, uriHeaders);
   }
   return { scheme, user, password, host: hostText, port, params, headers };
 }

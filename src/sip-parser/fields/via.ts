@@ -25,7 +25,7 @@ const USUAL_PROTOCOL = 'SIP/2.0';
 
 function readVia(cursor: Cursor): ViaValue {
   const protocol = readProtocol(cursor);
-  const transport = cursor.takeToken('a transport').toUpperCase();
+  const transport = upperCase(cursor.takeToken('a transport'));
   const gap = cursor.pos;
   cursor.skipSpace();
   if (cursor.pos === gap) throw cursor.unexpected('space before the host');
@@ -42,6 +42,12 @@ function readVia(cursor: Cursor): ViaValue {
     port,
     params: readFieldParams(cursor),
   };
+}
+
+/** Nearly all are one of three, and in upper case already. */
+function upperCase(transport: string): string {
+  const usual = transport === 'UDP' || transport === 'TCP' || transport === 'TLS';
+  return usual ? transport : transport.toUpperCase();
 }
 
 /** Name and version, with the slash after them; undefined for `SIP/2.0`. */
