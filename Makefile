@@ -1,3 +1,71 @@
-.PHONY: build
-build:
-	npx tsc -b
+# Ringline. `make help` tells what there is; every target installs what it needs from npm.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+NODE ?= node
+ARGS ?=
+FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 600
+PARSER_BENCH := test/bench/parser
+
+# Compiled tests by their sources, so that one that was deleted is not run from an old build.
+TESTS := $(shell find test -name '*.test.ts' | sed 's,^,dist/,; s,\.ts$$,.js,' | sort)
+
+.PHONY: help run build native test lint format interop lan bench fuzz soak clean
+
+help: ## this list
+	@echo 'Ringline: a SIP desk phone that needs no server.'
+	@echo
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r target text; do \
+	  printf '  make %-8s %s\n' "$$target" "$$text"; done
+	@echo
+	@echo '  make run ARGS="--name alice --listen :5070"    with options; `npx ringline --help` has them all'
+
+run: build ## be a phone on this network (stop with ^C)
+	@$(NODE) dist/src/cli/main.js run $(ARGS)
+
+build: node_modules/.package-lock.json ## compile; the native part too where there is a C compiler
+	@npx tsc -b
+	@chmod +x dist/src/cli/main.js
+	@$(NODE) scripts/build-native.mjs
+
+native: node_modules/.package-lock.json ## compile the native addon (DSCP marking); honours CC and CFLAGS
+	@$(NODE) scripts/build-native.mjs
+
+test: build ## unit tests, on virtual time and loopback
+	@npx tap --reporter=terse $(TESTS)
+
+lint: build ## formatting, lint, which room imports which
+	@npx biome check --error-on-warnings .
+	@npx depcruise src test --config .dependency-cruiser.cjs
+
+format: node_modules/.package-lock.json ## rewrite the sources in the house style
+	@npx biome check --write .
+
+interop: build ## calls with baresip and SIPp (apt install baresip-core sip-tester)
+	@$(NODE) dist/test/interop/main.js $(ARGS)
+
+lan: build ## several hosts in network namespaces (root, or a kernel that allows unshare)
+	@$(NODE) dist/test/lan/main.js $(ARGS)
+
+bench: build ## figures: parser, media, whole process
+	@[ -d $(PARSER_BENCH)/node_modules ] || npm ci --silent --prefix $(PARSER_BENCH)
+	@$(NODE) dist/test/bench/parser/parser.bench.js $(ARGS)
+	@$(NODE) dist/test/bench/media/media.bench.js $(ARGS)
+	@$(NODE) dist/test/bench/process.bench.js $(ARGS)
+
+fuzz: build ## random and broken input at every port, for FUZZ_SECONDS (60)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(NODE) dist/test/fuzz/noise.js $(ARGS)
+
+soak: build ## calls without a pause for SOAK_SECONDS (600): memory and descriptors
+	@SOAK_SECONDS=$(SOAK_SECONDS) $(NODE) dist/test/fuzz/soak.js $(ARGS)
+
+clean: ## remove what was built
+	@rm -rf dist src/sip-parser/dist
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@$(NODE) -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' || \
+	  { echo 'Ringline needs Node.js 20 or later; this is '"$$($(NODE) --version)"' (on Debian 13: sudo apt install nodejs npm).'; exit 1; }
+	@echo 'Installing packages (once) …'
+	@npm ci --no-progress --silent
+	@touch $@

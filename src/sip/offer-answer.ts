@@ -94,11 +94,12 @@ function agree(
   stream: ParsedMedia,
   formats: readonly AudioFormat[],
 ): AgreedAudio | undefined {
-  if (stream.type !== 'audio' || stream.protocol !== 'RTP/AVP' || !(stream.port > 0))
+  if (stream.type !== 'audio' || stream.protocol !== 'RTP/AVP' || !isPort(stream.port)) {
     return undefined;
+  }
   const format = commonFormat(stream, formats);
   const address = (stream.connection ?? session.connection)?.ip;
-  if (!format || address === undefined || !isIP(address)) return undefined;
+  if (!format || address === undefined || !isUnicast(address)) return undefined;
   // 0.0.0.0 is how RFC 2543 phones put a call on hold (RFC 3264 §8.4).
   const held = address === '0.0.0.0' || address === '::';
   const direction = (stream.direction ?? session.direction ?? 'sendrecv') as Direction;
@@ -135,9 +136,22 @@ function commonFormat(
 
 /** RFC 3605; by default the port above RTP's. */
 function rtcpEndpoint(stream: ParsedMedia, remote: Endpoint): Endpoint {
-  const port = stream.rtcp?.port ?? remote.port + 1;
-  const address = stream.rtcp?.address;
-  return { address: address && isIP(address) ? address : remote.address, port };
+  const { port, address } = stream.rtcp ?? {};
+  return {
+    address: address && isUnicast(address) ? address : remote.address,
+    port: port !== undefined && isPort(port) ? port : remote.port + 1,
+  };
+}
+
+/** With room for RTCP above it. */
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port > 0 && port < 65_535;
+}
+
+/** A literal address of one host: no call of ours sends voice to a group. */
+function isUnicast(address: string): boolean {
+  if (isIPv6(address)) return !/^ff/i.test(address);
+  return isIP(address) === 4 && Number(address.split('.')[0]) < 224;
 }
 
 function directionOf({ send, receive }: AgreedAudio): Direction {
