@@ -1,5 +1,5 @@
 import t from 'tap';
-import { sleep, SystemClock } from '../../src/core/clock.js';
+import { SystemClock, sleep } from '../../src/core/clock.js';
 
 t.test('a cancelled timer never fires', async t => {
   const clock = new SystemClock();

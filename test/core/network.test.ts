@@ -1,0 +1,230 @@
+import t from 'tap';
+import { formatEndpoint, parseEndpoint } from '../../src/core/endpoint.js';
+import type { DatagramSocket, InterfaceAddress } from '../../src/core/network.js';
+import {
+  POLL_INTERVAL_MS,
+  PollingNetworkWatcher,
+  sysfsCarrier,
+} from '../../src/core/network-watcher.js';
+import { SystemNetwork, systemAddresses } from '../../src/core/system-network.js';
+import { VirtualClock } from '../../src/simulation/virtual-clock.js';
+
+function address(name: string, literal: string, internal = false): InterfaceAddress {
+  const family = literal.includes(':') ? 'IPv6' : 'IPv4';
+  return { name, address: literal, family, prefix: 24, internal };
+}
+
+const LO = address('lo', '127.0.0.1', true);
+const ETH0 = address('eth0', '192.0.2.1');
+const WLAN0 = address('wlan0', '198.51.100.1');
+
+/** A watcher over addresses and carriers the test sets. */
+class Bench {
+  readonly clock = new VirtualClock();
+  addresses: InterfaceAddress[] = [LO, ETH0];
+  readonly unplugged = new Set<string>();
+  readonly changes: string[] = [];
+  readonly watcher = new PollingNetworkWatcher(
+    this.clock,
+    () => this.addresses,
+    async name => !this.unplugged.has(name),
+  );
+
+  constructor() {
+    this.watcher.on('change', now => this.changes.push(now.map(each => each.address).join(' ')));
+  }
+}
+
+t.test(
+  'the watcher tells of addresses that come and go, once each, and never of loopback',
+  async t => {
+    const bench = new Bench();
+    await bench.watcher.start();
+    await bench.clock.advance(5 * POLL_INTERVAL_MS);
+    t.same(bench.changes, [], 'what was there at the start is no change');
+    bench.addresses = [LO, ETH0, WLAN0];
+    await bench.clock.advance(5 * POLL_INTERVAL_MS);
+    bench.addresses = [WLAN0, ETH0, LO];
+    await bench.clock.advance(POLL_INTERVAL_MS);
+    bench.addresses = [WLAN0, address('lo', '127.0.0.2', true)];
+    await bench.clock.advance(POLL_INTERVAL_MS);
+    bench.addresses = [];
+    await bench.clock.advance(POLL_INTERVAL_MS);
+    t.same(bench.changes, ['192.0.2.1 198.51.100.1', '198.51.100.1', '']);
+  },
+);
+
+t.test('a change is noticed within the poll interval', async t => {
+  const bench = new Bench();
+  await bench.watcher.start();
+  bench.addresses = [WLAN0];
+  await bench.clock.advance(POLL_INTERVAL_MS - 1);
+  t.same(bench.changes, []);
+  await bench.clock.advance(1);
+  t.same(bench.changes, ['198.51.100.1']);
+});
+
+t.test(
+  'a pulled cable takes the addresses of its link away, and plugging it in brings them back',
+  async t => {
+    const bench = new Bench();
+    bench.addresses = [ETH0, WLAN0];
+    await bench.watcher.start();
+    bench.unplugged.add('eth0');
+    await bench.clock.advance(POLL_INTERVAL_MS);
+    bench.unplugged.delete('eth0');
+    await bench.clock.advance(POLL_INTERVAL_MS);
+    t.same(bench.changes, ['198.51.100.1', '192.0.2.1 198.51.100.1']);
+  },
+);
+
+t.test('a stopped watcher looks no more, and can be started again', async t => {
+  const bench = new Bench();
+  await bench.watcher.start();
+  await bench.watcher.start();
+  t.equal(bench.clock.pending, 1, 'started twice, it polls once');
+  await bench.watcher.stop();
+  t.equal(bench.clock.pending, 0);
+  bench.addresses = [];
+  await bench.clock.advance(5 * POLL_INTERVAL_MS);
+  t.same(bench.changes, []);
+  await bench.watcher.start();
+  bench.addresses = [ETH0];
+  await bench.clock.advance(POLL_INTERVAL_MS);
+  t.same(bench.changes, ['192.0.2.1']);
+});
+
+t.test('an interface that cannot tell about its carrier has one', async t => {
+  t.equal(await sysfsCarrier('no-such-interface'), true);
+});
+
+t.test('endpoints are read as they are written', async t => {
+  for (const text of ['192.0.2.1:5060', '[2001:db8::1]:0', '[fe80::1%eth0]:5060']) {
+    t.equal(formatEndpoint(parseEndpoint(text, { address: '', port: 1 })), text);
+  }
+  const defaults = { address: '0.0.0.0', port: 5060 };
+  t.same(parseEndpoint('192.0.2.1', defaults), { address: '192.0.2.1', port: 5060 });
+  t.same(parseEndpoint('[::]', defaults), { address: '::', port: 5060 });
+  t.same(parseEndpoint(':7', defaults), { address: '0.0.0.0', port: 7 });
+  t.same(parseEndpoint('', defaults), defaults);
+  const wrong = [
+    'host:1',
+    '1.2.3:4',
+    '1.2.3.4:',
+    '1.2.3.4:65536',
+    '1.2.3.4:x',
+    '::1',
+    '[1.2.3.4',
+    '1.2.3.4:1:2',
+    '[]:1x',
+  ];
+  for (const text of wrong) {
+    t.throws(
+      () => parseEndpoint(text, defaults),
+      { code: 'BAD_ENDPOINT', remedy: /literal address/ },
+      text,
+    );
+  }
+});
+
+const network = new SystemNetwork();
+const onLoopback = { address: '127.0.0.1', port: 0, trafficClass: 'default' } as const;
+
+function nextMessage(socket: DatagramSocket): Promise<{ text: string; port: number }> {
+  return new Promise(resolve => {
+    socket.onMessage = (data, from) =>
+      resolve({ text: Buffer.from(data).toString(), port: from.port });
+  });
+}
+
+t.test('datagrams go both ways and say whom they are from', async t => {
+  const [one, two] = await Promise.all([
+    network.bindDatagram(onLoopback),
+    network.bindDatagram(onLoopback),
+  ]);
+  t.equal(one.local.address, '127.0.0.1');
+  t.ok(one.local.port > 0);
+  const heard = nextMessage(two);
+  one.send(Buffer.from('hello'), two.local);
+  t.same(await heard, { text: 'hello', port: one.local.port });
+  const answer = nextMessage(one);
+  two.send(Buffer.from('hi'), one.local);
+  t.same(await answer, { text: 'hi', port: two.local.port });
+  one.close();
+  two.close();
+});
+
+t.test('what cannot be sent is told, and the socket goes on', async t => {
+  const [one, two] = await Promise.all([
+    network.bindDatagram(onLoopback),
+    network.bindDatagram(onLoopback),
+  ]);
+  const general: Error[] = [];
+  one.onError = error => general.push(error);
+  one.send(Buffer.from('x'), { address: '127.0.0.1', port: 0 });
+  t.equal(general.length, 1, 'port 0 is refused at once');
+  const own = await new Promise<Error>(resolve => {
+    one.send(Buffer.alloc(70_000), two.local, resolve);
+  });
+  t.match(own, { code: 'EMSGSIZE' });
+  t.equal(general.length, 1, 'told to whoever sent it, and to nobody else');
+  const heard = nextMessage(two);
+  one.send(Buffer.from('still here'), two.local);
+  t.match(await heard, { text: 'still here' });
+  one.close();
+  two.close();
+});
+
+t.test('a closed socket takes no harm from being used', async t => {
+  const socket = await network.bindDatagram(onLoopback);
+  socket.onError = error => t.fail(error.message);
+  socket.close();
+  socket.close();
+  socket.send(Buffer.from('x'), { address: '127.0.0.1', port: 9 });
+});
+
+t.test('a socket that cannot be opened says why and what to do', async t => {
+  const taken = await network.bindDatagram(onLoopback);
+  const again = { ...onLoopback, port: taken.local.port };
+  await t.rejects(network.bindDatagram(again), { code: 'ADDRESS_IN_USE', remedy: /another port/ });
+  taken.close();
+  const foreign = { ...onLoopback, address: '192.0.2.1' };
+  await t.rejects(network.bindDatagram(foreign), {
+    code: 'ADDRESS_NOT_HERE',
+    remedy: /ip address/,
+  });
+});
+
+t.test('packets that matter are opened marked, where there is somebody to mark them', async t => {
+  const marks: [string, number, number][] = [];
+  const marking = new SystemNetwork((address, port, dscp) => {
+    marks.push([address, port, dscp]);
+    throw Object.assign(new Error('no'), { code: 'EACCES' });
+  });
+  const voice = { ...onLoopback, trafficClass: 'voice' } as const;
+  await t.rejects(marking.bindDatagram(voice), { code: 'PORT_FORBIDDEN' });
+  await t.rejects(marking.bindDatagram({ ...voice, trafficClass: 'signalling' }), {
+    code: 'PORT_FORBIDDEN',
+  });
+  (await marking.bindDatagram(onLoopback)).close();
+  t.same(marks, [
+    ['127.0.0.1', 0, 46],
+    ['127.0.0.1', 0, 40],
+  ]);
+  (await network.bindDatagram(voice)).close();
+});
+
+t.test('the source address is the one packets leave from', async t => {
+  t.equal(await network.sourceAddressFor('127.0.0.1'), '127.0.0.1');
+  const unroutable = '255.255.255.255';
+  await t.rejects(network.sourceAddressFor(unroutable), { code: 'NO_ROUTE', remedy: /cable/ });
+});
+
+t.test('the addresses of this machine are listed with family and prefix', async t => {
+  for (const each of systemAddresses()) {
+    t.match(each, { name: String, address: String, family: /^IPv[46]$/, internal: Boolean });
+    t.ok(each.prefix >= 0 && each.prefix <= (each.family === 'IPv4' ? 32 : 128));
+  }
+  const loopback = network.addresses().find(each => each.address === '127.0.0.1');
+  if (loopback) t.match(loopback, { family: 'IPv4', prefix: 8, internal: true });
+});
