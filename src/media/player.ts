@@ -6,8 +6,8 @@ import { createResampler, type Resampler } from './resampler.js';
 import { SampleRing } from './sample-ring.js';
 import { decodeWav, readWavFormat, type WavFormat } from './wav.js';
 
-/** Kept ready, in samples of the file's rate: this much disk trouble goes unheard. */
-const READ_AHEAD_MS = 2000;
+/** Kept ready: this much disk trouble goes unheard, and a shorter file is whole in memory. */
+const READ_AHEAD_MS = 5000;
 const READ_MS = 100;
 
 export interface PlayerOptions {
@@ -84,6 +84,11 @@ export class Player implements NodeBehaviour {
         this.#reading = undefined;
       });
     }
+  }
+
+  /** Resolves when what is being read is there to be played. */
+  async settled(): Promise<void> {
+    await this.#reading;
   }
 
   async close(): Promise<void> {

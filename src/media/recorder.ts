@@ -37,11 +37,13 @@ export class Recorder implements NodeBehaviour {
   /** @throws {CodedError} `FILE_NOT_WRITABLE` */
   static async open(options: RecorderOptions): Promise<Recorder> {
     const { file, sampleRate } = options;
+    let handle: FileHandle | undefined;
     try {
-      const handle = await open(file, 'w');
-      await handle.write(wavHeader(sampleRate, 0), 0, WAV_HEADER_OCTETS, 0);
+      handle = await open(file, 'w');
+      await writeAll(handle, wavHeader(sampleRate, 0), 0);
       return new Recorder(options, handle);
     } catch (cause) {
+      await handle?.close().catch(() => undefined);
       throw new CodedError(
         'FILE_NOT_WRITABLE',
         `expected to write ${file}, found it cannot be created`,
@@ -54,6 +56,11 @@ export class Recorder implements NodeBehaviour {
     if (this.#failure) return;
     if (!this.#ring.push(frame)) this.#fail('found the disk too slow');
     if (this.#ring.length >= this.#writeSamples) this.#write();
+  }
+
+  /** Resolves when what is being written is in the file. */
+  async settled(): Promise<void> {
+    await this.#writing;
   }
 
   /** Rejects with `RECORDING_INCOMPLETE` if the disk failed on the way. */

@@ -15,19 +15,26 @@ const STOP_MS = 900;
 /** The thread allocates next to nothing: a small nursery keeps the process small. */
 const YOUNG_GENERATION_MB = 2;
 
+export interface WorkerEngineOptions extends EngineOptions {
+  /** The module the thread runs; by default `worker.js`. */
+  readonly entry?: URL;
+}
+
 interface PendingRequest {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
 export class WorkerMediaEngine extends EngineClient {
+  readonly #entry: URL;
   readonly #pending = new Map<number, PendingRequest>();
   #worker: Worker | undefined;
   #lastRequest = 0;
   #running = false;
 
-  constructor(options: EngineOptions = {}) {
+  constructor(options: WorkerEngineOptions = {}) {
     super(options);
+    this.#entry = options.entry ?? new URL('./worker.js', import.meta.url);
   }
 
   async start(): Promise<void> {
@@ -57,7 +64,7 @@ export class WorkerMediaEngine extends EngineClient {
 
   #thread(): Worker {
     if (this.#worker) return this.#worker;
-    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    const worker = new Worker(this.#entry, {
       name: 'media',
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });

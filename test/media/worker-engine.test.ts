@@ -1,0 +1,156 @@
+import { createSocket } from 'node:dgram';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { codecByName } from '../../src/media/codecs/registry.js';
+import type { MediaLeg, PayloadFormat } from '../../src/media/engine.js';
+import { WorkerMediaEngine } from '../../src/media/worker-engine.js';
+import { chirp, follow } from './signal.js';
+import { readWav, writeWav } from './wav-file.js';
+
+const RATE = 8000;
+const ADDRESS = '127.0.0.1';
+const PCMA: PayloadFormat = { name: 'PCMA', payloadType: 8 };
+
+const folder = await mkdtemp(join(tmpdir(), 'ringline-worker-'));
+t.teardown(() => rm(folder, { recursive: true }));
+
+/** A thread that does all it is told, but dies of a leg. */
+const DIES_ON_A_LEG = script(`
+  parentPort.on('message', ({ type, request, command }) => {
+    if (type === 'stop') process.exit(0);
+    if (command.type === 'open-leg') throw new Error('as told');
+    parentPort.postMessage({ type: 'done', request });
+  });
+`);
+
+const HANGS = script(`parentPort.on('message', () => { for (;;); });`);
+
+function script(code: string): URL {
+  const source = `import { parentPort } from 'node:worker_threads';${code}`;
+  return new URL(`data:text/javascript,${encodeURIComponent(source)}`);
+}
+
+function point(leg: MediaLeg, port: number): void {
+  const remote = { address: ADDRESS, port };
+  leg.configure({ remote, format: PCMA, send: true, receive: true });
+}
+
+async function call(a: WorkerMediaEngine, b: WorkerMediaEngine): Promise<[MediaLeg, MediaLeg]> {
+  const near = await a.openLeg({ address: ADDRESS });
+  const far = await b.openLeg({ address: ADDRESS });
+  point(near, far.port);
+  point(far, near.port);
+  return [near, far];
+}
+
+t.test('a chirp crosses from thread to thread while the main thread is busy', async t => {
+  const a = new WorkerMediaEngine({ onError: error => t.fail(error) });
+  const b = new WorkerMediaEngine({ onError: error => t.fail(error) });
+  await Promise.all([a.start(), b.start()]);
+  const [near, far] = await call(a, b);
+  const signal = chirp({ samples: RATE * 2, sampleRate: RATE });
+  const file = join(folder, 'chirp.wav');
+  await writeWav(file, signal, RATE);
+  const player = await a.openPlayer({ file });
+  const heardFile = join(folder, 'heard.wav');
+  const recorder = await b.openRecorder({ file: heardFile });
+  b.connect(far, recorder);
+  await new Promise(resolve => setTimeout(resolve, 100));
+  a.connect(player, near);
+  const busy = setInterval(() => {
+    const until = performance.now() + 15;
+    while (performance.now() < until);
+  }, 1);
+  await player.ended;
+  await new Promise(resolve => setTimeout(resolve, 200));
+  clearInterval(busy);
+  await recorder.close();
+  const statistics = await far.statistics();
+  t.match(statistics, { packetsLost: 0, packetsRefused: 0, sendErrors: 0 });
+  t.ok(statistics.packetsReceived > 100);
+  const clock = await b.clockStatistics();
+  t.ok(clock.ticks > 100);
+  t.equal(clock.skipped, 0);
+
+  const codec = codecByName('PCMA');
+  const payload = new Uint8Array(signal.length);
+  codec.encode(signal, payload);
+  const expected = new Int16Array(signal.length);
+  codec.decode(payload, expected);
+  const passage = follow((await readWav(heardFile)).samples, expected);
+  // A machine under test may stand still; whatever it does, the voice is only delayed.
+  t.match(passage, { exact: expected.length, missing: 0 });
+
+  const began = performance.now();
+  await Promise.all([a.stop(), b.stop()]);
+  t.ok(performance.now() - began < 1000, 'stops within a second');
+  await t.rejects(near.statistics(), { code: 'ENGINE_STOPPED' });
+});
+
+t.test('errors keep their code and remedy on the way from the thread', async t => {
+  const engine = new WorkerMediaEngine();
+  await t.rejects(engine.openMix(), { code: 'ENGINE_STOPPED' }, 'before start');
+  await engine.start();
+  await t.rejects(engine.openPlayer({ file: join(folder, 'none.wav') }), {
+    code: 'NO_SUCH_FILE',
+    remedy: /path/,
+    cause: /ENOENT/,
+  });
+  await t.rejects(engine.openRecorder({ file: folder }), { code: 'FILE_NOT_WRITABLE' });
+  await t.rejects(engine.openLeg({ address: '192.0.2.1' }), { code: 'ADDRESS_NOT_HERE' });
+  await engine.stop();
+  await engine.stop();
+});
+
+t.test(
+  'a thread that dies rejects what waits, says so, and the next call starts another',
+  async t => {
+    const errors: Error[] = [];
+    const engine = new WorkerMediaEngine({
+      entry: DIES_ON_A_LEG,
+      onError: error => errors.push(error),
+    });
+    await engine.start();
+    const tone = await engine.openTone({ tones: [{ frequencies: [440] }] });
+    const calls = [engine.openLeg({ address: ADDRESS }), engine.openLeg({ address: ADDRESS })];
+    for (const call of calls)
+      await t.rejects(call, { code: 'MEDIA_THREAD_DIED', cause: /as told/ });
+    await tone.ended;
+    t.match(errors, [{ code: 'MEDIA_THREAD_DIED' }]);
+    await t.resolves(engine.openMix());
+    t.equal(errors.length, 1);
+    await engine.stop();
+    t.equal(errors.length, 1, 'an end that was asked for is no failure');
+  },
+);
+
+t.test('a thread that hangs is ended within a second', async t => {
+  const engine = new WorkerMediaEngine({ entry: HANGS });
+  await engine.start();
+  const call = t.rejects(engine.openMix(), { code: 'ENGINE_STOPPED' });
+  const began = performance.now();
+  await engine.stop();
+  t.ok(performance.now() - began < 1500);
+  await call;
+});
+
+t.test('whatever arrives on its ports, the leg lives', async t => {
+  const engine = new WorkerMediaEngine({ onError: error => t.fail(error) });
+  await engine.start();
+  const leg = await engine.openLeg({ address: ADDRESS });
+  const socket = createSocket('udp4');
+  await new Promise<void>(resolve => socket.bind(0, ADDRESS, resolve));
+  point(leg, socket.address().port);
+  for (let i = 0; i < 200; i++) {
+    const junk = Uint8Array.from({ length: i }, (_, at) => (at === 0 ? 0x80 | (i & 0x3f) : i * at));
+    socket.send(junk, leg.port, ADDRESS);
+    socket.send(junk, leg.port + 1, ADDRESS);
+  }
+  await new Promise(resolve => setTimeout(resolve, 60));
+  t.ok((await leg.statistics()).packetsSent > 0);
+  await leg.close();
+  socket.close();
+  await engine.stop();
+});
