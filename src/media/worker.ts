@@ -3,6 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { SystemClock } from '../core/clock.js';
 import { SystemRandom } from '../core/random.js';
 import { SystemNetwork } from '../core/system-network.js';
+import { loadNative } from '../native/index.js';
 import type { MediaEvent } from './commands.js';
 import { MediaCore } from './media-core.js';
 import { errorData, type FromWorker, type ToWorker } from './worker-messages.js';
@@ -13,7 +14,7 @@ if (port) serve(message => port.postMessage(message));
 function serve(tell: (message: FromWorker) => void): void {
   const core = new MediaCore({
     clock: new SystemClock(),
-    network: new SystemNetwork(),
+    network: new SystemNetwork(loadNative()?.openMarkedUdpSocket),
     random: new SystemRandom(),
     defer: setImmediate,
     onEvent: event => tell(eventMessage(event)),
