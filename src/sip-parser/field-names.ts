@@ -1,5 +1,5 @@
 /** Names of header fields, and finding the known ones in a text without copying it. */
-import { isIn, TOKEN } from './chars.js';
+import { allIn, TOKEN } from './chars.js';
 
 /** What lines and fields are matched by. */
 export interface FieldId {
@@ -107,33 +107,25 @@ export function fieldName(name: string): FieldName {
   return byKey.get(key) ?? { name, key, id: 0, compact: undefined };
 }
 
-/** Position after the token that starts at `start`. */
-export function endOfName(text: string, start: number, end: number): number {
-  let pos = start;
-  while (pos < end && isIn(TOKEN, text.charCodeAt(pos))) pos++;
-  return pos;
-}
-
-/** The field whose name is the token in [start, end). */
-export function fieldNameAt(text: string, start: number, end: number): FieldName {
+/** The field whose name fills [start, end); undefined when that is no token. */
+export function fieldNameAt(text: string, start: number, end: number): FieldName | undefined {
+  if (start === end) return undefined;
   const candidates = slots[slotOf(text, start, end)]!;
   for (let index = 0; index < candidates.length; index++) {
     const { spelling, field } = candidates[index]!;
     if (spelling.length === end - start && matches(spelling, text, start)) return field;
   }
-  return {
-    name: text.slice(start, end),
-    key: text.slice(start, end).toLowerCase(),
-    id: 0,
-    compact: undefined,
-  };
+  const name = text.slice(start, end);
+  if (!allIn(TOKEN, name)) return undefined;
+  return { name, key: name.toLowerCase(), id: 0, compact: undefined };
 }
 
+/** These factors give all known spellings but two a slot of their own. */
 function slotOf(text: string, start: number, end: number): number {
   const first = text.charCodeAt(start) | 0x20;
   const last = text.charCodeAt(end - 1) | 0x20;
   const middle = text.charCodeAt((start + end) >> 1) | 0x20;
-  return (first * 7 + last * 31 + middle * 3 + (end - start) * 13) & (SLOTS - 1);
+  return (first * 6 + last * 25 + middle * 9 + (end - start) * 34) & (SLOTS - 1);
 }
 
 /** Known names are letters and hyphens, so setting bit 5 compares tokens without regard to case. */

@@ -2,11 +2,9 @@
 import { isDigit, isSpace } from './chars.js';
 import { excerpt } from './cursor.js';
 import { SipSyntaxError } from './errors.js';
-import { endOfName, type FieldName, fieldNameAt } from './field-names.js';
+import { type FieldName, fieldNameAt } from './field-names.js';
 import { ContentLength } from './fields/scalar.js';
 import { HeaderLine } from './headers.js';
-
-const COLON = 0x3a;
 
 /** Keeps a byte-order mark, so that text and octets stay in step. */
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -32,10 +30,11 @@ export function readHeaderLines(
   let pos = start;
   while (pos < headEnd) {
     let end = endOfLine(head, pos);
-    const nameEnd = endOfName(head, pos, end);
-    let colon = nameEnd;
-    while (colon < end && isSpace(head.charCodeAt(colon))) colon++;
-    if (nameEnd === pos || colon === end || head.charCodeAt(colon) !== COLON) {
+    const colon = head.indexOf(':', pos);
+    let nameEnd = colon;
+    while (nameEnd > pos && isSpace(head.charCodeAt(nameEnd - 1))) nameEnd--;
+    const name = colon >= 0 && colon < end ? fieldNameAt(head, pos, nameEnd) : undefined;
+    if (name === undefined) {
       throw new SipSyntaxError(
         'BAD_HEADER_LINE',
         `expected a header field name and a colon, found ${excerpt(head, pos, end)}`,
@@ -47,7 +46,6 @@ export function readHeaderLines(
         status: 513,
       });
     }
-    const name = fieldNameAt(head, pos, nameEnd);
     const valueStart = colon + 1;
     if (end + 2 < headEnd && isSpace(head.charCodeAt(end + 2))) {
       const pieces = [head.slice(valueStart, end)];

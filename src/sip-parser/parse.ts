@@ -83,8 +83,11 @@ function checkVersion(head: string, start: number, end: number): void {
   });
 }
 
+/** Up to here, decoding a body along with the head costs less than finding the head in the octets. */
+const DECODED_WHOLE_OCTETS = 4096;
+
 interface Split {
-  /** All of the message; the body in it is of no use. */
+  /** The head and possibly more. */
   readonly text: string;
   /** After the CRLF of the last header line in `text`. */
   readonly headEnd: number;
@@ -93,26 +96,29 @@ interface Split {
 }
 
 function splitHead(data: Uint8Array): Split {
-  const text = decodeOctets(data);
-  const end = text.indexOf(END_OF_HEAD);
-  if (end < 0) {
-    throw new SipSyntaxError(
-      'BAD_HEADER_LINE',
-      'expected an empty line after the header fields, found none',
-    );
+  if (data.length <= DECODED_WHOLE_OCTETS) {
+    const text = decodeOctets(data);
+    const end = text.indexOf(END_OF_HEAD);
+    // Every octet is at least one unit of the text: equal lengths mean nothing but ASCII.
+    if (end >= 0 && text.length === data.length) {
+      return { text, headEnd: end + 2, bodyStart: end + END_OF_HEAD.length };
+    }
   }
-  // Every octet is at least one unit of the text: equal lengths mean nothing but ASCII.
-  const ascii = text.length === data.length;
-  const bodyStart = ascii ? end + END_OF_HEAD.length : findEndOfHead(data);
-  return { text, headEnd: end + 2, bodyStart };
+  const bodyStart = findEndOfHead(data);
+  const text = decodeOctets(data.subarray(0, bodyStart));
+  return { text, headEnd: text.length - 2, bodyStart };
 }
 
 function findEndOfHead(data: Uint8Array): number {
-  let pos = data.indexOf(CR);
-  while (data[pos + 1] !== LF || data[pos + 2] !== CR || data[pos + 3] !== LF) {
-    pos = data.indexOf(CR, pos + 1);
+  for (let pos = data.indexOf(CR); pos >= 0; pos = data.indexOf(CR, pos + 1)) {
+    if (data[pos + 1] === LF && data[pos + 2] === CR && data[pos + 3] === LF) {
+      return pos + END_OF_HEAD.length;
+    }
   }
-  return pos + END_OF_HEAD.length;
+  throw new SipSyntaxError(
+    'BAD_HEADER_LINE',
+    'expected an empty line after the header fields, found none',
+  );
 }
 
 /** RFC 3261 §7.5: line ends before the start line are passed over. */

@@ -94,21 +94,18 @@ export function formatUri(uri: Uri): string {
  * @throws {SipSyntaxError} `BAD_URI`
  */
 export function readUri(text: string, start: number, end: number): Uri {
+  // Nearly all begin like this; the long way reads them too.
+  if (text.startsWith('sip:', start)) return readSipUri('sip', text, start + 4, end);
   let colon = start;
   while (colon < end && isSchemeChar(text.charCodeAt(colon))) colon++;
   if (colon === start || colon === end || text.charCodeAt(colon) !== COLON) {
     throw badUri('a scheme and a colon', text, start, end);
   }
-  const scheme = lowerCase(text.slice(start, colon));
+  const scheme = text.slice(start, colon).toLowerCase();
   if (scheme === 'sip' || scheme === 'sips') return readSipUri(scheme, text, colon + 1, end);
   const stop = findNotPrintable(text, colon + 1, end);
   if (stop >= 0 || colon + 1 === end) throw badUri('a URI', text, stop < 0 ? colon : stop, end);
   return { scheme, opaque: text.slice(colon + 1, end) };
-}
-
-/** Nearly all are `sip`, in lower case already. */
-function lowerCase(scheme: string): string {
-  return scheme === 'sip' ? scheme : scheme.toLowerCase();
 }
 
 function readSipUri(scheme: 'sip' | 'sips', text: string, start: number, end: number): SipUri {

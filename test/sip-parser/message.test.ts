@@ -341,6 +341,7 @@ t.test('bodies and Content-Length', async t => {
       value,
     );
   }
+  t.equal(body(`${invite('Subject: é')}\r\n${'ж'.repeat(5000)}`), 'ж'.repeat(5000), 'a large body');
   const binary = new Uint8Array([0, 13, 10, 13, 10, 255, 128]);
   const written = serializeMessage(
     new SipResponse({
