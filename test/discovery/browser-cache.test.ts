@@ -281,6 +281,8 @@ t.test(
     bench.hear([address('frank', { address: '169.254.1.3' })]);
     bench.advance(1100);
     t.same(addresses(), ['169.254.1.3', '10.0.0.1']);
+    bench.hear([address('frank', { address: '169.254.1.4', ttl: 0, flush: false })]);
+    t.same(addresses(), ['169.254.1.3', '10.0.0.1'], 'a goodbye makes no address known');
   },
 );
 
@@ -367,6 +369,14 @@ t.test('phones known for more than half their time need not answer', async t => 
   bench.advance(150);
   const known = bench.log.flatMap(each => (each.kind === 'query' ? each.known : []));
   t.same(known, [{ instance: `judy.${SERVICE}`, ttl: 999 }]);
+  bench.advance(600_000);
+  bench.log.length = 0;
+  bench.ask();
+  bench.advance(150);
+  t.same(
+    bench.log.map(each => each.kind === 'query' && each.known),
+    [[]],
+  );
 });
 
 t.test(
@@ -376,6 +386,7 @@ t.test(
     bench.hear(announcement('mallory-knows-me'));
     for (let i = 0; i < 2 * MAX_PHONES; i++) bench.hear([pointer(`bogus${i}`)]);
     t.equal(bench.size.instances, MAX_PHONES);
+    t.ok(bench.phone('mallory-knows-me'));
     bench.hear(announcement('late'));
     for (let i = 0; i < 100; i++)
       bench.hear([address('late', { address: `169.254.4.${i}`, flush: false })]);
