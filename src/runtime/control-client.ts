@@ -60,6 +60,9 @@ function foreign(path: string): CodedError {
 }
 
 async function* eventsOf(socket: Socket): AsyncGenerator<ControlEvent, void> {
+  const lines = createInterface({ input: socket });
   socket.on('error', () => socket.destroy());
-  for await (const line of createInterface({ input: socket })) yield JSON.parse(line);
+  // A socket that is destroyed never ends, so its lines would not either.
+  socket.on('close', () => lines.close());
+  for await (const line of lines) yield JSON.parse(line);
 }
