@@ -4,6 +4,7 @@ import { Graph, type NodeBehaviour } from '../../src/media/graph.js';
 import { Pacer } from '../../src/media/pacer.js';
 import { Tone } from '../../src/media/tone.js';
 import { VirtualClock } from '../../src/simulation/virtual-clock.js';
+import { octetsAllocated } from './allocation.js';
 import { levelAtDb, levelDb } from './signal.js';
 
 const FRAME = 160;
@@ -112,14 +113,8 @@ t.test('the graph does not allocate', async t => {
     graph.connect(node, mix);
     graph.connect(mix, node);
   }
-  const run = (ticks: number) => {
-    for (let i = 0; i < ticks; i++) graph.tick(i * 20);
-  };
-  run(2000);
-  const before = process.memoryUsage().heapUsed;
-  run(10_000);
-  const octets = (process.memoryUsage().heapUsed - before) / 100_000;
-  t.ok(octets < 8, `${octets.toFixed(2)} octets a frame`);
+  const octets = octetsAllocated(() => graph.tick(20), 2000);
+  t.ok(octets < 64, `${octets} octets a tick of ten members`);
 });
 
 function pacer(clock: VirtualClock, ticks: number[]) {
