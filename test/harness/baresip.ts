@@ -1,0 +1,83 @@
+/** baresip, headless: it calls or is called, plays a file and records what it hears. */
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { PayloadFormat } from '../../src/media/engine.js';
+import { type Child, startChild } from './child.js';
+import { type Cleanup, PlainFailure } from './program.js';
+import { SAMPLE_RATE } from './sound.js';
+
+/** Where Debian keeps its modules. */
+const MODULE_PATH = '/usr/lib/baresip/modules';
+
+export interface BaresipOptions {
+  readonly cleanup: Cleanup;
+  /** Made for this peer: its configuration and recordings. */
+  readonly directory: string;
+  readonly port: number;
+  readonly codec: PayloadFormat['name'];
+  /** What it plays: a WAV file of 8 kHz, as long as the call. */
+  readonly sound: string;
+}
+
+/** Calls `uri`, and hangs up after `seconds`. */
+export function startBaresipCaller(
+  options: BaresipOptions & { readonly uri: string; readonly seconds: number },
+): Child {
+  writeConfiguration(options, '');
+  return startBaresip(options, ['-e', `/dial ${options.uri}`, '-t', String(options.seconds)]);
+}
+
+/** Answers every call; resolves when it can be called. */
+export async function startBaresipCallee(options: BaresipOptions): Promise<Child> {
+  writeConfiguration(options, ';answermode=auto');
+  const child = startBaresip(options, []);
+  await printed(child, 'baresip is ready');
+  return child;
+}
+
+/** The path of the recording of what it heard. */
+export function recordingOf(directory: string): string {
+  const name = readdirSync(directory).find(file => file.endsWith('-dec.wav'));
+  if (name === undefined) throw new PlainFailure('baresip recorded nothing: was there a call?');
+  return join(directory, name);
+}
+
+function writeConfiguration(options: BaresipOptions, accountParameters: string): void {
+  const { directory, port, codec, sound } = options;
+  const settings = {
+    sip_listen: `127.0.0.1:${port}`,
+    net_interface: '127.0.0.1',
+    audio_source: `aufile,${sound}`,
+    // Its bridge only swallows: as an echo it slips in frames of silence by itself.
+    audio_player: 'aubridge,unheard',
+    audio_alert: 'aubridge,alert',
+    ausrc_srate: SAMPLE_RATE,
+    auplay_srate: SAMPLE_RATE,
+    ausrc_channels: 1,
+    auplay_channels: 1,
+    snd_path: directory,
+    module_path: MODULE_PATH,
+  };
+  const lines = [
+    ...Object.entries(settings).map(([key, value]) => `${key} ${value}`),
+    ...['g711', 'aufile', 'aubridge', 'sndfile'].map(name => `module ${name}.so`),
+    'module_tmp account.so',
+    'module_app menu.so',
+  ];
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, 'config'), `${lines.join('\n')}\n`);
+  const account = `<sip:peer@127.0.0.1:${port}>;regint=0;audio_codecs=${codec}${accountParameters}\n`;
+  writeFileSync(join(directory, 'accounts'), account);
+}
+
+function startBaresip({ cleanup, directory }: BaresipOptions, args: readonly string[]): Child {
+  return startChild(cleanup, ['baresip', '-f', directory, ...args]);
+}
+
+async function printed(child: Child, text: string): Promise<void> {
+  for (let waited = 0; waited < 5000; waited += 20) {
+    if (child.output().includes(text)) return;
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+  throw new PlainFailure(`baresip did not start:\n${child.output()}`);
+}

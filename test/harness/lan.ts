@@ -1,0 +1,102 @@
+/**
+ * Hosts on one Ethernet, each a network namespace with a single on-link address: no router, no DNS,
+ * nothing configured. The switch is a bridge in a namespace of its own, so this machine's network is
+ * never touched, and each namespace lives only as long as the process that holds it, which ends with
+ * this one.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { run } from './child.js';
+import { type Cleanup, PlainFailure } from './program.js';
+
+/** Put before a command: enter the namespaces of `holder`, and die with this process. */
+function entering(holder: number): string[] {
+  return [
+    ...['setpriv', '--pdeathsig', 'KILL', '--'],
+    ...['nsenter', '--target', String(holder), '--net', '--mount', '--'],
+  ];
+}
+
+export class Host {
+  readonly name: string;
+  readonly address: string;
+  /** Put before a command to run it on this host. */
+  readonly enter: readonly string[];
+  readonly #lan: Lan;
+
+  constructor(lan: Lan, name: string, address: string, holder: number) {
+    this.#lan = lan;
+    this.name = name;
+    this.address = address;
+    this.enter = entering(holder);
+  }
+
+  /** Pulls the cable out of the switch, or puts it back. */
+  setCable(state: 'up' | 'down'): Promise<string> {
+    return this.#lan.setPort(this.name, state);
+  }
+
+  /** Takes the interface itself down, as `ip link set eth0 down` would, or up. */
+  setInterface(state: 'up' | 'down'): Promise<string> {
+    return run([...this.enter, 'ip', 'link', 'set', 'eth0', state]);
+  }
+}
+
+export class Lan {
+  readonly #switch: number;
+  readonly #cleanup: Cleanup;
+  #hosts = 0;
+
+  private constructor(cleanup: Cleanup, switchHolder: number) {
+    this.#cleanup = cleanup;
+    this.#switch = switchHolder;
+  }
+
+  static async open(cleanup: Cleanup): Promise<Lan> {
+    if (process.getuid?.() !== 0) {
+      throw new PlainFailure('network namespaces need root: run this through `unshare -Urnm`');
+    }
+    const lan = new Lan(cleanup, await holdNamespaces(cleanup));
+    await lan.#onSwitch('link', 'add', 'lan', 'type', 'bridge', 'forward_delay', '0');
+    await lan.#onSwitch('link', 'set', 'lan', 'up');
+    return lan;
+  }
+
+  /** Connects one more host, by interface `eth0`. */
+  async addHost(name: string): Promise<Host> {
+    const holder = await holdNamespaces(this.#cleanup);
+    const host = new Host(this, name, `192.0.2.${++this.#hosts}`, holder);
+    const peer = ['peer', 'name', 'eth0', 'netns', String(holder)];
+    await this.#onSwitch('link', 'add', name, 'type', 'veth', ...peer);
+    await this.#onSwitch('link', 'set', name, 'master', 'lan', 'up');
+    await run([...host.enter, 'ip', 'address', 'add', `${host.address}/24`, 'dev', 'eth0']);
+    await run([...host.enter, 'ip', 'link', 'set', 'lo', 'up']);
+    await host.setInterface('up');
+    return host;
+  }
+
+  setPort(host: string, state: 'up' | 'down'): Promise<string> {
+    return this.#onSwitch('link', 'set', host, state);
+  }
+
+  #onSwitch(...ip: string[]): Promise<string> {
+    return run([...entering(this.#switch), 'ip', ...ip]);
+  }
+}
+
+/** Starts a process that holds new namespaces until its input closes; answers its process ID. */
+async function holdNamespaces(cleanup: Cleanup): Promise<number> {
+  // /sys shows the interfaces of the namespace it was mounted in.
+  const script = 'mount -t sysfs sysfs /sys && echo ready && exec cat';
+  const holder = spawn('unshare', ['--net', '--mount', 'sh', '-c', script], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  cleanup.add(() => {
+    holder.stdin.end();
+  });
+  const [ready] = await Promise.race([once(holder.stdout, 'data'), once(holder, 'exit')]);
+  if (!String(ready).startsWith('ready') || holder.pid === undefined) {
+    throw new PlainFailure('no network namespace could be made: root or `unshare -Urnm` is needed');
+  }
+  return holder.pid;
+}

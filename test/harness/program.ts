@@ -1,0 +1,69 @@
+/** A test program: measures, prints its figures, and leaves nothing behind however it ends. */
+import { type Figure, printFigures } from './figures.js';
+
+/** What must be undone, the last first. */
+export class Cleanup {
+  #undos: (() => Promise<void> | void)[] = [];
+
+  add(undo: () => Promise<void> | void): void {
+    this.#undos.push(undo);
+  }
+
+  async run(): Promise<void> {
+    const undos = this.#undos.reverse();
+    this.#undos = [];
+    for (const undo of undos) {
+      try {
+        await undo();
+      } catch (error) {
+        console.error(error);
+      }
+    }
+  }
+}
+
+export interface ProgramOptions {
+  /** The program fails when it takes longer. */
+  readonly withinSeconds: number;
+}
+
+/** A failure whose message says everything: no stack is printed. */
+export class PlainFailure extends Error {}
+
+/**
+ * Runs `measure`; the exit code is 0 if every goal is met, 130 on ^C, else 1.
+ * Everything given to the cleanup is undone before the process ends.
+ */
+export async function runProgram(
+  options: ProgramOptions,
+  measure: (cleanup: Cleanup) => Promise<Figure[]>,
+): Promise<void> {
+  const cleanup = new Cleanup();
+  const leave = async (code: number, reason: string) => {
+    console.error(reason);
+    await cleanup.run();
+    process.exit(code);
+  };
+  process.once('SIGINT', () => void leave(130, 'interrupted'));
+  process.once('SIGTERM', () => void leave(143, 'terminated'));
+  const { withinSeconds } = options;
+  const deadline = setTimeout(
+    () => void leave(1, `gave up: not done within ${withinSeconds} s`),
+    withinSeconds * 1000,
+  );
+  try {
+    const figures = await measure(cleanup);
+    printFigures(figures);
+    process.exitCode = figures.every(({ met }) => met !== false) ? 0 : 1;
+  } catch (error) {
+    console.error(error instanceof PlainFailure ? error.message : error);
+    process.exitCode = 1;
+  }
+  await cleanup.run();
+  clearTimeout(deadline);
+}
+
+/** One line about what is going on; on the error stream, so that `--json` stays clean. */
+export function progress(line: string): void {
+  console.error(line);
+}

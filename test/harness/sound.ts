@@ -1,0 +1,64 @@
+/** Small WAV files (16-bit linear, mono) whole in memory: what is played to phones and what they recorded. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { PlainFailure } from './program.js';
+
+export const SAMPLE_RATE = 8000; // Hz, G.711
+
+/** Octets before the samples of a WAV file without extra chunks. */
+const HEADER_OCTETS = 44;
+const BITS = 16;
+
+export function writeSound(path: string, samples: Int16Array): void {
+  const header = Buffer.alloc(HEADER_OCTETS);
+  header.write('RIFF', 0);
+  header.writeUInt32LE(HEADER_OCTETS - 8 + samples.byteLength, 4);
+  header.write('WAVEfmt ', 8);
+  header.writeUInt32LE(16, 16);
+  header.writeUInt16LE(1, 20); // linear PCM
+  header.writeUInt16LE(1, 22); // mono
+  header.writeUInt32LE(SAMPLE_RATE, 24);
+  header.writeUInt32LE((SAMPLE_RATE * BITS) / 8, 28);
+  header.writeUInt16LE(BITS / 8, 32);
+  header.writeUInt16LE(BITS, 34);
+  header.write('data', 36);
+  header.writeUInt32LE(samples.byteLength, 40);
+  writeFileSync(path, Buffer.concat([header, new Uint8Array(samples.buffer)]));
+}
+
+/** The samples of the `data` chunk, as far as they are there. */
+export function readSound(path: string): Int16Array {
+  const file = readFileSync(path);
+  let at = 12;
+  while (at + 8 <= file.length) {
+    const size = file.readUInt32LE(at + 4);
+    const chunk = file.subarray(at + 8, at + 8 + size);
+    const name = file.toString('latin1', at, at + 4);
+    if (name === 'fmt ') checkFormat(path, chunk);
+    if (name === 'data') {
+      return Int16Array.from({ length: chunk.length >> 1 }, (_, i) => chunk.readInt16LE(2 * i));
+    }
+    at += 8 + size + (size % 2);
+  }
+  throw new PlainFailure(`${path} is no WAV file`);
+}
+
+export function silence(seconds: number): Int16Array {
+  return new Int16Array(seconds * SAMPLE_RATE);
+}
+
+export function joined(...parts: readonly Int16Array[]): Int16Array {
+  return Int16Array.from(parts.flatMap(part => [...part]));
+}
+
+/** The samples from second `from` to second `to`. */
+export function stretch(samples: Int16Array, from: number, to: number): Int16Array {
+  return samples.subarray(from * SAMPLE_RATE, to * SAMPLE_RATE);
+}
+
+function checkFormat(path: string, format: Buffer): void {
+  const found = [format.readUInt16LE(2), format.readUInt32LE(4), format.readUInt16LE(14)];
+  if (String(found) === String([1, SAMPLE_RATE, BITS])) return;
+  throw new PlainFailure(
+    `${path}: expected 1 channel, ${SAMPLE_RATE} Hz, ${BITS} bits, found ${found.join(', ')}`,
+  );
+}

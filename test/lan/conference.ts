@@ -1,0 +1,50 @@
+/** Three hosts in the room of a fourth, each with a tone of its own: who hears whom? */
+import { join } from 'node:path';
+import { atMost, type Figure } from '../harness/figures.js';
+import { readSound, SAMPLE_RATE, stretch, writeSound } from '../harness/sound.js';
+import { levelAtDb, sine } from '../media/signal.js';
+import { Phone, type Site } from './site.js';
+
+/** In Hz; no one is a sum or multiple of others, since rounding in G.711 makes such. */
+const TONES = [437, 1009, 1733] as const;
+const SECONDS = 10;
+/** What of the recordings is looked at: all three are in the room then. */
+const [FROM, TO] = [5, 8];
+
+const LEVEL_GOAL_DB = 1;
+const OWN_GOAL_DB = -60;
+
+export async function conference(site: Site): Promise<Figure[]> {
+  const focus = await new Phone(site, 0).ready();
+  const members = TONES.map(hz => {
+    const sound = join(site.directory, `tone-${hz}.wav`);
+    const samples = sine(hz, (SECONDS + 1) * SAMPLE_RATE, SAMPLE_RATE);
+    writeSound(sound, samples);
+    const sent = levelAtDb(stretch(samples, FROM, TO), hz, SAMPLE_RATE);
+    return { hz, sound, sent, recording: join(site.directory, `heard-${hz}.wav`) };
+  });
+  await Promise.all(
+    members.map(async ({ sound, recording }, index) => {
+      const options = ['--play', sound, '--record', recording, '--seconds', String(SECONDS)];
+      const call = new Phone(site, index + 1).command('call', 'room@ada', ...options);
+      await call.heard('ended', (SECONDS + 15) * 1000);
+      await call.child.ended;
+    }),
+  );
+  await focus.stop();
+
+  let worst = 0;
+  let loudestOwn = Number.NEGATIVE_INFINITY;
+  for (const listener of members) {
+    const heard = stretch(readSound(listener.recording), FROM, TO);
+    for (const speaker of members) {
+      const gain = levelAtDb(heard, speaker.hz, SAMPLE_RATE) - speaker.sent;
+      if (speaker === listener) loudestOwn = Math.max(loudestOwn, gain);
+      else worst = Math.max(worst, Math.abs(gain));
+    }
+  }
+  return [
+    atMost(LEVEL_GOAL_DB, 'in the room, each hears the others, worst change of level', worst, 'dB'),
+    atMost(OWN_GOAL_DB, 'in the room, each hears itself, loudest', loudestOwn, 'dB'),
+  ];
+}

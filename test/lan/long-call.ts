@@ -1,0 +1,40 @@
+/** A call of half a minute: does every sample arrive, once? */
+import { join } from 'node:path';
+import { exactly, type Figure } from '../harness/figures.js';
+import { MARGIN_SECONDS, passageOf, writeNumberedSound } from './numbered-sound.js';
+import { Phone, READY_WITHIN_MS, type Site } from './site.js';
+
+const SECONDS = 30;
+
+export async function longCall(site: Site): Promise<Figure[]> {
+  const sound = join(site.directory, 'long-call.wav');
+  const recording = join(site.directory, 'long-call-heard.wav');
+  const expected = writeNumberedSound(sound, SECONDS);
+  await playTo(site, sound, recording, SECONDS);
+  const { missing, extra } = passageOf(recording, expected);
+  return [
+    exactly(0, `samples missing from a call of ${SECONDS} s`, missing, 'samples'),
+    exactly(0, `samples repeated or made up in it`, extra, 'samples'),
+  ];
+}
+
+/** The first host calls the second, which records what it hears. */
+export async function playTo(
+  site: Site,
+  sound: string,
+  recording: string,
+  seconds: number,
+  meanwhile: (called: Phone) => Promise<void> = async () => undefined,
+): Promise<void> {
+  const bob = new Phone(site, 1);
+  const called = bob.command('answer', '--name', 'bob', '--record', recording);
+  await called.heard('ready', READY_WITHIN_MS);
+  const callSeconds = seconds + 2 * MARGIN_SECONDS;
+  const ada = new Phone(site, 0);
+  const call = ada.command('call', 'bob', '--play', sound, '--seconds', String(callSeconds));
+  await call.heard('connected', 10_000);
+  await meanwhile(bob);
+  await call.heard('ended', (callSeconds + 10) * 1000);
+  await call.child.ended;
+  await called.stop();
+}

@@ -1,0 +1,37 @@
+/**
+ * Several hosts on one Ethernet without router, DNS or configuration: do phones find and hear each other?
+ * Run by `make lan`, as root or through `unshare -Urnm`: node dist/test/lan/main.js [--json] [CHECK…]
+ */
+import type { Figure } from '../harness/figures.js';
+import { Lan } from '../harness/lan.js';
+import { PlainFailure, progress, runProgram } from '../harness/program.js';
+import { coldStart } from './cold-start.js';
+import { conference } from './conference.js';
+import { linkLoss } from './link-loss.js';
+import { longCall } from './long-call.js';
+import { newSite } from './site.js';
+
+const CHECKS = {
+  'cold-start': coldStart,
+  'long-call': longCall,
+  'link-loss': linkLoss,
+  conference,
+} as const;
+type CheckName = keyof typeof CHECKS;
+
+const chosen = process.argv.slice(2).filter(argument => !argument.startsWith('--'));
+const names = Object.keys(CHECKS) as CheckName[];
+
+await runProgram({ withinSeconds: 290 }, async cleanup => {
+  const unknown = chosen.find(name => !names.some(known => known === name));
+  if (unknown) throw new PlainFailure(`expected ${names.join(', ')}, found ${unknown}`);
+  const lan = await Lan.open(cleanup);
+  const site = await newSite(lan, cleanup, ['ada', 'bob', 'eve', 'dan']);
+  const figures: Figure[] = [];
+  for (const name of names) {
+    if (chosen.length > 0 && !chosen.includes(name)) continue;
+    progress(`lan: ${name}`);
+    figures.push(...(await CHECKS[name](site)));
+  }
+  return figures;
+});

@@ -1,0 +1,55 @@
+/** The hosts of a check, and phones on them. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryDirectory } from '../harness/child.js';
+import type { Host, Lan } from '../harness/lan.js';
+import type { Cleanup } from '../harness/program.js';
+import { Ringline } from '../harness/ringline.js';
+
+/** How long a phone may take until it can be called: generous, since it is measured elsewhere. */
+export const READY_WITHIN_MS = 15_000;
+
+export interface Site {
+  readonly cleanup: Cleanup;
+  readonly hosts: readonly Host[];
+  /** For sounds and recordings. */
+  readonly directory: string;
+}
+
+export async function newSite(lan: Lan, cleanup: Cleanup, names: readonly string[]): Promise<Site> {
+  const hosts: Host[] = [];
+  for (const name of names) hosts.push(await lan.addHost(name));
+  return { cleanup, hosts, directory: temporaryDirectory(cleanup) };
+}
+
+let phones = 0;
+
+/** The phone of one host: nothing is remembered from any phone before. */
+export class Phone {
+  readonly host: Host;
+  readonly #site: Site;
+  readonly #data: string;
+
+  constructor(site: Site, hostIndex: number) {
+    this.#site = site;
+    this.host = site.hosts[hostIndex]!;
+    this.#data = join(site.directory, `phone${++phones}`);
+    mkdirSync(this.#data);
+  }
+
+  /** Runs one `ringline` command at this phone. */
+  command(...args: string[]): Ringline {
+    const { enter } = this.host;
+    return new Ringline(args, { cleanup: this.#site.cleanup, data: this.#data, enter });
+  }
+
+  run(): Ringline {
+    return this.command('run', '--name', this.host.name);
+  }
+
+  async ready(): Promise<Ringline> {
+    const running = this.run();
+    await running.heard('ready', READY_WITHIN_MS);
+    return running;
+  }
+}
