@@ -54,6 +54,8 @@ export class UdpTransport implements SipTransport {
     let message: SipMessage;
     try {
       message = parseMessage(data, { bodyBytes: MAX_DATAGRAM_OCTETS });
+      // The datagram is lent for the length of this call, and the parser's body is a view of it.
+      message.body = message.body.slice();
       if (message.kind === 'request') markSource(message, from);
     } catch (error) {
       if (!(error instanceof SipSyntaxError)) throw error;
