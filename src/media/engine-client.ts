@@ -1,6 +1,6 @@
 /** The media engine as handles over commands; where the commands are carried out is handed in. */
 
-import { CodedError } from '../core/errors.js';
+import { CodedError, errorCode } from '../core/errors.js';
 import type {
   CommandOf,
   CommandType,
@@ -155,7 +155,9 @@ export abstract class EngineClient implements MediaEngine {
 
   /** A command nobody waits for; what goes wrong is told. */
   #order(command: MediaCommand): void {
-    this.request(command).catch(error => this.reportError(error));
+    this.request(command)
+      .catch(unlessStopped)
+      .catch(error => this.reportError(error));
   }
 
   #handle<T extends object>(node: NodeId, direction: Direction, own: T): T & MediaNode {
@@ -163,9 +165,9 @@ export abstract class EngineClient implements MediaEngine {
     const handle = {
       ...own,
       close: () => {
-        closed ??= this.request<'close-node'>({ type: 'close-node', node }).finally(() =>
-          this.#end(node),
-        );
+        closed ??= this.request<'close-node'>({ type: 'close-node', node })
+          .catch(unlessStopped)
+          .finally(() => this.#end(node));
         return closed;
       },
     };
@@ -180,6 +182,11 @@ export abstract class EngineClient implements MediaEngine {
       remedy: 'Connect nodes which the same engine opened.',
     });
   }
+}
+
+/** A stopped engine has closed its nodes: nothing is left to be done to them. */
+function unlessStopped(error: unknown): undefined {
+  if (errorCode(error) !== 'ENGINE_STOPPED') throw error;
 }
 
 interface Handle {
