@@ -13,7 +13,7 @@ import {
   unreachable,
 } from './call-end.js';
 
-/** A located phone that sends not even 100 within this time is taken for absent. */
+/** A located phone that sends not even 100 (RFC 3261 §8.2.6.1) within this time is taken for absent. */
 export const TRYING_LIMIT_MS = 8_000;
 /** How long a phone rings before the caller, and then the callee, gives up. */
 export const RINGING_LIMIT_MS = 120_000;
@@ -52,6 +52,8 @@ export type CallEvent =
   | { readonly type: 'failed'; readonly end: CallEnd }
   /** The location could not be tried at all: no route to it. */
   | { readonly type: 'location-failed'; readonly end: CallEnd }
+  /** Somebody is there, and works on it. */
+  | { readonly type: 'proceeding' }
   | { readonly type: 'ringing' }
   /** The person here, or a service, takes the call. */
   | { readonly type: 'answer' }
@@ -108,6 +110,10 @@ export function stepCall(call: CallState, event: CallEvent): CallAction[] {
       return call.phase === 'trying' ? tryNext(call, event.end) : [];
     case 'failed':
       return finish(call, event.end, { type: 'end-session' });
+    case 'proceeding':
+      // A gateway may take long to ring: from here on it has as long as ringing has.
+      if (call.phase !== 'trying') return [];
+      return [{ type: 'cancel-timer', timer: 'trying' }, ringingLimit];
     case 'ringing':
       return ringing(call);
     case 'answer':
@@ -152,15 +158,16 @@ function tryNext(call: CallState, otherwise: CallEnd): CallAction[] {
   ];
 }
 
+const ringingLimit: CallAction = { type: 'set-timer', timer: 'ringing', ms: RINGING_LIMIT_MS };
+
 function ringing(call: CallState): CallAction[] {
-  const limit: CallAction = { type: 'set-timer', timer: 'ringing', ms: RINGING_LIMIT_MS };
   if (call.direction === 'incoming') {
-    return call.phase === 'ringing' ? [{ type: 'ring' }, limit, { type: 'tell' }] : [];
+    return call.phase === 'ringing' ? [{ type: 'ring' }, ringingLimit, { type: 'tell' }] : [];
   }
   // A second 180 does not restart the wait.
   if (call.phase !== 'trying') return [];
   call.phase = 'ringing';
-  return [{ type: 'cancel-timer', timer: 'trying' }, limit, { type: 'tell' }];
+  return [{ type: 'cancel-timer', timer: 'trying' }, ringingLimit, { type: 'tell' }];
 }
 
 function sessionEnded(
@@ -184,7 +191,7 @@ function onTimer(call: CallState, timer: CallTimer): CallAction[] {
       return [{ type: 'end-session' }, ...tryNext(call, nobody)];
     }
     case 'ringing':
-      if (call.phase !== 'ringing') return [];
+      if (call.phase !== 'ringing' && call.phase !== 'trying') return [];
       return call.direction === 'outgoing'
         ? finish(call, noAnswer(call.target), { type: 'end-session' })
         : finish(call, noAnswer(call.target), { type: 'reject', status: 480 });

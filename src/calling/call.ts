@@ -259,6 +259,7 @@ export class Call extends EventEmitter<CallEvents> {
       // A location that was given up may still have something to say.
       if (this.#session === session) handle();
     };
+    session.on('proceeding', () => current(() => this.#step({ type: 'proceeding' })));
     session.on('ringing', () => current(() => this.#step({ type: 'ringing' })));
     session.on('answered', sdp => current(() => this.#negotiated(sdp)));
     session.on('confirmed', sdp =>

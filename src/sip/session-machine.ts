@@ -82,6 +82,8 @@ export type SessionEvent =
   | { readonly type: 'timer'; readonly timer: SessionTimer };
 
 export type SessionNotice =
+  /** The first provisional response: somebody is there and at work. */
+  | { readonly type: 'proceeding' }
   | { readonly type: 'ringing' }
   | { readonly type: 'answered'; readonly sdp: string | undefined }
   /** The ACK came; with SDP where our 2xx carried the offer. */
@@ -189,8 +191,10 @@ function onProvisional(session: Session, response: SipResponse): SessionAction[]
   const first = !session.provisional;
   session.provisional = true;
   if (session.phase === 'cancelling') return first ? cancel(session) : [];
-  if (session.phase !== 'inviting' || response.status === 100) return [];
-  return [notify({ type: 'ringing' })];
+  if (session.phase !== 'inviting') return [];
+  const actions: SessionAction[] = first ? [notify({ type: 'proceeding' })] : [];
+  if (response.status > 100) actions.push(notify({ type: 'ringing' }));
+  return actions;
 }
 
 function onInviteSuccess(session: Session, response: SipResponse): SessionAction[] {

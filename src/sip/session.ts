@@ -22,6 +22,8 @@ import {
 } from './session-machine.js';
 
 export interface SipSessionEvents {
+  /** The other side works on it, though nothing may ring yet. */
+  proceeding: [];
   ringing: [];
   /** The other side took the call; `sdp` is its answer, or its offer where we made none. */
   answered: [sdp: string | undefined];
@@ -156,6 +158,9 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
 
   #notify(notice: SessionNotice): void {
     switch (notice.type) {
+      case 'proceeding':
+        this.emit('proceeding');
+        return;
       case 'ringing':
         this.emit('ringing');
         return;

@@ -1,8 +1,9 @@
-import { formatUri } from '@sip-stack/parser';
+import { formatUri, parseMessage, serializeMessage } from '@sip-stack/parser';
 import t from 'tap';
 import { AUDIO_FORMATS, type Call } from '../../src/calling/call.js';
 import { parseDialled } from '../../src/calling/dialled.js';
 import { Simulation } from '../../src/simulation/simulated-phones.js';
+import { makeResponse } from '../../src/sip/response.js';
 
 const dialled: readonly [typed: string, uri: string][] = [
   ['alice', 'sip:alice@local'],
@@ -134,6 +135,24 @@ t.test('a phone left ringing gives up after two minutes, and so does the caller'
   await world.clock.advance(2000);
   t.equal(phases.at(-1), 'NO_ANSWER');
   t.equal(alice.calls.current.length, 0);
+  await world.stop();
+});
+
+t.test('a gateway that says 100 and is slow to ring is not taken for absent', async t => {
+  const { world, bob } = await town();
+  const gateway = await world.network
+    .host('10.0.0.7')
+    .bindDatagram({ address: '10.0.0.7', port: 5060, trafficClass: 'default' });
+  gateway.onMessage = (data, from) => {
+    const request = parseMessage(data);
+    if (request.kind !== 'request' || request.method !== 'INVITE') return;
+    gateway.send(serializeMessage(makeResponse(request, 100)), from);
+  };
+  const phases = follow(bob.calls.dial('10.0.0.7'));
+  await world.clock.advance(100_000);
+  t.same(phases, ['trying']);
+  await world.clock.advance(30_000);
+  t.same(phases, ['trying', 'NO_ANSWER']);
   await world.stop();
 });
 
