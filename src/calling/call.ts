@@ -14,7 +14,7 @@ import {
   makeOffer,
   readAnswer,
 } from '../sip/offer-answer.js';
-import type { SipSession } from '../sip/session.js';
+import type { SipSession } from '../sip/session/session.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import { type CallEnd, endOfError } from './call-end.js';
 import {

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { Random } from '../core/random.js';
 import { randomUint32 } from '../core/random.js';
-import type { SipSession } from '../sip/session.js';
+import type { SipSession } from '../sip/session/session.js';
 import { Call, type CallContext } from './call.js';
 import { parseDialled } from './dialled.js';
 

@@ -15,9 +15,11 @@ import {
   type NameAddr,
   Params,
   Require,
+  Server,
   SipRequest,
   type SipResponse,
   type SipUri,
+  Supported,
   sipUri,
   To,
   Unsupported,
@@ -25,25 +27,35 @@ import {
   Via,
 } from '@sip-stack/parser';
 import type { Clock } from '../core/clock.js';
-import { asError } from '../core/errors.js';
+import { asError, type CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Endpoint, Network } from '../core/network.js';
-import { type Random, randomToken } from '../core/random.js';
+import { type Random, randomToken, randomUnit } from '../core/random.js';
 import { type Dialog, dialogKey, nextHop } from './dialog.js';
 import { type HostLookup, resolveUri } from './resolver.js';
 import { makeResponse } from './response.js';
-import { type SessionHost, SipSession } from './session.js';
-import { calleeSession, callerSession, type Session } from './session-machine.js';
-import {
-  type ClientHandlers,
-  type ServerTransaction,
-  TransactionLayer,
-} from './transaction/layer.js';
+import { calleeSession, callerSession } from './session/machine.js';
+import { SESSION_OPTIONS } from './session/requests.js';
+import { type SessionHost, SipSession } from './session/session.js';
+import { askForTimer } from './session/session-timer.js';
+import type { Session } from './session/state.js';
+import { type ServerTransaction, TransactionLayer } from './transaction/layer.js';
 import { RFC3261_TIMERS, type TransactionTimers } from './transaction/machine.js';
 import type { TransportStatistics } from './transport.js';
 import { UdpTransport } from './udp-transport.js';
 
-const ALLOWED_METHODS: readonly string[] = ['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS'];
+const ALLOWED_METHODS: readonly string[] = [
+  'INVITE',
+  'ACK',
+  'CANCEL',
+  'BYE',
+  'OPTIONS',
+  'PRACK',
+  'UPDATE',
+];
+
+/** A request is sent with credentials so often; a server that still asks is asked no more. */
+const MAX_CHALLENGES = 3;
 
 /** How long `stop` waits for the other side to acknowledge that its calls have ended. */
 const FAREWELL_MS = 1000;
@@ -59,6 +71,18 @@ export interface UserAgentOptions {
   /** Names in Contact and Route, which may be anything, are looked up with this. */
   readonly lookup: HostLookup;
   readonly timers?: TransactionTimers;
+  /** Without one, a challenge (401, 407) is a refusal. */
+  readonly authenticator?: RequestAuthenticator;
+}
+
+/** Answers challenges with credentials (RFC 3261 §22.2). */
+export interface RequestAuthenticator {
+  /**
+   * Adds to `request`, which is to be sent again, what `challenge` asks for.
+   *
+   * @returns false where it has nothing (new) to offer
+   */
+  authorize(request: SipRequest, challenge: SipResponse): boolean;
 }
 
 export interface InviteOptions {
@@ -155,12 +179,15 @@ export class UserAgent {
     request.headers
       .set(Contact, contact)
       .set(Allow, ...ALLOWED_METHODS)
+      .set(Supported, ...SESSION_OPTIONS)
       .set(ContentType, { type: 'application/sdp', params: new Params() });
     request.body = new TextEncoder().encode(options.offer);
-    const state = callerSession({ invite: request, contact, localTag, timers: this.#timers });
+    const state = callerSession({ ...this.#sessionSeams, invite: request, contact, localTag });
+    askForTimer(state.timer, request);
     const session = this.#newSession(state, options.local);
     this.#keyOfSession.set(session, '');
     this.#transmit(request, options.to, {
+      ...this.#reissuing(session, options.local),
       response: response => session.step({ type: 'response', response }),
       failed: error => {
         const status = error.code === 'REQUEST_TIMEOUT' ? 408 : 503;
@@ -216,9 +243,10 @@ export class UserAgent {
     }
     if (!isSipUri(request.uri)) return makeResponse(request, 416, this.#newTag());
     const required = method === 'CANCEL' ? [] : headers.all(Require);
-    if (required.length > 0) {
+    const unknown = required.filter(option => !SESSION_OPTIONS.includes(option.toLowerCase()));
+    if (unknown.length > 0) {
       const response = makeResponse(request, 420, this.#newTag());
-      response.headers.set(Unsupported, ...required);
+      response.headers.set(Unsupported, ...unknown);
       return response;
     }
     const type =
@@ -249,10 +277,10 @@ export class UserAgent {
     const local = await this.localEndpointFor(transaction.source.address);
     const user = isSipUri(request.uri) ? (request.uri.user ?? '') : '';
     const state = calleeSession({
+      ...this.#sessionSeams,
       invite: request,
       contact: this.#contact(user, local),
       localTag: this.#newTag(),
-      timers: this.#timers,
     });
     const session = this.#newSession(state, local);
     this.#sessionOfInvite.set(key, session);
@@ -284,13 +312,15 @@ export class UserAgent {
 
   #capabilities(request: SipRequest): SipResponse {
     const response = this.#signed(makeResponse(request, 200, this.#newTag()));
-    response.headers
-      .set(Allow, ...ALLOWED_METHODS)
-      .set(Accept, { type: 'application/sdp', params: new Params() });
+    response.headers.set(Accept, { type: 'application/sdp', params: new Params() });
     return response;
   }
 
   // ---- sessions
+
+  get #sessionSeams(): Pick<Session, 'timers' | 'chance'> {
+    return { timers: this.#timers, chance: () => randomUnit(this.#options.random) };
+  }
 
   #newSession(state: Session, local: Endpoint): SipSession {
     const host: SessionHost = {
@@ -325,13 +355,15 @@ export class UserAgent {
       .then(to => {
         if (!cancels) this.#addVia(request, session.local);
         this.#transmit(request, to, {
-          response: ({ status }) => {
-            if (status >= 200 && !cancels) session.step({ type: 'dialog-response', status });
+          ...(cancels ? {} : this.#reissuing(session, session.local)),
+          response: (response, sent) => {
+            const { status } = response;
+            if (status < 200 || cancels) return;
+            session.step({ type: 'dialog-response', request: sent, status, response });
           },
           failed: error => {
-            if (error.code === 'REQUEST_TIMEOUT' && !cancels) {
-              session.step({ type: 'dialog-response', status: 408 });
-            }
+            const status = error.code === 'REQUEST_TIMEOUT' ? 408 : 503;
+            if (!cancels) session.step({ type: 'dialog-response', request, status });
           },
           settled,
         });
@@ -364,15 +396,16 @@ export class UserAgent {
 
   // ---- requests that go out
 
-  #transmit(
-    request: SipRequest,
-    to: Endpoint,
-    handlers: ClientHandlers & { settled?: () => void },
-  ): void {
+  #transmit(request: SipRequest, to: Endpoint, handlers: RequestHandlers, challenges = 0): void {
     const settled = handlers.settled ?? this.#expectResponse();
     this.#running.transactions.request(request, to, {
       response: response => {
-        handlers.response(response);
+        const again = this.#answerChallenge(request, response, handlers, challenges);
+        if (again) {
+          this.#transmit(again, to, { ...handlers, settled }, challenges + 1);
+          return;
+        }
+        handlers.response(response, request);
         if (response.status >= 200) settled();
       },
       failed: error => {
@@ -380,6 +413,36 @@ export class UserAgent {
         settled();
       },
     });
+  }
+
+  /** The request once more, with credentials; undefined where it was not challenged or has none. */
+  #answerChallenge(
+    request: SipRequest,
+    challenge: SipResponse,
+    { reissue }: RequestHandlers,
+    challenges: number,
+  ): SipRequest | undefined {
+    const { authenticator } = this.#options;
+    const { status } = challenge;
+    if ((status !== 401 && status !== 407) || !authenticator || !reissue) return undefined;
+    if (challenges >= MAX_CHALLENGES) return undefined;
+    const { method, uri, body, headers } = request;
+    const again = new SipRequest({ method, uri, body, headers: headers.clone() });
+    if (!authenticator.authorize(again, challenge)) return undefined;
+    reissue(request, again);
+    return again;
+  }
+
+  /** Gives a challenged request of a session its next sequence number and branch. */
+  #reissuing(session: SipSession, local: Endpoint): Pick<RequestHandlers, 'reissue'> {
+    return {
+      reissue: (challenged, request) => {
+        const sequence = session.nextSequence(challenged);
+        request.headers.set(CSeq, { sequence, method: request.method });
+        this.#addVia(request, local);
+        session.step({ type: 'reissued', challenged, request });
+      },
+    };
   }
 
   /** Another request of ours awaits its final response, until the function returned is called. */
@@ -434,9 +497,22 @@ export class UserAgent {
   }
 
   #signed(response: SipResponse): SipResponse {
-    response.headers.setText('Server', this.#options.product);
+    const { headers, status } = response;
+    headers.set(Server, this.#options.product);
+    if (status >= 200 && status < 300) {
+      headers.set(Allow, ...ALLOWED_METHODS).set(Supported, ...SESSION_OPTIONS);
+    }
     return response;
   }
+}
+
+interface RequestHandlers {
+  /** @param request the one that was answered: a challenged request goes out more than once */
+  response(response: SipResponse, request: SipRequest): void;
+  failed(error: CodedError): void;
+  /** Makes a copy of a challenged request one that can be sent; without it a challenge is an answer. */
+  reissue?(challenged: SipRequest, copy: SipRequest): void;
+  settled?(): void;
 }
 
 /** An INVITE and the CANCEL to it have these in common, and no other INVITE does (§8.2.2.2, §9.1). */

@@ -5,8 +5,8 @@ import { silentLogger } from '../../src/core/logger.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { VirtualClock } from '../../src/simulation/virtual-clock.js';
 import { type LinkOptions, VirtualNetwork } from '../../src/simulation/virtual-network.js';
-import type { SipSession } from '../../src/sip/session.js';
-import { UserAgent } from '../../src/sip/user-agent.js';
+import type { SipSession } from '../../src/sip/session/session.js';
+import { type RequestAuthenticator, UserAgent } from '../../src/sip/user-agent.js';
 
 export const ALICE = '10.0.0.1';
 export const BOB = '10.0.0.2';
@@ -20,7 +20,11 @@ export interface Pair {
   call(offer?: string): SipSession;
 }
 
-export async function pair(seed = 1, link: Partial<LinkOptions> = {}): Promise<Pair> {
+export async function pair(
+  seed = 1,
+  link: Partial<LinkOptions> = {},
+  authenticator?: RequestAuthenticator,
+): Promise<Pair> {
   const clock = new VirtualClock();
   const network = new VirtualNetwork({ clock, seed, link });
   const agent = (address: string, agentSeed: number) =>
@@ -32,6 +36,7 @@ export async function pair(seed = 1, link: Partial<LinkOptions> = {}): Promise<P
       listen: { address: '0.0.0.0', port: 5060 },
       product: 'Test/1',
       lookup: async () => [],
+      ...(authenticator && { authenticator }),
     });
   const alice = agent(ALICE, seed + 1);
   const bob = agent(BOB, seed + 2);
@@ -50,6 +55,9 @@ export async function pair(seed = 1, link: Partial<LinkOptions> = {}): Promise<P
 export function record(session: SipSession): string[] {
   const events: string[] = [];
   session.on('ringing', () => events.push('ringing'));
+  session.on('earlyMedia', sdp => events.push(`early ${sdp}`));
+  session.on('reanswered', sdp => events.push(`reanswered ${sdp}`));
+  session.on('offerRefused', status => events.push(`offer refused ${status}`));
   session.on('answered', sdp => events.push(`answered ${sdp}`));
   session.on('confirmed', sdp => events.push(`confirmed ${sdp}`));
   session.on('reoffer', sdp => events.push(`reoffer ${sdp}`));

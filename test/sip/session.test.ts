@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap';
-import type { SipSession } from '../../src/sip/session.js';
+import type { SipSession } from '../../src/sip/session/session.js';
 import { ALICE, BOB, type Pair, pair, record } from './pair.js';
 
 /** Bob rings, answers after a second, and keeps the session. */
@@ -199,7 +199,15 @@ t.test('OPTIONS is answered with what this phone can do', async t => {
   await lab.clock.advance(100);
   const response = await asked;
   t.equal(response.status, 200);
-  t.same(response.headers.all(Allow), ['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS']);
+  t.same(response.headers.all(Allow), [
+    'INVITE',
+    'ACK',
+    'CANCEL',
+    'BYE',
+    'OPTIONS',
+    'PRACK',
+    'UPDATE',
+  ]);
 });
 
 t.test('stopping hangs up, and closes without waiting for ever', async t => {

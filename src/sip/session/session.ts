@@ -1,6 +1,7 @@
 /** A session as its user holds it: the driver of one session machine. */
 import { EventEmitter } from 'node:events';
 import {
+  CSeq,
   From,
   isSipUri,
   type NameAddr,
@@ -8,29 +9,29 @@ import {
   type SipResponse,
   To,
 } from '@sip-stack/parser';
-import type { Timer } from '../core/clock.js';
-import type { Endpoint } from '../core/network.js';
-import type { Dialog } from './dialog.js';
-import {
-  type EndReason,
-  type Session,
-  type SessionAction,
-  type SessionEvent,
-  type SessionNotice,
-  sdpOf,
-  stepSession,
-} from './session-machine.js';
+import type { Timer } from '../../core/clock.js';
+import type { Endpoint } from '../../core/network.js';
+import type { Dialog } from '../dialog.js';
+import { stepSession } from './machine.js';
+import { sdpOf } from './requests.js';
+import type { EndReason, Session, SessionAction, SessionEvent, SessionNotice } from './state.js';
 
 export interface SipSessionEvents {
   /** The other side works on it, though nothing may ring yet. */
   proceeding: [];
   ringing: [];
+  /** The other side's answer before it takes the call: its tones and announcements can be heard. */
+  earlyMedia: [sdp: string];
   /** The other side took the call; `sdp` is its answer, or its offer where we made none. */
   answered: [sdp: string | undefined];
   /** The other side has our 2xx; `sdp` is its answer where ours was the offer. */
   confirmed: [sdp: string | undefined];
   /** The other side wants other media: call `accept` or `reject`. */
   reoffer: [sdp: string | undefined];
+  /** The other side's answer to `offer`; undefined where it gave none. */
+  reanswered: [sdp: string | undefined];
+  /** The other side keeps to what was agreed before. */
+  offerRefused: [status: number];
   /** Once, and last. */
   ended: [reason: EndReason];
 }
@@ -93,6 +94,11 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
     this.step({ type: 'ring' });
   }
 
+  /** Callee: 183, with our answer as early media where it is given. */
+  progress(sdp?: string): void {
+    this.step({ type: 'progress', sdp });
+  }
+
   /** Takes the call, or the other side's new offer, with this session description. */
   accept(sdp: string): void {
     this.step({ type: 'accept', sdp });
@@ -103,6 +109,11 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
     this.step({ type: 'reject', status });
   }
 
+  /** Offers other media: `reanswered`, `offerRefused` or `ended` follows. */
+  reoffer(sdp: string): void {
+    this.step({ type: 'offer', sdp });
+  }
+
   /** Ends the session in whatever way its state asks for: CANCEL, a refusal or BYE. */
   hangUp(): void {
     this.step({ type: 'hang-up' });
@@ -111,6 +122,15 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
   /** For the user agent. */
   step(event: SessionEvent): void {
     for (const action of stepSession(this.#state, event)) this.#perform(action);
+  }
+
+  /** For the user agent: the CSeq of a request that is sent once more with credentials. */
+  nextSequence(request: SipRequest): number {
+    const { dialog } = this.#state;
+    const { sequence } = request.headers.require(CSeq);
+    if (!dialog) return sequence + 1;
+    dialog.localSequence = Math.max(dialog.localSequence, sequence) + 1;
+    return dialog.localSequence;
   }
 
   /** For the user agent: forgets the session without telling the other side. */
@@ -163,6 +183,15 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
         return;
       case 'ringing':
         this.emit('ringing');
+        return;
+      case 'early-media':
+        this.emit('earlyMedia', notice.sdp);
+        return;
+      case 'reanswered':
+        this.emit('reanswered', notice.sdp);
+        return;
+      case 'offer-refused':
+        this.emit('offerRefused', notice.status);
         return;
       case 'answered':
         this.emit('answered', notice.sdp);

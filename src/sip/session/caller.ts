@@ -1,0 +1,124 @@
+/** The caller's side until the call is answered: RFC 3261 §13.2, RFC 3262 §4. */
+import { Allow, CSeq, Require, type SipResponse, To } from '@sip-stack/parser';
+import { dialogOfCaller, requestInDialog } from '../dialog.js';
+import { isProvisional, isSuccess } from '../transaction/machine.js';
+import { bye, end } from './ending.js';
+import { RAck, RSeq } from './fields.js';
+import { RELIABLE } from './reliable-provisional.js';
+import { startTimer } from './renegotiation.js';
+import { acknowledge, cancelOf, sdpOf } from './requests.js';
+import { agreeTimer } from './session-timer.js';
+import { type EarlyDialog, notify, type Session, type SessionAction } from './state.js';
+
+export function onInviteResponse(session: Session, response: SipResponse): SessionAction[] {
+  if (isProvisional(response)) return onProvisional(session, response);
+  if (isSuccess(response)) return onSuccess(session, response);
+  if (session.phase !== 'inviting' && session.phase !== 'cancelling') return [];
+  const { status, reason } = response;
+  const by = session.phase === 'cancelling' ? 'local' : 'remote';
+  return end(session, { by, status, reason, response });
+}
+
+/** §9.1: without a provisional response the CANCEL has to wait for one. */
+export function giveUp(session: Session): SessionAction[] {
+  session.phase = 'cancelling';
+  const reason = { by: 'local', status: 487, reason: 'we gave up' } as const;
+  const told = notify({ type: 'ended', reason });
+  return session.provisional ? [...cancel(session), told] : [told];
+}
+
+function cancel(session: Session): SessionAction[] {
+  return [
+    { type: 'send', request: cancelOf(session) },
+    { type: 'set-timer', timer: 'cancel', ms: 64 * session.timers.t1 },
+  ];
+}
+
+function onProvisional(session: Session, response: SipResponse): SessionAction[] {
+  const first = !session.provisional;
+  session.provisional = true;
+  if (session.phase === 'cancelling') return first ? cancel(session) : [];
+  if (session.phase !== 'inviting') return [];
+  const actions: SessionAction[] = first ? [notify({ type: 'proceeding' })] : [];
+  if (response.status === 100) return actions;
+  if (isReliable(response)) {
+    const prack = acknowledgeProvisional(session, response);
+    // Seen before, or one before it is still missing: it will come again.
+    if (!prack) return actions;
+    actions.push(prack);
+  }
+  if (response.status !== 183) actions.push(notify({ type: 'ringing' }));
+  const sdp = sdpOf(response);
+  if (sdp !== undefined) actions.push(notify({ type: 'early-media', sdp }));
+  return actions;
+}
+
+function isReliable({ headers }: SipResponse): boolean {
+  return (
+    headers.has(RSeq) && headers.all(Require).some(option => option.toLowerCase() === RELIABLE)
+  );
+}
+
+/** RFC 3262 §4: in order, once each, within the early dialog it begins. */
+function acknowledgeProvisional(
+  session: Session,
+  response: SipResponse,
+): SessionAction | undefined {
+  const rseq = response.headers.require(RSeq);
+  const early = earlyDialog(session, response);
+  if (early.lastRSeq !== undefined && rseq !== early.lastRSeq + 1) return undefined;
+  early.lastRSeq = rseq;
+  const prack = requestInDialog(early.dialog, 'PRACK');
+  const { sequence, method } = session.invite.headers.require(CSeq);
+  prack.headers.set(RAck, { rseq, sequence, method });
+  return { type: 'send', request: prack };
+}
+
+function earlyDialog(session: Session, response: SipResponse): EarlyDialog {
+  const tag = response.headers.require(To).params.get('tag') ?? '';
+  const known = session.early.get(tag);
+  if (known) return known;
+  const begun: EarlyDialog = {
+    dialog: dialogOfCaller(session.invite, response),
+    lastRSeq: undefined,
+  };
+  session.early.set(tag, begun);
+  return begun;
+}
+
+function onSuccess(session: Session, response: SipResponse): SessionAction[] {
+  const sequence = response.headers.require(CSeq).sequence;
+  const answered = dialogOfCaller(session.invite, response);
+  const known = session.dialog;
+  if (known) {
+    // Our 2xx again: so is our ACK. Another's: another branch of a fork answered too late (§13.2.2.4).
+    if (known.remoteTag === answered.remoteTag) {
+      const ack = session.acks.get(sequence);
+      return ack ? [{ type: 'acknowledge', ack }] : [];
+    }
+    return [
+      { type: 'acknowledge', ack: requestInDialog(answered, 'ACK', sequence) },
+      { type: 'send', request: requestInDialog(answered, 'BYE') },
+    ];
+  }
+  const tooLate = session.phase !== 'inviting';
+  // The early dialog has counted its PRACKs; the target and route of the 2xx count (§13.2.2.4).
+  const early = session.early.get(answered.remoteTag)?.dialog;
+  answered.localSequence = Math.max(answered.localSequence, early?.localSequence ?? 0);
+  session.dialog = answered;
+  session.early.clear();
+  session.phase = 'established';
+  session.peerUpdates = allowsUpdate(response);
+  agreeTimer(session.timer, response);
+  const actions: SessionAction[] = [
+    { type: 'cancel-timer', timer: 'cancel' },
+    acknowledge(session, answered, sequence),
+    { type: 'dialog', dialog: answered },
+  ];
+  if (tooLate) return [...actions, ...bye(session)];
+  return [...actions, ...startTimer(session), notify({ type: 'answered', sdp: sdpOf(response) })];
+}
+
+export function allowsUpdate({ headers }: Pick<SipResponse, 'headers'>): boolean {
+  return headers.all(Allow).includes('UPDATE');
+}

@@ -1,0 +1,230 @@
+/** The session machine: pure, events in, actions out. Via and branches are the driver's business. */
+import { CSeq, type SipRequest } from '@sip-stack/parser';
+import { admitSequence, dialogOfCallee } from '../dialog.js';
+import {
+  accept,
+  onAck,
+  onAcknowledgeTimer,
+  onPrack,
+  onReliableTimer,
+  onRetransmitTimer,
+  progress,
+  succeed,
+} from './callee.js';
+import { allowsUpdate, giveUp, onInviteResponse } from './caller.js';
+import { bye, end } from './ending.js';
+import {
+  attemptPostponed,
+  expire,
+  lost,
+  offer,
+  onOwnResponse,
+  onTargetRefresh,
+  refresh,
+  startTimer,
+  updated,
+} from './renegotiation.js';
+import { respond, sdpOf } from './requests.js';
+import { newSessionTimer } from './session-timer.js';
+import {
+  notify,
+  type Session,
+  type SessionAction,
+  type SessionEvent,
+  type SessionTimer,
+} from './state.js';
+
+type SessionOptions = Pick<Session, 'invite' | 'contact' | 'localTag' | 'timers' | 'chance'>;
+
+export function callerSession(options: SessionOptions): Session {
+  return {
+    ...newSession(options),
+    role: 'caller',
+    phase: 'inviting',
+    localSdp: sdpOf(options.invite),
+  };
+}
+
+/** @throws {SipSyntaxError} where the INVITE can form no dialog. */
+export function calleeSession(options: SessionOptions): Session {
+  const dialog = dialogOfCallee(options.invite, options.localTag);
+  const peerUpdates = allowsUpdate(options.invite);
+  return { ...newSession(options), role: 'callee', phase: 'alerting', dialog, peerUpdates };
+}
+
+function newSession(options: SessionOptions): Omit<Session, 'role' | 'phase'> {
+  return {
+    ...options,
+    dialog: undefined,
+    provisional: false,
+    early: new Map(),
+    acks: new Map(),
+    unacknowledged: undefined,
+    byeWanted: false,
+    localSdp: undefined,
+    theirs: undefined,
+    ours: undefined,
+    postponed: undefined,
+    paused: false,
+    reliable: undefined,
+    acceptWith: undefined,
+    peerUpdates: false,
+    timer: newSessionTimer(),
+  };
+}
+
+export function stepSession(session: Session, event: SessionEvent): SessionAction[] {
+  switch (event.type) {
+    case 'start':
+      return start(session);
+    case 'reissued':
+      reissued(session, event.challenged, event.request);
+      return [];
+    case 'response':
+      return onInviteResponse(session, event.response);
+    case 'invite-failed': {
+      if (session.phase !== 'inviting' && session.phase !== 'cancelling') return [];
+      const { status, reason } = event;
+      return end(session, { by: 'remote', status, reason });
+    }
+    case 'dialog-response': {
+      const { request, status, response } = event;
+      const renegotiates = request.method === 'INVITE' || request.method === 'UPDATE';
+      if (renegotiates) return onOwnResponse(session, request, status, response);
+      return status === 481 || status === 408 ? lost(session, status) : [];
+    }
+    case 'ring':
+      return progress(session, 180, undefined);
+    case 'progress':
+      session.localSdp = event.sdp ?? session.localSdp;
+      return progress(session, 183, event.sdp);
+    case 'accept':
+      session.localSdp = event.sdp;
+      return session.theirs
+        ? acceptTheirs(session, session.theirs, event.sdp)
+        : accept(session, event.sdp);
+    case 'reject':
+      return reject(session, event.status);
+    case 'cancelled': {
+      if (session.phase !== 'alerting') return [];
+      const reason = { by: 'remote', status: 487, reason: 'the caller gave up' } as const;
+      return [respond(session, session.invite, 487), ...end(session, reason)];
+    }
+    case 'offer':
+      return offer(session, event.sdp);
+    case 'request':
+      return onRequest(session, event.request);
+    case 'hang-up':
+      return hangUp(session);
+    case 'timer':
+      return onTimer(session, event.timer);
+  }
+}
+
+function start(session: Session): SessionAction[] {
+  if (session.role === 'caller') return [{ type: 'send', request: session.invite }];
+  return session.dialog ? [{ type: 'dialog', dialog: session.dialog }] : [];
+}
+
+function reissued(session: Session, challenged: SipRequest, request: SipRequest): void {
+  if (session.invite === challenged) {
+    session.invite = request;
+    session.provisional = false;
+  }
+  const { ours } = session;
+  if (ours?.sequence === challenged.headers.require(CSeq).sequence) {
+    session.ours = { ...ours, sequence: request.headers.require(CSeq).sequence };
+  }
+}
+
+function acceptTheirs(session: Session, theirs: SipRequest, sdp: string): SessionAction[] {
+  session.theirs = undefined;
+  const answer =
+    theirs.method === 'INVITE' ? succeed(session, theirs, sdp) : updated(session, theirs, sdp);
+  return [...answer, ...startTimer(session), ...attemptPostponed(session)];
+}
+
+function reject(session: Session, status: number): SessionAction[] {
+  const { theirs } = session;
+  if (theirs) {
+    session.theirs = undefined;
+    return [respond(session, theirs, status), ...attemptPostponed(session)];
+  }
+  if (session.phase !== 'alerting') return [];
+  const reason = { by: 'local', status, reason: 'rejected' } as const;
+  return [respond(session, session.invite, status), ...end(session, reason)];
+}
+
+function onRequest(session: Session, request: SipRequest): SessionAction[] {
+  const { dialog } = session;
+  if (!dialog) return [];
+  if (request.method === 'ACK') {
+    const actions = onAck(session, request);
+    return session.phase === 'established' ? [...actions, ...attemptPostponed(session)] : actions;
+  }
+  if (!admitSequence(dialog, request)) return [respond(session, request, 500)];
+  if (session.phase === 'ended') return [respond(session, request, 481)];
+  switch (request.method) {
+    case 'BYE':
+      return onBye(session, request);
+    case 'INVITE':
+    case 'UPDATE':
+      return onTargetRefresh(session, request);
+    case 'PRACK':
+      return onPrack(session, request);
+    default:
+      return [respond(session, request, request.method === 'OPTIONS' ? 200 : 405)];
+  }
+}
+
+function onBye(session: Session, request: SipRequest): SessionAction[] {
+  const actions: SessionAction[] = [respond(session, request, 200)];
+  if (session.phase === 'alerting') actions.push(respond(session, session.invite, 487));
+  if (session.theirs) actions.push(respond(session, session.theirs, 487));
+  const reason = { by: 'remote', status: 200, reason: 'the other side hung up' } as const;
+  return [...actions, ...end(session, reason)];
+}
+
+function hangUp(session: Session): SessionAction[] {
+  switch (session.phase) {
+    case 'inviting':
+      return giveUp(session);
+    case 'alerting':
+      return reject(session, 480);
+    case 'established': {
+      const told = notify({
+        type: 'ended',
+        reason: { by: 'local', status: 200, reason: 'we hung up' },
+      });
+      if (!session.unacknowledged) return [...bye(session), told];
+      if (session.byeWanted) return [];
+      session.byeWanted = true;
+      return [told];
+    }
+    case 'cancelling':
+    case 'ended':
+      return [];
+  }
+}
+
+function onTimer(session: Session, timer: SessionTimer): SessionAction[] {
+  switch (timer) {
+    case 'retransmit':
+      return onRetransmitTimer(session);
+    case 'acknowledge':
+      return onAcknowledgeTimer(session);
+    case 'reliable':
+      return onReliableTimer(session);
+    case 'glare':
+      session.paused = false;
+      return attemptPostponed(session);
+    case 'refresh':
+      return refresh(session);
+    case 'expire':
+      return expire(session);
+    case 'cancel':
+      // No final response to a cancelled INVITE: over all the same (§9.1).
+      if (session.phase !== 'cancelling') return [];
+      return end(session, { by: 'local', status: 487, reason: 'cancelled' });
+  }
+}
