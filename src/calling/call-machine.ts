@@ -17,6 +17,8 @@ import {
 export const TRYING_LIMIT_MS = 8_000;
 /** How long a phone rings before the caller, and then the callee, gives up. */
 export const RINGING_LIMIT_MS = 120_000;
+/** A call that is sent on more often than this runs in circles. */
+export const MAX_REDIRECTIONS = 5;
 /** How often a call looks whether the other side's voice still comes. */
 export const MEDIA_CHECK_MS = 5_000;
 /** No RTP for this long where it is expected: the other side is gone. Survives a pulled cable. */
@@ -41,6 +43,8 @@ export interface CallState {
   /** Where to try next. */
   untried: readonly Location[];
   trying: Location | undefined;
+  /** How often it was sent elsewhere (3xx). */
+  redirections: number;
 }
 
 export type CallTimer = 'trying' | 'ringing' | 'media';
@@ -64,6 +68,8 @@ export type CallEvent =
       readonly by: 'local' | 'remote';
       readonly status: number;
       readonly reason: string;
+      /** Where a redirection says to try instead. */
+      readonly locations: readonly Location[];
     }
   | { readonly type: 'hang-up' }
   | { readonly type: 'refuse'; readonly status: number }
@@ -90,11 +96,25 @@ export type CallAction =
   | { readonly type: 'finish'; readonly end: CallEnd };
 
 export function outgoingCall(target: string): CallState {
-  return { phase: 'locating', direction: 'outgoing', target, untried: [], trying: undefined };
+  return {
+    phase: 'locating',
+    direction: 'outgoing',
+    target,
+    untried: [],
+    trying: undefined,
+    redirections: 0,
+  };
 }
 
 export function incomingCall(target: string): CallState {
-  return { phase: 'ringing', direction: 'incoming', target, untried: [], trying: undefined };
+  return {
+    phase: 'ringing',
+    direction: 'incoming',
+    target,
+    untried: [],
+    trying: undefined,
+    redirections: 0,
+  };
 }
 
 export function stepCall(call: CallState, event: CallEvent): CallAction[] {
@@ -130,7 +150,7 @@ export function stepCall(call: CallState, event: CallEvent): CallAction[] {
         { type: 'tell' },
       ];
     case 'session-ended':
-      return sessionEnded(call, event.by, event.status, event.reason);
+      return sessionEnded(call, event);
     case 'hang-up':
       return finish(call, endedLocally(), { type: 'end-session' });
     case 'refuse':
@@ -172,14 +192,18 @@ function ringing(call: CallState): CallAction[] {
 
 function sessionEnded(
   call: CallState,
-  by: 'local' | 'remote',
-  status: number,
-  reason: string,
+  { by, status, reason, locations }: Extract<CallEvent, { type: 'session-ended' }>,
 ): CallAction[] {
   const end = endOfStatus(call.target, by, status, reason, call.phase === 'connected');
+  if (call.direction !== 'outgoing') return finish(call, end);
+  const unanswered = call.phase === 'trying' || call.phase === 'ringing';
+  if (unanswered && locations.length > 0 && call.redirections < MAX_REDIRECTIONS) {
+    call.redirections++;
+    call.untried = [...locations, ...call.untried];
+    return tryNext(call, end);
+  }
   // Nobody there, or out of order: another place may do better (RFC 3263 §4.3).
-  const elsewhere = call.direction === 'outgoing' && (status === 408 || status === 503);
-  if (call.phase === 'trying' && elsewhere) return tryNext(call, end);
+  if (call.phase === 'trying' && (status === 408 || status === 503)) return tryNext(call, end);
   return finish(call, end);
 }
 

@@ -1,6 +1,14 @@
 /** One call, as services and the command line hold it: the driver of a call machine. */
 import { EventEmitter } from 'node:events';
-import { formatUri, isSipUri, type NameAddr, type SipUri } from '@sip-stack/parser';
+import { isIP } from 'node:net';
+import {
+  Contact,
+  formatUri,
+  isSipUri,
+  type NameAddr,
+  type SipResponse,
+  type SipUri,
+} from '@sip-stack/parser';
 import type { Clock, Timer } from '../core/clock.js';
 import { asError, CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
@@ -14,6 +22,7 @@ import {
   makeOffer,
   readAnswer,
 } from '../sip/offer-answer.js';
+import { DEFAULT_SIP_PORT } from '../sip/resolver.js';
 import type { SipSession } from '../sip/session/session.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import { type CallEnd, endOfError } from './call-end.js';
@@ -66,6 +75,7 @@ export class Call extends EventEmitter<CallEvents> {
   readonly #sessionId: number;
   #sdpVersion = 0;
   #localAddress = '';
+  #held = false;
   #session: SipSession | undefined;
   #leg: MediaLeg | undefined;
   #agreed: AgreedAudio | undefined;
@@ -143,6 +153,19 @@ export class Call extends EventEmitter<CallEvents> {
   /** Incoming: refuses it with a SIP status, e.g. 486 busy, 603 declined. */
   refuse(status: number): void {
     this.#step({ type: 'refuse', status });
+  }
+
+  /** Whether we keep the other side waiting. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** Keeps the other side waiting, or takes the conversation up again; by an offer of its own. */
+  hold(held: boolean): void {
+    if (held === this.#held || this.phase !== 'connected') return;
+    this.#held = held;
+    this.#sdpVersion++;
+    this.#session?.reoffer(makeOffer(this.#localAudio()));
   }
 
   /** Ends the call in any phase; idempotent. */
@@ -261,13 +284,18 @@ export class Call extends EventEmitter<CallEvents> {
     };
     session.on('proceeding', () => current(() => this.#step({ type: 'proceeding' })));
     session.on('ringing', () => current(() => this.#step({ type: 'ringing' })));
+    session.on('earlyMedia', sdp => current(() => this.#early(sdp)));
+    session.on('reanswered', sdp => current(() => this.#reanswered(sdp)));
     session.on('answered', sdp => current(() => this.#negotiated(sdp)));
     session.on('confirmed', sdp =>
       current(() => this.phase === 'answering' && this.#negotiated(sdp)),
     );
     session.on('reoffer', sdp => current(() => this.#onReoffer(session, sdp)));
-    session.on('ended', ({ by, status, reason }) =>
-      current(() => this.#step({ type: 'session-ended', by, status, reason })),
+    session.on('ended', ({ by, status, reason, response }) =>
+      current(() => {
+        const locations = response ? redirections(response) : [];
+        this.#step({ type: 'session-ended', by, status, reason, locations });
+      }),
     );
   }
 
@@ -278,6 +306,23 @@ export class Call extends EventEmitter<CallEvents> {
         throw new CodedError('BAD_SDP', 'expected an answer to our offer of media, found none');
       }
       this.#agree(readAnswer(sdp, this.#localAudio()));
+    } catch (error) {
+      this.#step({ type: 'failed', end: endOfError(error) });
+    }
+  }
+
+  /** Tones and announcements before the call is taken; what is wrong with them will show in the answer. */
+  #early(sdp: string): void {
+    try {
+      this.#configure(readAnswer(sdp, this.#localAudio()));
+    } catch (error) {
+      this.#context.logger.debug({ reason: asError(error).message }, 'early media not understood');
+    }
+  }
+
+  #reanswered(sdp: string | undefined): void {
+    try {
+      if (sdp !== undefined) this.#configure(readAnswer(sdp, this.#localAudio()));
     } catch (error) {
       this.#step({ type: 'failed', end: endOfError(error) });
     }
@@ -300,13 +345,17 @@ export class Call extends EventEmitter<CallEvents> {
   }
 
   #agree(agreed: AgreedAudio): void {
+    this.#configure(agreed);
+    this.#step({ type: 'connected' });
+  }
+
+  #configure(agreed: AgreedAudio): void {
     const ours = AUDIO_FORMATS.find(format => format.name === agreed.format.name);
     if (!ours || !this.#leg) return;
     this.#agreed = agreed;
     const { remote, rtcp, send, receive } = agreed;
     const format = { name: ours.name, payloadType: agreed.format.payloadType };
     this.#leg.configure({ remote, rtcp, format, send, receive });
-    this.#step({ type: 'connected' });
   }
 
   async #openAudio(address: string): Promise<LocalAudio> {
@@ -326,6 +375,7 @@ export class Call extends EventEmitter<CallEvents> {
       formats: this.#context.formats,
       sessionId: this.#sessionId,
       version: this.#sdpVersion,
+      hold: this.#held,
     };
   }
 
@@ -353,6 +403,20 @@ export class Call extends EventEmitter<CallEvents> {
     }
     this.emit('ended', end, statistics);
   }
+}
+
+/** Where a 3xx says to try instead, best first (RFC 3261 §8.1.3.4); literal addresses for now. */
+function redirections(response: SipResponse): Location[] {
+  if (response.status < 300 || response.status >= 400) return [];
+  const contacts = response.headers.all(Contact).filter(contact => contact !== '*');
+  const q = ({ params }: NameAddr) => Number(params.get('q') ?? 1);
+  return contacts
+    .sort((a, b) => q(b) - q(a))
+    .flatMap(({ uri }) => {
+      if (!isSipUri(uri) || uri.scheme !== 'sip' || !isIP(uri.host)) return [];
+      const endpoint = { address: uri.host, port: uri.port ?? DEFAULT_SIP_PORT };
+      return [{ uri, endpoint, source: 'redirect' }];
+    });
 }
 
 /** A caller, as a person would call them. */

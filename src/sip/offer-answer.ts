@@ -21,6 +21,8 @@ export interface LocalAudio {
   /** o= line; `version` grows by one with each description sent (RFC 3264 §8). */
   readonly sessionId: number;
   readonly version: number;
+  /** We keep the other side waiting: it hears us, or music, and we do not hear it (RFC 3264 §8.4). */
+  readonly hold?: boolean;
 }
 
 /** What both sides agreed on. */
@@ -47,7 +49,10 @@ type ParsedSdp = ReturnType<typeof parse>;
 type ParsedMedia = ParsedSdp['media'][number];
 
 export function makeOffer(local: LocalAudio): string {
-  return write({ ...sessionLines(local), media: [mediaLines(local, local.formats, 'sendrecv')] });
+  return write({
+    ...sessionLines(local),
+    media: [mediaLines(local, local.formats, local.hold ? 'sendonly' : 'sendrecv')],
+  });
 }
 
 /**
@@ -62,7 +67,7 @@ export function answerOffer(
   const session = parseSdp(offer);
   let agreed: AgreedAudio | undefined;
   const media = session.media.map(stream => {
-    const found = agreed ? undefined : agree(session, stream, local.formats);
+    const found = agreed ? undefined : agree(session, stream, local);
     if (!found) return refusedLines(stream);
     agreed = found;
     // The offered number stands for the format in both directions (RFC 3264 §6.1).
@@ -76,7 +81,7 @@ export function answerOffer(
 export function readAnswer(answer: string, local: LocalAudio): AgreedAudio {
   const session = parseSdp(answer);
   const [stream] = session.media;
-  const agreed = stream && agree(session, stream, local.formats);
+  const agreed = stream && agree(session, stream, local);
   if (!agreed) throw noCommonCodec(local.formats, session);
   return agreed;
 }
@@ -92,7 +97,7 @@ function parseSdp(text: string): ParsedSdp {
 function agree(
   session: ParsedSdp,
   stream: ParsedMedia,
-  formats: readonly AudioFormat[],
+  { formats, hold }: LocalAudio,
 ): AgreedAudio | undefined {
   if (stream.type !== 'audio' || stream.protocol !== 'RTP/AVP' || !isPort(stream.port)) {
     return undefined;
@@ -109,7 +114,7 @@ function agree(
     rtcp: rtcpEndpoint(stream, remote),
     format,
     send: !held && (direction === 'sendrecv' || direction === 'recvonly'),
-    receive: direction === 'sendrecv' || direction === 'sendonly',
+    receive: !hold && (direction === 'sendrecv' || direction === 'sendonly'),
   };
 }
 

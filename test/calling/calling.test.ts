@@ -204,3 +204,54 @@ t.test('more calls than a phone can carry are told busy', async t => {
   t.equal(calls.filter(phases => phases.at(-1) === 'BUSY').length, 1);
   await world.stop();
 });
+
+t.test('a call on hold is silent from one side, and taken up again', async t => {
+  const { world, alice, bob } = await town();
+  const call = bob.calls.dial('*43@alice');
+  await world.clock.advance(1000);
+  const packets = async () => {
+    const { packetsSent = 0, packetsReceived = 0 } = (await call.statistics()) ?? {};
+    return { packetsSent, packetsReceived };
+  };
+  call.hold(true);
+  await world.clock.advance(1000);
+  const held = await packets();
+  await world.clock.advance(2000);
+  const later = await packets();
+  t.equal(later.packetsReceived, held.packetsReceived, 'Alice sends nothing');
+  t.ok(later.packetsSent > held.packetsSent, 'we may still be heard');
+  t.equal(call.held, true);
+  call.hold(false);
+  await world.clock.advance(2000);
+  t.ok((await packets()).packetsReceived > later.packetsReceived + 90);
+  t.equal(alice.calls.current.length, 1);
+  call.hangUp();
+  await world.clock.advance(100);
+  await world.stop();
+  t.equal(world.clock.pending, 0);
+});
+
+t.test('a redirection is followed, but not in circles', async t => {
+  const { world, bob } = await town();
+  const redirect = async (address: string, to: string) => {
+    const options = { address, port: 5060, trafficClass: 'default' } as const;
+    const socket = await world.network.host(address).bindDatagram(options);
+    socket.onMessage = (data, from) => {
+      const request = parseMessage(data);
+      if (request.kind !== 'request' || request.method !== 'INVITE') return;
+      const response = makeResponse(request, 302, 'moved');
+      response.headers.setText('Contact', `<sip:*43@${to}>`);
+      socket.send(serializeMessage(response), from);
+    };
+  };
+  await redirect('10.0.0.7', '10.0.0.1');
+  const moved = bob.calls.dial('10.0.0.7');
+  await world.clock.advance(1000);
+  t.equal(moved.phase, 'connected');
+  await redirect('10.0.0.8', '10.0.0.8');
+  const circles = follow(bob.calls.dial('10.0.0.8'));
+  await world.clock.advance(1000);
+  t.equal(circles.at(-1), 'FAILED');
+  t.equal(circles.filter(phase => phase === 'trying').length, 6);
+  await world.stop();
+});

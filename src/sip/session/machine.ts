@@ -1,6 +1,6 @@
 /** The session machine: pure, events in, actions out. Via and branches are the driver's business. */
-import { CSeq, type SipRequest } from '@sip-stack/parser';
-import { admitSequence, dialogOfCallee } from '../dialog.js';
+import { Contact, CSeq, type SipRequest } from '@sip-stack/parser';
+import { admitSequence, dialogOfCallee, requestInDialog } from '../dialog.js';
 import {
   accept,
   onAck,
@@ -27,12 +27,16 @@ import {
 import { respond, sdpOf } from './requests.js';
 import { newSessionTimer } from './session-timer.js';
 import {
+  type DialogMessage,
   notify,
   type Session,
   type SessionAction,
   type SessionEvent,
   type SessionTimer,
 } from './state.js';
+
+/** Requests within the dialog that are the user's business. */
+export const USER_METHODS: readonly string[] = ['INFO', 'MESSAGE', 'NOTIFY', 'REFER'];
 
 type SessionOptions = Pick<Session, 'invite' | 'contact' | 'localTag' | 'timers' | 'chance'>;
 
@@ -91,7 +95,12 @@ export function stepSession(session: Session, event: SessionEvent): SessionActio
       const { request, status, response } = event;
       const renegotiates = request.method === 'INVITE' || request.method === 'UPDATE';
       if (renegotiates) return onOwnResponse(session, request, status, response);
-      return status === 481 || status === 408 ? lost(session, status) : [];
+      const told = USER_METHODS.includes(request.method)
+        ? [notify({ type: 'response', request, status })]
+        : [];
+      // A subscription may be gone without the call being gone (RFC 5057 §5.1).
+      const fatal = (status === 481 || status === 408) && request.method !== 'NOTIFY';
+      return fatal ? [...told, ...lost(session, status)] : told;
     }
     case 'ring':
       return progress(session, 180, undefined);
@@ -112,6 +121,10 @@ export function stepSession(session: Session, event: SessionEvent): SessionActio
     }
     case 'offer':
       return offer(session, event.sdp);
+    case 'send':
+      return send(session, event.message);
+    case 'respond':
+      return [respond(session, event.request, event.status)];
     case 'request':
       return onRequest(session, event.request);
     case 'hang-up':
@@ -173,8 +186,19 @@ function onRequest(session: Session, request: SipRequest): SessionAction[] {
     case 'PRACK':
       return onPrack(session, request);
     default:
+      if (USER_METHODS.includes(request.method)) return [notify({ type: 'request', request })];
       return [respond(session, request, request.method === 'OPTIONS' ? 200 : 405)];
   }
+}
+
+function send(session: Session, message: DialogMessage): SessionAction[] {
+  const { dialog } = session;
+  if (!dialog || session.phase !== 'established') return [];
+  const request = requestInDialog(dialog, message.method);
+  request.headers.set(Contact, session.contact);
+  for (const [name, value] of Object.entries(message.headers)) request.headers.setText(name, value);
+  request.body = message.body ?? request.body;
+  return [{ type: 'send', request }];
 }
 
 function onBye(session: Session, request: SipRequest): SessionAction[] {

@@ -14,7 +14,14 @@ import type { Endpoint } from '../../core/network.js';
 import type { Dialog } from '../dialog.js';
 import { stepSession } from './machine.js';
 import { sdpOf } from './requests.js';
-import type { EndReason, Session, SessionAction, SessionEvent, SessionNotice } from './state.js';
+import type {
+  DialogMessage,
+  EndReason,
+  Session,
+  SessionAction,
+  SessionEvent,
+  SessionNotice,
+} from './state.js';
 
 export interface SipSessionEvents {
   /** The other side works on it, though nothing may ring yet. */
@@ -32,6 +39,10 @@ export interface SipSessionEvents {
   reanswered: [sdp: string | undefined];
   /** The other side keeps to what was agreed before. */
   offerRefused: [status: number];
+  /** INFO, REFER, NOTIFY or MESSAGE within the dialog: answer it with `respond`. */
+  request: [request: SipRequest];
+  /** What became of a request made with `send`: its final status, 408 where nobody answered. */
+  response: [method: string, status: number];
   /** Once, and last. */
   ended: [reason: EndReason];
 }
@@ -114,6 +125,16 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
     this.step({ type: 'offer', sdp });
   }
 
+  /** Sends INFO, REFER, NOTIFY or MESSAGE within the dialog; `response` follows. */
+  send(message: DialogMessage): void {
+    this.step({ type: 'send', message });
+  }
+
+  /** Answers a `request`. */
+  respond(request: SipRequest, status: number): void {
+    this.step({ type: 'respond', request, status });
+  }
+
   /** Ends the session in whatever way its state asks for: CANCEL, a refusal or BYE. */
   hangUp(): void {
     this.step({ type: 'hang-up' });
@@ -187,6 +208,12 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
       case 'early-media':
         this.emit('earlyMedia', notice.sdp);
         return;
+      case 'request':
+        this.#hand(notice.request);
+        return;
+      case 'response':
+        this.emit('response', notice.request.method, notice.status);
+        return;
       case 'reanswered':
         this.emit('reanswered', notice.sdp);
         return;
@@ -206,5 +233,10 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
         this.emit('ended', notice.reason);
         return;
     }
+  }
+
+  /** A request that nobody listens for is not supported here. */
+  #hand(request: SipRequest): void {
+    if (!this.emit('request', request)) this.respond(request, 405);
   }
 }

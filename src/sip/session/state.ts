@@ -112,10 +112,22 @@ export type SessionEvent =
   | { readonly type: 'cancelled' }
   /** Offer the other side other media. */
   | { readonly type: 'offer'; readonly sdp: string }
+  /** Send a request of the user's own within the dialog (INFO, REFER, NOTIFY, MESSAGE). */
+  | { readonly type: 'send'; readonly message: DialogMessage }
+  /** The user answers such a request of the other side. */
+  | { readonly type: 'respond'; readonly request: SipRequest; readonly status: number }
   /** A request within the dialog. */
   | { readonly type: 'request'; readonly request: SipRequest }
   | { readonly type: 'hang-up' }
   | { readonly type: 'timer'; readonly timer: SessionTimer };
+
+/** A request within the dialog, less what the dialog itself says. */
+export interface DialogMessage {
+  readonly method: string;
+  /** Header fields as text, by name. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+}
 
 export type SessionNotice =
   /** The first provisional response: somebody is there and at work. */
@@ -128,6 +140,10 @@ export type SessionNotice =
   | { readonly type: 'confirmed'; readonly sdp: string | undefined }
   /** The other side wants other media; answer with `accept` or `reject`. */
   | { readonly type: 'reoffer'; readonly sdp: string | undefined }
+  /** A request that is the user's business; answer it with `respond`. */
+  | { readonly type: 'request'; readonly request: SipRequest }
+  /** The final response to a request of the user's own; 408 where none came. */
+  | { readonly type: 'response'; readonly request: SipRequest; readonly status: number }
   /** Our offer was answered so. */
   | { readonly type: 'reanswered'; readonly sdp: string | undefined }
   /** Our offer was refused; everything stays as it was. */
