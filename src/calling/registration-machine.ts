@@ -1,0 +1,134 @@
+/**
+ * The registration of one account at an ordinary registrar: RFC 3261 §10.2, with the pauses between
+ * failed attempts of RFC 5626 §4.5. Pure; the driver is `account.ts`.
+ */
+
+/** Asked for, in seconds: short enough that a phone whose address changed is soon reachable again. */
+export const DEFAULT_EXPIRES_S = 600;
+/** RFC 5626 §4.5: the pause after the first failure, and the longest. */
+const BASE_PAUSE_S = 30;
+const MAX_PAUSE_S = 1800;
+/** A refresh leaves this much time for retransmissions, as far as the interval allows. */
+const REFRESH_MARGIN_S = 40;
+
+export type RegistrationPhase =
+  | 'idle'
+  | 'registering'
+  | 'registered'
+  /** The last attempt failed; the next is due after a pause. */
+  | 'failed'
+  | 'leaving'
+  | 'stopped';
+
+export interface RegistrationState {
+  phase: RegistrationPhase;
+  /** What the next REGISTER asks for, in seconds; 423 raises it (§10.2.8). */
+  expiresS: number;
+  failures: number;
+  /** The network changed while an attempt was under way: register once more. */
+  again: boolean;
+  /** A number in [0, 1), so that phones do not all come back at once. */
+  readonly chance: () => number;
+}
+
+export interface RegistrationAnswer {
+  readonly status: number;
+  readonly reason: string;
+  /** Granted to our contact, in seconds. */
+  readonly expiresS?: number;
+  readonly minExpiresS?: number;
+  readonly retryAfterS?: number;
+}
+
+export type RegistrationEvent =
+  | { readonly type: 'start' }
+  /** Final response; 408 where none came, 503 where it could not be sent. */
+  | { readonly type: 'answer'; readonly answer: RegistrationAnswer }
+  | { readonly type: 'timer' }
+  /** Our address changed: what the registrar knows of us is wrong. */
+  | { readonly type: 'network-changed' }
+  | { readonly type: 'stop' };
+
+export type RegistrationAction =
+  /** 0 removes the binding. */
+  | { readonly type: 'register'; readonly expiresS: number }
+  | { readonly type: 'set-timer'; readonly ms: number }
+  | { readonly type: 'cancel-timer' }
+  /** Tell the phase, with the answer that led to it. */
+  | { readonly type: 'tell'; readonly answer?: RegistrationAnswer };
+
+export function newRegistration(expiresS: number, chance: () => number): RegistrationState {
+  return { phase: 'idle', expiresS, failures: 0, again: false, chance };
+}
+
+export function stepRegistration(
+  state: RegistrationState,
+  event: RegistrationEvent,
+): RegistrationAction[] {
+  switch (event.type) {
+    case 'start':
+      return state.phase === 'idle' ? register(state) : [];
+    case 'timer':
+      return state.phase === 'registered' || state.phase === 'failed' ? register(state) : [];
+    case 'network-changed':
+      if (state.phase === 'registering') state.again = true;
+      if (state.phase !== 'registered' && state.phase !== 'failed') return [];
+      return [{ type: 'cancel-timer' }, ...register(state)];
+    case 'stop':
+      return stop(state);
+    case 'answer':
+      return onAnswer(state, event.answer);
+  }
+}
+
+function register(state: RegistrationState): RegistrationAction[] {
+  // A refresh is no news: the phase stays what others see until it fails.
+  if (state.phase !== 'registered') state.phase = 'registering';
+  state.again = false;
+  return [{ type: 'register', expiresS: state.expiresS }];
+}
+
+function onAnswer(state: RegistrationState, answer: RegistrationAnswer): RegistrationAction[] {
+  if (state.phase === 'leaving') {
+    state.phase = 'stopped';
+    return [{ type: 'tell', answer }];
+  }
+  if (state.phase !== 'registering' && state.phase !== 'registered') return [];
+  const { status, minExpiresS } = answer;
+  if (status === 423 && minExpiresS !== undefined && minExpiresS > state.expiresS) {
+    state.expiresS = minExpiresS;
+    return register(state);
+  }
+  if (state.again) return register(state);
+  return status >= 200 && status < 300 ? succeeded(state, answer) : failed(state, answer);
+}
+
+function succeeded(state: RegistrationState, answer: RegistrationAnswer): RegistrationAction[] {
+  const granted = answer.expiresS ?? state.expiresS;
+  state.phase = 'registered';
+  state.failures = 0;
+  const refreshS = Math.max(granted / 2, granted - REFRESH_MARGIN_S);
+  return [
+    { type: 'set-timer', ms: refreshS * 1000 },
+    { type: 'tell', answer },
+  ];
+}
+
+function failed(state: RegistrationState, answer: RegistrationAnswer): RegistrationAction[] {
+  state.phase = 'failed';
+  const longest = Math.min(MAX_PAUSE_S, BASE_PAUSE_S * 2 ** state.failures);
+  state.failures++;
+  // Between half of the upper bound and all of it (RFC 5626 §4.5); longer where the server says so.
+  const pauseS = Math.max(longest * (0.5 + state.chance() / 2), answer.retryAfterS ?? 0);
+  return [
+    { type: 'set-timer', ms: pauseS * 1000 },
+    { type: 'tell', answer },
+  ];
+}
+
+function stop(state: RegistrationState): RegistrationAction[] {
+  const known = state.phase === 'registered' || state.phase === 'registering';
+  state.phase = known ? 'leaving' : 'stopped';
+  const actions: RegistrationAction[] = [{ type: 'cancel-timer' }];
+  return known ? [...actions, { type: 'register', expiresS: 0 }] : [...actions, { type: 'tell' }];
+}

@@ -1,0 +1,88 @@
+import t from 'tap';
+import {
+  newRegistration,
+  type RegistrationAction,
+  type RegistrationEvent,
+  stepRegistration,
+} from '../../src/calling/registration-machine.js';
+
+function machine(chance = 1 - Number.EPSILON) {
+  const state = newRegistration(600, () => chance);
+  const step = (event: RegistrationEvent) => stepRegistration(state, event).map(brief);
+  const answer = (status: number, more = {}) =>
+    step({ type: 'answer', answer: { status, reason: '', ...more } });
+  return { state, step, answer };
+}
+
+function brief(action: RegistrationAction): string {
+  switch (action.type) {
+    case 'register':
+      return `register ${action.expiresS}`;
+    case 'set-timer':
+      return `wait ${Math.round(action.ms / 1000)} s`;
+    case 'cancel-timer':
+      return 'cancel';
+    case 'tell':
+      return 'tell';
+  }
+}
+
+t.test('it registers, and refreshes before what was granted is over', async t => {
+  const { state, step, answer } = machine();
+  t.same(step({ type: 'start' }), ['register 600']);
+  t.same(answer(200, { expiresS: 300 }), ['wait 260 s', 'tell']);
+  t.equal(state.phase, 'registered');
+  t.same(step({ type: 'timer' }), ['register 600']);
+  t.equal(state.phase, 'registered', 'a refresh under way is no loss');
+  t.same(answer(200, { expiresS: 20 }), ['wait 10 s', 'tell'], 'half of a short interval');
+});
+
+t.test('an interval too brief for the registrar is raised to what it wants', async t => {
+  const { step, answer } = machine();
+  step({ type: 'start' });
+  t.same(answer(423, { minExpiresS: 1800 }), ['register 1800']);
+  t.same(answer(423, { minExpiresS: 60 }), ['wait 30 s', 'tell'], 'less than asked makes no sense');
+});
+
+t.test('failures are followed by longer and longer pauses, half an hour at most', async t => {
+  const { state, step, answer } = machine();
+  step({ type: 'start' });
+  for (const seconds of [30, 60, 120, 240, 480, 960, 1800, 1800]) {
+    t.same(answer(503), [`wait ${seconds} s`, 'tell']);
+    t.equal(state.phase, 'failed');
+    t.same(step({ type: 'timer' }), ['register 600']);
+  }
+  t.same(answer(503, { retryAfterS: 3000 }), ['wait 3000 s', 'tell']);
+  step({ type: 'timer' });
+  answer(200);
+  step({ type: 'timer' });
+  t.same(answer(408), ['wait 30 s', 'tell'], 'success wipes the slate');
+});
+
+t.test('pauses are spread by chance', async t => {
+  const { step, answer } = machine(0);
+  step({ type: 'start' });
+  t.same(answer(503), ['wait 15 s', 'tell']);
+});
+
+t.test('a new address is registered at once, also while an attempt is under way', async t => {
+  const { step, answer } = machine();
+  step({ type: 'start' });
+  t.same(step({ type: 'network-changed' }), []);
+  t.same(answer(200), ['register 600'], 'what was granted was for the old address');
+  t.same(answer(200), ['wait 560 s', 'tell']);
+  t.same(step({ type: 'network-changed' }), ['cancel', 'register 600']);
+});
+
+t.test('stopping removes the binding, where there may be one', async t => {
+  const { state, step, answer } = machine();
+  step({ type: 'start' });
+  t.same(step({ type: 'stop' }), ['cancel', 'register 0']);
+  t.same(answer(200), ['tell']);
+  t.equal(state.phase, 'stopped');
+  t.same(step({ type: 'timer' }), []);
+  const other = machine();
+  other.step({ type: 'start' });
+  other.answer(403);
+  t.same(other.step({ type: 'stop' }), ['cancel', 'tell']);
+});
