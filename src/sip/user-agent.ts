@@ -1,6 +1,6 @@
 /**
  * The user agent: one transport, its transactions, and the sessions on it.
- * Requests come in here and go to whom they concern (RFC 3261 §8.2, §12.2.2).
+ * Requests that come in go to whom they concern (RFC 3261 §8.2, §12.2.2).
  */
 import {
   Accept,
@@ -11,27 +11,31 @@ import {
   CSeq,
   From,
   isSipUri,
-  MaxForwards,
   type NameAddr,
   Params,
-  Require,
   Server,
-  SipRequest,
+  type SipRequest,
   type SipResponse,
   type SipUri,
   Supported,
   sipUri,
   To,
-  Unsupported,
-  UserAgent as UserAgentField,
+  type Uri,
   Via,
 } from '@sip-stack/parser';
 import type { Clock } from '../core/clock.js';
-import { asError, type CodedError } from '../core/errors.js';
+import { asError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Endpoint, Network } from '../core/network.js';
 import { type Random, randomToken, randomUnit } from '../core/random.js';
-import { type Dialog, dialogKey, nextHop } from './dialog.js';
+import { ALLOWED_METHODS, refusalOf } from './admission.js';
+import { type Dialog, dialogKey, nextHop, withTag } from './dialog.js';
+import {
+  type RequestAuthenticator,
+  RequestClient,
+  type RequestHandlers,
+  type RequestSeries,
+} from './request-client.js';
 import { type HostLookup, resolveUri } from './resolver.js';
 import { makeResponse } from './response.js';
 import { calleeSession, callerSession } from './session/machine.js';
@@ -43,19 +47,6 @@ import { type ServerTransaction, TransactionLayer } from './transaction/layer.js
 import { RFC3261_TIMERS, type TransactionTimers } from './transaction/machine.js';
 import type { TransportStatistics } from './transport.js';
 import { UdpTransport } from './udp-transport.js';
-
-const ALLOWED_METHODS: readonly string[] = [
-  'INVITE',
-  'ACK',
-  'CANCEL',
-  'BYE',
-  'OPTIONS',
-  'PRACK',
-  'UPDATE',
-];
-
-/** A request is sent with credentials so often; a server that still asks is asked no more. */
-const MAX_CHALLENGES = 3;
 
 /** How long `stop` waits for the other side to acknowledge that its calls have ended. */
 const FAREWELL_MS = 1000;
@@ -75,16 +66,6 @@ export interface UserAgentOptions {
   readonly authenticator?: RequestAuthenticator;
 }
 
-/** Answers challenges with credentials (RFC 3261 §22.2). */
-export interface RequestAuthenticator {
-  /**
-   * Adds to `request`, which is to be sent again, what `challenge` asks for.
-   *
-   * @returns false where it has nothing (new) to offer
-   */
-  authorize(request: SipRequest, challenge: SipResponse): boolean;
-}
-
 export interface InviteOptions {
   /** Request-URI. */
   readonly uri: SipUri;
@@ -94,6 +75,22 @@ export interface InviteOptions {
   /** The address of ours that `to` sees, from `localEndpointFor`. */
   readonly local: Endpoint;
   readonly offer: string;
+}
+
+export interface RequestOptions {
+  readonly method: string;
+  /** Request-URI. */
+  readonly uri: Uri;
+  /** Where the request is sent. */
+  readonly to: Endpoint;
+  /** Without a tag. */
+  readonly from: NameAddr;
+  /** To; the Request-URI by default. */
+  readonly toward?: NameAddr;
+  /** Further header fields as text; they win over those the user agent writes. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+  readonly series?: RequestSeries;
 }
 
 export class UserAgent {
@@ -106,11 +103,7 @@ export class UserAgent {
   readonly #sessionOfInvite = new Map<string, SipSession>();
   readonly #sessionOfDialog = new Map<string, SipSession>();
   readonly #keyOfSession = new Map<SipSession, string>();
-  #transport: UdpTransport | undefined;
-  #transactions: TransactionLayer | undefined;
-  /** Requests of ours without a final response. */
-  #pending = 0;
-  #onIdle: (() => void) | undefined;
+  #started: Started | undefined;
 
   constructor(options: UserAgentOptions) {
     this.#options = options;
@@ -139,28 +132,29 @@ export class UserAgent {
   /** Throws as `Network.bindDatagram` does. */
   async start(): Promise<void> {
     const { network, listen, logger } = this.#options;
-    this.#transport = await UdpTransport.open(network, listen, logger);
-    this.#transactions = new TransactionLayer(
-      { ...this.#options, transport: this.#transport, timers: this.#timers },
+    const transport = await UdpTransport.open(network, listen, logger);
+    const transactions = new TransactionLayer(
+      { ...this.#options, transport, timers: this.#timers },
       { request: (request, transaction) => this.#receive(request, transaction) },
     );
+    const { protocol } = transport;
+    const client = new RequestClient({ ...this.#options, transactions, protocol });
+    this.#started = { transport, transactions, client };
   }
 
   /** Hangs up every call, waits a moment for the other sides to hear it, and closes. */
   async stop(): Promise<void> {
-    if (!this.#transport || !this.#transactions) return;
+    if (!this.#started) return;
+    const { transport, transactions, client } = this.#started;
     for (const session of [...this.#keyOfSession.keys()]) session.hangUp();
-    if (this.#pending > 0) {
-      await new Promise<void>(resolve => {
-        this.#onIdle = resolve;
-        this.#options.clock.after(FAREWELL_MS, resolve);
-      });
-    }
+    await client.idle(FAREWELL_MS);
     for (const session of this.#keyOfSession.keys()) session.abandon();
-    this.#transactions.close();
-    this.#transport.close();
-    this.#transport = undefined;
-    this.#transactions = undefined;
+    this.#keyOfSession.clear();
+    this.#sessionOfDialog.clear();
+    this.#sessionOfInvite.clear();
+    transactions.close();
+    transport.close();
+    this.#started = undefined;
   }
 
   /** Our address as `remote` sees it. Throws `CodedError` `NO_ROUTE`. */
@@ -172,22 +166,24 @@ export class UserAgent {
 
   /** Calls. What becomes of it is told by the session's events. */
   invite(options: InviteOptions): SipSession {
-    const { random } = this.#options;
-    const localTag = randomToken(random, 8);
-    const request = this.#newRequest('INVITE', options.uri, options.local, options.from, localTag);
-    const contact = this.#contact(options.from.user, options.local);
+    const { client } = this.#running;
+    const { uri, local, offer } = options;
+    const localTag = this.#newTag();
+    const from = withTag(this.#ours(options.from, local), localTag);
+    const request = client.compose({ method: 'INVITE', uri, local, from });
+    const contact = this.#contact(options.from.user, local);
     request.headers
       .set(Contact, contact)
       .set(Allow, ...ALLOWED_METHODS)
       .set(Supported, ...SESSION_OPTIONS)
       .set(ContentType, { type: 'application/sdp', params: new Params() });
-    request.body = new TextEncoder().encode(options.offer);
+    request.body = new TextEncoder().encode(offer);
     const state = callerSession({ ...this.#sessionSeams, invite: request, contact, localTag });
     askForTimer(state.timer, request);
-    const session = this.#newSession(state, options.local);
+    const session = this.#newSession(state, local);
     this.#keyOfSession.set(session, '');
-    this.#transmit(request, options.to, {
-      ...this.#reissuing(session, options.local),
+    client.send(request, options.to, {
+      ...this.#reissuing(session, local),
       response: response => session.step({ type: 'response', response }),
       failed: error => {
         const status = error.code === 'REQUEST_TIMEOUT' ? 408 : 503;
@@ -200,20 +196,44 @@ export class UserAgent {
   /** Asks what `uri` can do (§11). Resolves with the final response; throws `CodedError`. */
   async ping(uri: SipUri, to: Endpoint, user: string): Promise<SipResponse> {
     const local = await this.localEndpointFor(to.address);
-    const tag = randomToken(this.#options.random, 8);
-    const request = this.#newRequest('OPTIONS', uri, local, { user }, tag);
-    request.headers.set(Accept, { type: 'application/sdp', params: new Params() });
+    const from = this.#ours({ user }, local);
+    const headers = { Accept: 'application/sdp' };
+    return this.request({ method: 'OPTIONS', uri, to, from, headers });
+  }
+
+  /**
+   * A request outside any dialog (REGISTER, OPTIONS, MESSAGE, PUBLISH …), answering challenges.
+   * Resolves with the final response, whatever its status; throws `CodedError` `REQUEST_TIMEOUT`, `NO_ROUTE`.
+   */
+  async request(options: RequestOptions): Promise<SipResponse> {
+    const { client } = this.#running;
+    const { method, uri, to, toward, headers = {}, body } = options;
+    const local = await this.localEndpointFor(to.address);
+    const series = options.series ?? client.newSeries();
+    const from = withTag(options.from, this.#newTag());
+    const request = client.compose({ method, uri, local, from, series, ...(toward && { toward }) });
+    if (isSipUri(from.uri)) request.headers.set(Contact, this.#contact(from.uri.user ?? '', local));
+    for (const [name, value] of Object.entries(headers)) request.headers.setText(name, value);
+    request.body = body ?? request.body;
     return new Promise((resolve, reject) => {
-      this.#transmit(request, to, {
+      client.send(request, to, {
+        reissue: (_challenged, again) => {
+          again.headers.set(CSeq, { sequence: ++series.sequence, method });
+          client.addVia(again, local);
+        },
         response: response => response.status >= 200 && resolve(response),
         failed: reject,
       });
     });
   }
 
-  get #running(): { transport: UdpTransport; transactions: TransactionLayer } {
-    if (!this.#transport || !this.#transactions) throw new Error('the user agent is not started');
-    return { transport: this.#transport, transactions: this.#transactions };
+  newSeries(): RequestSeries {
+    return this.#running.client.newSeries();
+  }
+
+  get #running(): Started {
+    if (!this.#started) throw new Error('the user agent is not started');
+    return this.#started;
   }
 
   // ---- requests that come in
@@ -224,39 +244,13 @@ export class UserAgent {
       this.#dialogSession(request)?.step({ type: 'request', request });
       return;
     }
-    const refusal = this.#refusal(request);
+    const refusal = refusalOf(request, this.#newTag());
     if (refusal) transaction.respond(this.#signed(refusal));
     else if (request.method === 'CANCEL') this.#onCancel(request, transaction);
     else if (request.headers.require(To).params.has('tag')) this.#onDialog(request, transaction);
     else if (request.method === 'INVITE') this.#onInvite(request, transaction);
     else if (request.method === 'OPTIONS') transaction.respond(this.#capabilities(request));
     else transaction.respond(this.#signed(makeResponse(request, 481, this.#newTag())));
-  }
-
-  /** The checks of §8.2.1 to §8.2.3 that a request has to pass before anyone looks at it. */
-  #refusal(request: SipRequest): SipResponse | undefined {
-    const { headers, method } = request;
-    if (!ALLOWED_METHODS.includes(method)) {
-      const response = makeResponse(request, 405, this.#newTag());
-      response.headers.set(Allow, ...ALLOWED_METHODS);
-      return response;
-    }
-    if (!isSipUri(request.uri)) return makeResponse(request, 416, this.#newTag());
-    const required = method === 'CANCEL' ? [] : headers.all(Require);
-    const unknown = required.filter(option => !SESSION_OPTIONS.includes(option.toLowerCase()));
-    if (unknown.length > 0) {
-      const response = makeResponse(request, 420, this.#newTag());
-      response.headers.set(Unsupported, ...unknown);
-      return response;
-    }
-    const type =
-      request.body.length > 0 ? headers.first(ContentType)?.type.toLowerCase() : undefined;
-    if (method === 'INVITE' && request.body.length > 0 && type !== 'application/sdp') {
-      const response = makeResponse(request, 415, this.#newTag());
-      response.headers.set(Accept, { type: 'application/sdp', params: new Params() });
-      return response;
-    }
-    return undefined;
   }
 
   #onInvite(request: SipRequest, transaction: ServerTransaction): void {
@@ -350,11 +344,12 @@ export class UserAgent {
   #sendInDialog(session: SipSession, request: SipRequest): void {
     const cancels = request.method === 'CANCEL';
     // Counted from now on, not from when the address is known: `stop` waits for it.
-    const settled = this.#expectResponse();
+    const { client } = this.#running;
+    const settled = client.expectResponse();
     void this.#destination(request)
       .then(to => {
-        if (!cancels) this.#addVia(request, session.local);
-        this.#transmit(request, to, {
+        if (!cancels) client.addVia(request, session.local);
+        client.send(request, to, {
           ...(cancels ? {} : this.#reissuing(session, session.local)),
           response: (response, sent) => {
             const { status } = response;
@@ -378,8 +373,8 @@ export class UserAgent {
     try {
       const to = await this.#destination(ack);
       // Sent again as it is, and with the branch it had, when the 2xx comes again.
-      if (!ack.headers.has(Via)) this.#addVia(ack, local);
-      this.#transactions?.sendStateless(ack, to);
+      if (!ack.headers.has(Via)) this.#started?.client.addVia(ack, local);
+      this.#started?.transactions.sendStateless(ack, to);
     } catch (error) {
       this.#undeliverable(ack, error);
     }
@@ -394,98 +389,21 @@ export class UserAgent {
     return resolveUri(nextHop(request), this.#options.lookup);
   }
 
-  // ---- requests that go out
-
-  #transmit(request: SipRequest, to: Endpoint, handlers: RequestHandlers, challenges = 0): void {
-    const settled = handlers.settled ?? this.#expectResponse();
-    this.#running.transactions.request(request, to, {
-      response: response => {
-        const again = this.#answerChallenge(request, response, handlers, challenges);
-        if (again) {
-          this.#transmit(again, to, { ...handlers, settled }, challenges + 1);
-          return;
-        }
-        handlers.response(response, request);
-        if (response.status >= 200) settled();
-      },
-      failed: error => {
-        handlers.failed(error);
-        settled();
-      },
-    });
-  }
-
-  /** The request once more, with credentials; undefined where it was not challenged or has none. */
-  #answerChallenge(
-    request: SipRequest,
-    challenge: SipResponse,
-    { reissue }: RequestHandlers,
-    challenges: number,
-  ): SipRequest | undefined {
-    const { authenticator } = this.#options;
-    const { status } = challenge;
-    if ((status !== 401 && status !== 407) || !authenticator || !reissue) return undefined;
-    if (challenges >= MAX_CHALLENGES) return undefined;
-    const { method, uri, body, headers } = request;
-    const again = new SipRequest({ method, uri, body, headers: headers.clone() });
-    if (!authenticator.authorize(again, challenge)) return undefined;
-    reissue(request, again);
-    return again;
-  }
-
   /** Gives a challenged request of a session its next sequence number and branch. */
   #reissuing(session: SipSession, local: Endpoint): Pick<RequestHandlers, 'reissue'> {
     return {
       reissue: (challenged, request) => {
         const sequence = session.nextSequence(challenged);
         request.headers.set(CSeq, { sequence, method: request.method });
-        this.#addVia(request, local);
+        this.#started?.client.addVia(request, local);
         session.step({ type: 'reissued', challenged, request });
       },
     };
   }
 
-  /** Another request of ours awaits its final response, until the function returned is called. */
-  #expectResponse(): () => void {
-    let pending = true;
-    this.#pending++;
-    return () => {
-      if (!pending) return;
-      pending = false;
-      this.#pending--;
-      if (this.#pending === 0) this.#onIdle?.();
-    };
-  }
-
-  #newRequest(
-    method: string,
-    uri: SipUri,
-    local: Endpoint,
-    from: InviteOptions['from'],
-    tag: string,
-  ): SipRequest {
-    const request = new SipRequest({ method, uri });
-    const ours = sipUri({ user: from.user, host: local.address, port: local.port });
-    const params = new Params().set('tag', tag);
-    this.#addVia(request, local);
-    request.headers
-      .set(MaxForwards, 70)
-      .set(From, { ...(from.displayName && { displayName: from.displayName }), uri: ours, params })
-      .set(To, { uri, params: new Params() })
-      .set(CallId, randomToken(this.#options.random, 16))
-      .set(CSeq, { sequence: 1, method })
-      .set(UserAgentField, this.#options.product);
-    return request;
-  }
-
-  #addVia(request: SipRequest, local: Endpoint): void {
-    const { transactions, transport } = this.#running;
-    request.headers.set(Via, {
-      transport: transport.protocol,
-      host: local.address,
-      port: local.port,
-      params: new Params().set('branch', transactions.newBranch()).set('rport'),
-    });
+  #ours({ user, displayName }: InviteOptions['from'], { address, port }: Endpoint): NameAddr {
+    const uri = sipUri({ user, host: address, port });
+    return { ...(displayName && { displayName }), uri, params: new Params() };
   }
 
   #contact(user: string, { address, port }: Endpoint): NameAddr {
@@ -506,13 +424,10 @@ export class UserAgent {
   }
 }
 
-interface RequestHandlers {
-  /** @param request the one that was answered: a challenged request goes out more than once */
-  response(response: SipResponse, request: SipRequest): void;
-  failed(error: CodedError): void;
-  /** Makes a copy of a challenged request one that can be sent; without it a challenge is an answer. */
-  reissue?(challenged: SipRequest, copy: SipRequest): void;
-  settled?(): void;
+interface Started {
+  readonly transport: UdpTransport;
+  readonly transactions: TransactionLayer;
+  readonly client: RequestClient;
 }
 
 /** An INVITE and the CANCEL to it have these in common, and no other INVITE does (§8.2.2.2, §9.1). */

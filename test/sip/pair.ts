@@ -5,8 +5,9 @@ import { silentLogger } from '../../src/core/logger.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { VirtualClock } from '../../src/simulation/virtual-clock.js';
 import { type LinkOptions, VirtualNetwork } from '../../src/simulation/virtual-network.js';
+import type { RequestAuthenticator } from '../../src/sip/request-client.js';
 import type { SipSession } from '../../src/sip/session/session.js';
-import { type RequestAuthenticator, UserAgent } from '../../src/sip/user-agent.js';
+import { UserAgent } from '../../src/sip/user-agent.js';
 
 export const ALICE = '10.0.0.1';
 export const BOB = '10.0.0.2';

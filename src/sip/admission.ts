@@ -1,0 +1,47 @@
+/** What a request has to pass before anyone looks at it: RFC 3261 §8.2.1 to §8.2.3. */
+import {
+  Accept,
+  Allow,
+  ContentType,
+  isSipUri,
+  Params,
+  Require,
+  type SipRequest,
+  type SipResponse,
+  Unsupported,
+} from '@sip-stack/parser';
+import { makeResponse } from './response.js';
+import { SESSION_OPTIONS } from './session/requests.js';
+
+export const ALLOWED_METHODS: readonly string[] = [
+  'INVITE',
+  'ACK',
+  'CANCEL',
+  'BYE',
+  'OPTIONS',
+  'PRACK',
+  'UPDATE',
+];
+
+/** The refusal a request deserves; undefined where it may pass. */
+export function refusalOf(request: SipRequest, localTag: string): SipResponse | undefined {
+  const { headers, method, body } = request;
+  if (!ALLOWED_METHODS.includes(method)) {
+    const response = makeResponse(request, 405, localTag);
+    response.headers.set(Allow, ...ALLOWED_METHODS);
+    return response;
+  }
+  if (!isSipUri(request.uri)) return makeResponse(request, 416, localTag);
+  const required = method === 'CANCEL' ? [] : headers.all(Require);
+  const unknown = required.filter(option => !SESSION_OPTIONS.includes(option.toLowerCase()));
+  if (unknown.length > 0) {
+    const response = makeResponse(request, 420, localTag);
+    response.headers.set(Unsupported, ...unknown);
+    return response;
+  }
+  if (method !== 'INVITE' || body.length === 0) return undefined;
+  if (headers.first(ContentType)?.type.toLowerCase() === 'application/sdp') return undefined;
+  const response = makeResponse(request, 415, localTag);
+  response.headers.set(Accept, { type: 'application/sdp', params: new Params() });
+  return response;
+}

@@ -1,0 +1,180 @@
+/** Requests that go out: composed, sent, sent again with credentials, and counted until they are answered. */
+import {
+  CallId,
+  CSeq,
+  From,
+  MaxForwards,
+  type NameAddr,
+  Params,
+  SipRequest,
+  type SipResponse,
+  To,
+  type Uri,
+  UserAgent as UserAgentField,
+  Via,
+} from '@sip-stack/parser';
+import type { Clock } from '../core/clock.js';
+import type { CodedError } from '../core/errors.js';
+import type { Endpoint } from '../core/network.js';
+import { type Random, randomToken } from '../core/random.js';
+import type { TransactionLayer } from './transaction/layer.js';
+
+/** A request is sent with credentials so often; a server that still asks is asked no more. */
+const MAX_CHALLENGES = 3;
+
+/** Answers challenges with credentials (RFC 3261 §22.2). */
+export interface RequestAuthenticator {
+  /**
+   * Adds to `request`, which is to be sent again, what `challenge` asks for.
+   *
+   * @returns false where it has nothing (new) to offer
+   */
+  authorize(request: SipRequest, challenge: SipResponse): boolean;
+}
+
+/** Requests that belong together share a Call-ID and count up: the REGISTERs of one phone (§10.2.4). */
+export interface RequestSeries {
+  readonly callId: string;
+  /** CSeq of the last request. */
+  sequence: number;
+}
+
+export interface RequestHandlers {
+  /** @param request the one that was answered: a challenged request goes out more than once */
+  response(response: SipResponse, request: SipRequest): void;
+  failed(error: CodedError): void;
+  /** Makes a copy of a challenged request one that can be sent; without it a challenge is an answer. */
+  reissue?(challenged: SipRequest, copy: SipRequest): void;
+  /** From `expectResponse`, where the request was counted before it could be sent. */
+  settled?(): void;
+}
+
+export interface RequestParts {
+  readonly method: string;
+  readonly uri: Uri;
+  /** Our address as the receiver sees it. */
+  readonly local: Endpoint;
+  /** With its tag. */
+  readonly from: NameAddr;
+  /** By default the Request-URI. */
+  readonly toward?: NameAddr;
+  readonly series?: RequestSeries;
+}
+
+export interface RequestClientOptions {
+  readonly transactions: TransactionLayer;
+  /** As it stands in Via, e.g. `UDP`. */
+  readonly protocol: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly product: string;
+  readonly authenticator?: RequestAuthenticator;
+}
+
+export class RequestClient {
+  readonly #options: RequestClientOptions;
+  /** Requests without a final response. */
+  #pending = 0;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: RequestClientOptions) {
+    this.#options = options;
+  }
+
+  /** A request outside any dialog, with what §8.1.1 demands of it. */
+  compose({
+    method,
+    uri,
+    local,
+    from,
+    toward,
+    series = this.newSeries(),
+  }: RequestParts): SipRequest {
+    const request = new SipRequest({ method, uri });
+    this.addVia(request, local);
+    request.headers
+      .set(MaxForwards, 70)
+      .set(From, from)
+      .set(To, toward ?? { uri, params: new Params() })
+      .set(CallId, series.callId)
+      .set(CSeq, { sequence: ++series.sequence, method })
+      .set(UserAgentField, this.#options.product);
+    return request;
+  }
+
+  newSeries(): RequestSeries {
+    return { callId: randomToken(this.#options.random, 16), sequence: 0 };
+  }
+
+  /** Gives the request its own Via, with a branch of its own. */
+  addVia(request: SipRequest, local: Endpoint): void {
+    const { transactions, protocol } = this.#options;
+    request.headers.set(Via, {
+      transport: protocol,
+      host: local.address,
+      port: local.port,
+      params: new Params().set('branch', transactions.newBranch()).set('rport'),
+    });
+  }
+
+  send(request: SipRequest, to: Endpoint, handlers: RequestHandlers, challenges = 0): void {
+    const settled = handlers.settled ?? this.expectResponse();
+    this.#options.transactions.request(request, to, {
+      response: response => {
+        const again = this.#answerChallenge(request, response, handlers, challenges);
+        if (again) {
+          this.send(again, to, { ...handlers, settled }, challenges + 1);
+          return;
+        }
+        handlers.response(response, request);
+        if (response.status >= 200) settled();
+      },
+      failed: error => {
+        handlers.failed(error);
+        settled();
+      },
+    });
+  }
+
+  /** Another request awaits its final response, until the function returned is called. */
+  expectResponse(): () => void {
+    let pending = true;
+    this.#pending++;
+    return () => {
+      if (!pending) return;
+      pending = false;
+      this.#pending--;
+      if (this.#pending === 0) this.#onIdle?.();
+    };
+  }
+
+  /** Resolves when every request has its final response, or after `withinMs`. */
+  async idle(withinMs: number): Promise<void> {
+    if (this.#pending === 0) return;
+    await new Promise<void>(resolve => {
+      const timer = this.#options.clock.after(withinMs, resolve);
+      this.#onIdle = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  /** The request once more, with credentials; undefined where it was not challenged or has none. */
+  #answerChallenge(
+    request: SipRequest,
+    challenge: SipResponse,
+    { reissue }: RequestHandlers,
+    challenges: number,
+  ): SipRequest | undefined {
+    const { authenticator } = this.#options;
+    const { status } = challenge;
+    if ((status !== 401 && status !== 407) || !authenticator || !reissue) return undefined;
+    if (challenges >= MAX_CHALLENGES) return undefined;
+    const { method, uri, body, headers } = request;
+    const again = new SipRequest({ method, uri, body, headers: headers.clone() });
+    if (!authenticator.authorize(again, challenge)) return undefined;
+    reissue(request, again);
+    return again;
+  }
+}
