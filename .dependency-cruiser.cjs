@@ -46,7 +46,12 @@ module.exports = {
       to: {},
     },
     { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'src-knows-no-test', severity: 'error', from: { path: '^src/' }, to: { path: '^test/' } },
+    {
+      name: 'src-knows-no-test',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^test/' },
+    },
     {
       name: 'no-dev-packages-in-src',
       severity: 'error',
@@ -60,6 +65,9 @@ module.exports = {
     exclude: { path: '(^|/)dist/' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['types', 'import', 'default'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['types', 'import', 'default'],
+    },
   },
 };
