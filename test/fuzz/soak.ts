@@ -21,6 +21,7 @@ const CALLS = { calls: 100, callsPerSecond: 50, callMs: 100 } as const;
 /** By then as many finished transactions are remembered as ever will be: 64·T1, RFC 3261 §17. */
 const WARM_UP_SECONDS = 45;
 const MIN_SECONDS = 60;
+const FEW_ROUNDS = 3;
 
 /** A record of a call would be more. */
 const SLOPE_GOAL_OCTETS = 200;
@@ -125,12 +126,17 @@ function figuresOf(rounds: readonly Round[]): Figure[] {
     atMost(SLOPE_GOAL_OCTETS, 'memory kept of each call', slope * 1e6, 'octets'),
     plain('resident memory at the end', rounds.at(-1)!.residentMegabytes, 'MB'),
     atMost(
-      warm[0]!.descriptors,
+      fewestDescriptors(warm.slice(0, FEW_ROUNDS)),
       'open descriptors at the end',
-      rounds.at(-1)!.descriptors,
+      fewestDescriptors(warm.slice(-FEW_ROUNDS)),
       'descriptors',
     ),
   ];
+}
+
+/** Of a few rounds the fewest: some are open for a moment only. */
+function fewestDescriptors(rounds: readonly Round[]): number {
+  return Math.min(...rounds.map(round => round.descriptors));
 }
 
 /** Least squares: by how much the values rise from one to the next. */
