@@ -64,7 +64,7 @@ clean: ## remove what was built
 	@rm -rf dist src/sip-parser/dist
 
 node_modules/.package-lock.json: package.json package-lock.json
-	@$(NODE) -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' || \
+	@$(NODE) -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)' || \
 	  { echo 'Ringline needs Node.js 20 or later; this is '"$$($(NODE) --version)"' (on Debian 13: sudo apt install nodejs npm).'; exit 1; }
 	@echo 'Installing packages (once) …'
 	@npm ci --no-progress --silent

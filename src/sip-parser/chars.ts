@@ -16,26 +16,29 @@ export const WORD = 32;
 export const PARAM_VALUE = 64;
 /** What may stand in an unescaped password */
 export const PASSWORD = 128;
+/** What an escape makes no difference to (RFC 3261 §19.1.4) */
+export const UNRESERVED = 256;
 
 export const SPACE_CODE = 0x20;
 export const TAB_CODE = 0x09;
 
 const ALPHANUMERIC = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
-const UNRESERVED = `${ALPHANUMERIC}-_.!~*'()`;
+const UNRESERVED_CHARS = `${ALPHANUMERIC}-_.!~*'()`;
 const TOKEN_CHARS = `${ALPHANUMERIC}-.!%*_+\`'~`;
 
 const classes: readonly [bit: number, members: string][] = [
   [TOKEN, TOKEN_CHARS],
-  [USER, `${UNRESERVED}&=+$,;?/`],
-  [URI_PARAM, `${UNRESERVED}[]/:&+$`],
-  [URI_HEADER, `${UNRESERVED}[]/?:+$`],
+  [USER, `${UNRESERVED_CHARS}&=+$,;?/`],
+  [URI_PARAM, `${UNRESERVED_CHARS}[]/:&+$`],
+  [URI_HEADER, `${UNRESERVED_CHARS}[]/?:+$`],
   [HOST, `${ALPHANUMERIC}-._`],
   [WORD, `${TOKEN_CHARS}()<>:\\"/[]?{}@`],
   [PARAM_VALUE, `${TOKEN_CHARS}[]:`],
-  [PASSWORD, `${UNRESERVED}&=+$,`],
+  [PASSWORD, `${UNRESERVED_CHARS}&=+$,`],
+  [UNRESERVED, UNRESERVED_CHARS],
 ];
 
-const bits = new Uint8Array(128);
+const bits = new Uint16Array(128);
 for (const [bit, members] of classes) {
   for (const member of members) {
     const code = member.charCodeAt(0);

@@ -2,7 +2,8 @@
 import { SipSyntaxError } from './errors.js';
 import type { HeaderField } from './field.js';
 import { Contact, From, RecordRoute, Route, To } from './fields/address.js';
-import { CallId, ContentType, CSeq, Expires, MaxForwards } from './fields/scalar.js';
+import { ContentType } from './fields/content.js';
+import { CallId, CSeq, Expires, MaxForwards } from './fields/scalar.js';
 import { ProxyRequire, Require } from './fields/tokens.js';
 import { Via } from './fields/via.js';
 import type { SipMessage, SipRequest, SipResponse } from './message.js';

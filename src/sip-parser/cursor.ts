@@ -40,6 +40,13 @@ export class Cursor {
     return true;
   }
 
+  /** Passes over at least one space. */
+  expectSpace(): void {
+    const start = this.pos;
+    this.skipSpace();
+    if (this.pos === start) throw this.unexpected('a space');
+  }
+
   expect(code: number): void {
     if (this.peek() !== code) throw this.unexpected(`"${String.fromCharCode(code)}"`);
     this.pos++;
@@ -128,6 +135,14 @@ export class Cursor {
   expectEnd(): void {
     this.skipSpace();
     if (this.pos < this.end) throw this.unexpected('the end of the value');
+  }
+
+  /** The error for a parameter name that comes twice among those from `start` on. */
+  repeated(name: string, start: number): SipSyntaxError {
+    const found = excerpt(name, 0, name.length);
+    return new SipSyntaxError('BAD_VALUE', `expected each parameter once, found ${found} again`, {
+      position: start,
+    });
   }
 
   unexpected(expected: string): SipSyntaxError {

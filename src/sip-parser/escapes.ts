@@ -2,12 +2,12 @@
  * Percent escapes of URIs (RFC 3261 §19.1.2). Octets that are not UTF-8 survive a round trip: they
  * become lone surrogates U+DC80..U+DCFF, which no valid text contains, and are written back as octets.
  */
-import { isHexDigit, isIn } from './chars.js';
+import { isHexDigit, isIn, UNRESERVED } from './chars.js';
 
 const PERCENT = 0x25;
 const SURROGATE_ESCAPE = 0xdc00;
 
-/** Position of the first unit in [start, end) that is neither in the class nor a proper percentEncode, or -1. */
+/** Position of the first unit in [start, end) that is neither in the class nor a proper escape, or -1. */
 export function findUnescaped(bit: number, text: string, start: number, end: number): number {
   for (let index = start; index < end; index++) {
     const code = text.charCodeAt(index);
@@ -31,6 +31,15 @@ export function percentDecode(text: string): string {
       return String.fromCharCode(octet < 0x80 ? octet : SURROGATE_ESCAPE + octet);
     });
   }
+}
+
+/** Escapes written in one way only: none where it makes no difference, others in upper case. */
+export function normalizeEscapes(text: string): string {
+  if (!text.includes('%')) return text;
+  return text.replace(/%([\dA-Fa-f]{2})/g, (escaped, hex: string) => {
+    const octet = Number.parseInt(hex, 16);
+    return isIn(UNRESERVED, octet) ? String.fromCharCode(octet) : escaped.toUpperCase();
+  });
 }
 
 /** Escapes what is not in the character class `bit`. */

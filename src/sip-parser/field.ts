@@ -1,5 +1,6 @@
 /** What a header field is: its names, and how one value of it is read and written. */
 import { Cursor } from './cursor.js';
+import { SipSyntaxError } from './errors.js';
 import { type FieldName, fieldName } from './field-names.js';
 
 export interface HeaderFieldOptions<T> {
@@ -36,11 +37,23 @@ export function headerField<T>(options: HeaderFieldOptions<T>): HeaderField<T> {
     read: options.read,
     parse(text) {
       const cursor = new Cursor(text, 0, text.length);
-      cursor.skipSpace();
-      const value = options.read(cursor);
-      cursor.expectEnd();
-      return value;
+      try {
+        cursor.skipSpace();
+        const value = options.read(cursor);
+        cursor.expectEnd();
+        return value;
+      } catch (error) {
+        throw inField(error, options.name, 0);
+      }
     },
     format: options.format,
   };
+}
+
+/** An error met in a value, told with its field and its position from `start`, where the value begins. */
+export function inField(error: unknown, field: string, start: number): unknown {
+  if (!(error instanceof SipSyntaxError)) return error;
+  const { code, message, status } = error;
+  const position = Math.max((error.position ?? start) - start, 0);
+  return new SipSyntaxError(code, message, { field, position, status });
 }

@@ -1,7 +1,7 @@
 /** The header fields of a message: lines in order, each read into typed values when first asked for. */
 import { Cursor } from './cursor.js';
 import { SipSyntaxError } from './errors.js';
-import type { HeaderField } from './field.js';
+import { type HeaderField, inField } from './field.js';
 import { type FieldId, type FieldName, fieldName } from './field-names.js';
 
 const COMMA = 0x2c;
@@ -214,13 +214,8 @@ function readValues<T>(field: HeaderField<T>, text: string, start: number, end: 
     cursor.expectEnd();
     return values;
   } catch (error) {
-    throw error instanceof SipSyntaxError ? inField(error, field.name, start) : error;
+    throw inField(error, field.name, start);
   }
-}
-
-function inField(error: SipSyntaxError, field: string, start: number): SipSyntaxError {
-  const position = error.position === undefined ? undefined : error.position - start;
-  return new SipSyntaxError(error.code, error.message, { field, position, status: error.status });
 }
 
 /** A line end inside a value would let its author write header fields of their own. */

@@ -2,9 +2,15 @@ export { checkRequest, checkResponse } from './check.js';
 export { Cursor } from './cursor.js';
 export { SipSyntaxError, type SipSyntaxErrorCode, type SipSyntaxErrorOptions } from './errors.js';
 export { type HeaderField, type HeaderFieldOptions, headerField } from './field.js';
-export { readFieldParams, writeFieldParams } from './field-params.js';
+export { fieldParamsDialect, readFieldParams, writeFieldParams } from './field-params.js';
 export * from './fields/address.js';
+export * from './fields/authentication.js';
+export * from './fields/content.js';
 export * from './fields/date.js';
+export * from './fields/dialogs.js';
+export * from './fields/info.js';
+export * from './fields/preferences.js';
+export * from './fields/reason.js';
 export * from './fields/scalar.js';
 export * from './fields/text.js';
 export * from './fields/tokens.js';
@@ -13,18 +19,11 @@ export { type FramerEvent, StreamFramer, type StreamFramerOptions } from './fram
 export { Headers } from './headers.js';
 export { DEFAULT_LIMITS, type ParseLimits } from './limits.js';
 export * from './message.js';
-export { Params } from './params.js';
+export { Params, type ParamsDialect } from './params.js';
 export { parseMessage } from './parse.js';
 export { reasonPhrase } from './reasons.js';
 export { serializeMessage } from './serialize.js';
-export {
-  formatUri,
-  isSipUri,
-  type OtherUri,
-  parseUri,
-  type SipUri,
-  type SipUriParts,
-  sipUri,
-  type Uri,
-} from './uri.js';
+export { type SipUri, type SipUriParts, sipUri } from './sip-uri.js';
+export type { TelUri } from './tel-uri.js';
+export { formatUri, isSipUri, isTelUri, type OtherUri, parseUri, type Uri } from './uri.js';
 export { sameUri } from './uri-compare.js';

@@ -3,37 +3,23 @@ import { sameIgnoringCase } from './chars.js';
 
 /** How parameters are written in one place: after a header field value, in a URI, after its `?`. */
 export interface ParamsDialect {
-  /** Reads text that is known to be well formed into name, value, name, value, … */
-  read(text: string, start: number, end: number): string[];
+  /** @param entries name, value, name, value, … with at least one name */
   write(entries: readonly string[]): string;
 }
 
-export class Params implements Iterable<[name: string, value: string]> {
-  /** name, value, name, value, … decoded; undefined until someone looks at received ones. */
-  #entries: string[] | undefined;
-  /**
-   * How and where received parameters stand in [start, end) of `text`. The dialect is dropped by the
-   * first change: until then the parameters are written exactly as they came.
-   */
-  #dialect: ParamsDialect | undefined;
-  readonly #text: string;
-  readonly #start: number;
-  readonly #end: number;
+const NONE: readonly string[] = [];
 
-  /** Without arguments empty; with them, as received: for parsers, which checked the text. */
-  constructor(
-    text = '',
-    start = 0,
-    end = 0,
-    dialect?: ParamsDialect,
-    entries: string[] | undefined = dialect === undefined ? [] : undefined,
-  ) {
-    this.#text = text;
-    this.#start = start;
-    this.#end = end;
-    this.#dialect = dialect;
-    this.#entries = entries;
-  }
+export class Params implements Iterable<[name: string, value: string]> {
+  /** name, value, name, value, … decoded. */
+  #entries: readonly string[] = NONE;
+  /**
+   * Received parameters stand in [start, end) of `text`, in a dialect that is dropped by the first
+   * change: until then they are written exactly as they came.
+   */
+  #dialect: ParamsDialect | undefined = undefined;
+  #text = '';
+  #start = 0;
+  #end = 0;
 
   static from(entries: Readonly<Record<string, string>>): Params {
     const params = new Params();
@@ -41,58 +27,67 @@ export class Params implements Iterable<[name: string, value: string]> {
     return params;
   }
 
-  /** The value, `''` for a flag; of the first where a name is repeated. */
+  /** For parsers: `entries` as they stand in [start, end) of `text`. */
+  static received(
+    text: string,
+    start: number,
+    end: number,
+    dialect: ParamsDialect | undefined,
+    entries: readonly string[],
+  ): Params {
+    const params = new Params();
+    params.#entries = entries;
+    params.#dialect = dialect;
+    params.#text = text;
+    params.#start = start;
+    params.#end = end;
+    return params;
+  }
+
+  /** The value, `''` for a flag. */
   get(name: string): string | undefined {
-    const entries = this.#load();
-    const index = indexOfName(entries, name);
-    return index < 0 ? undefined : entries[index + 1];
+    const index = indexOfName(this.#entries, name);
+    return index < 0 ? undefined : this.#entries[index + 1];
   }
 
   has(name: string): boolean {
-    return indexOfName(this.#load(), name) >= 0;
+    return indexOfName(this.#entries, name) >= 0;
   }
 
   /** @param value absent or `''` for a flag */
   set(name: string, value = ''): this {
-    const entries = this.#change();
-    const index = indexOfName(entries, name);
-    if (index < 0) entries.push(name, value);
-    else entries[index + 1] = value;
-    return this;
+    const index = indexOfName(this.#entries, name);
+    if (index < 0) return this.#replace([...this.#entries, name, value]);
+    return this.#replace(this.#entries.with(index + 1, value));
   }
 
   /** Answers whether it was there. */
   delete(name: string): boolean {
-    if (!this.has(name)) return false;
-    const entries = this.#change();
-    let index = indexOfName(entries, name);
-    while (index >= 0) {
-      entries.splice(index, 2);
-      index = indexOfName(entries, name);
-    }
+    const index = indexOfName(this.#entries, name);
+    if (index < 0) return false;
+    this.#replace(this.#entries.toSpliced(index, 2));
     return true;
   }
 
   get size(): number {
-    return this.#load().length / 2;
+    return this.#entries.length / 2;
   }
 
   *[Symbol.iterator](): Iterator<[name: string, value: string]> {
-    const entries = this.#load();
+    const entries = this.#entries;
     for (let index = 0; index < entries.length; index += 2) {
       yield [entries[index]!, entries[index + 1]!];
     }
   }
 
   clone(): Params {
-    const entries = this.#entries?.slice();
-    return new Params(this.#text, this.#start, this.#end, this.#dialect, entries);
+    return Params.received(this.#text, this.#start, this.#end, this.#dialect, this.#entries);
   }
 
   /** As written in `dialect`, with the leading `;` or `?`; `''` when there are none. */
   write(dialect: ParamsDialect): string {
     if (this.#dialect === dialect) return this.#text.slice(this.#start, this.#end);
-    return dialect.write(this.#load());
+    return this.#entries.length === 0 ? '' : dialect.write(this.#entries);
   }
 
   /** For people: `;tag=1;lr`. */
@@ -102,15 +97,10 @@ export class Params implements Iterable<[name: string, value: string]> {
       .join('');
   }
 
-  #load(): string[] {
-    this.#entries ??= this.#dialect?.read(this.#text, this.#start, this.#end) ?? [];
-    return this.#entries;
-  }
-
-  #change(): string[] {
-    const entries = this.#load();
+  #replace(entries: readonly string[]): this {
+    this.#entries = entries;
     this.#dialect = undefined;
-    return entries;
+    return this;
   }
 }
 
@@ -119,4 +109,24 @@ function indexOfName(entries: readonly string[], name: string): number {
     if (sameIgnoringCase(entries[index]!, name)) return index;
   }
   return -1;
+}
+
+/** Up to here, comparing each with each costs less than a set. */
+const FEW_ENTRIES = 16;
+
+/** A name that comes twice among name, value, name, value, …, without regard to case. */
+export function repeatedName(entries: readonly string[]): string | undefined {
+  if (entries.length <= FEW_ENTRIES) {
+    for (let index = 2; index < entries.length; index += 2) {
+      const name = entries[index]!;
+      if (indexOfName(entries, name) < index) return name;
+    }
+    return undefined;
+  }
+  const seen = new Set<string>();
+  for (let index = 0; index < entries.length; index += 2) {
+    const name = entries[index]!;
+    if (seen.size === seen.add(name.toLowerCase()).size) return name;
+  }
+  return undefined;
 }

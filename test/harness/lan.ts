@@ -53,9 +53,6 @@ export class Lan {
   }
 
   static async open(cleanup: Cleanup): Promise<Lan> {
-    if (process.getuid?.() !== 0) {
-      throw new PlainFailure('network namespaces need root: run this through `unshare -Urnm`');
-    }
     const lan = new Lan(cleanup, await holdNamespaces(cleanup));
     await lan.#onSwitch('link', 'add', 'lan', 'type', 'bridge', 'forward_delay', '0');
     await lan.#onSwitch('link', 'set', 'lan', 'up');
@@ -96,7 +93,7 @@ async function holdNamespaces(cleanup: Cleanup): Promise<number> {
   });
   const [ready] = await Promise.race([once(holder.stdout, 'data'), once(holder, 'exit')]);
   if (!String(ready).startsWith('ready') || holder.pid === undefined) {
-    throw new PlainFailure('no network namespace could be made: root or `unshare -Urnm` is needed');
+    throw new PlainFailure('no network namespace could be made: run this as root');
   }
   return holder.pid;
 }

@@ -39,7 +39,9 @@ export async function runProgram(
   measure: (cleanup: Cleanup) => Promise<Figure[]>,
 ): Promise<void> {
   const cleanup = new Cleanup();
+  let leaving = false;
   const leave = async (code: number, reason: string) => {
+    leaving = true;
     console.error(reason);
     await cleanup.run();
     process.exit(code);
@@ -56,6 +58,8 @@ export async function runProgram(
     printFigures(figures);
     process.exitCode = figures.every(({ met }) => met !== false) ? 0 : 1;
   } catch (error) {
+    // What fails because everything is being undone is no news.
+    if (leaving) return;
     console.error(error instanceof PlainFailure ? error.message : error);
     process.exitCode = 1;
   }

@@ -6,6 +6,7 @@ import { type Child, startChild } from './child.js';
 import { type Cleanup, PlainFailure } from './program.js';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const PROBE = new URL('./memory-probe.js', import.meta.url).href;
 
 /** One line of `--json`. */
 export interface RinglineEvent {
@@ -21,6 +22,8 @@ export interface RinglineOptions {
   readonly data: string;
   /** Put before the command, e.g. to enter a host's namespaces. */
   readonly enter?: readonly string[];
+  /** Makes `memory` work. */
+  readonly probed?: boolean;
 }
 
 interface Waiter {
@@ -36,9 +39,10 @@ export class Ringline {
   readonly #waiters = new Set<Waiter>();
 
   /** @param args the subcommand and its options, e.g. `['call', 'bob']` */
-  constructor(args: readonly string[], { cleanup, data, enter = [] }: RinglineOptions) {
+  constructor(args: readonly string[], { cleanup, data, enter = [], probed }: RinglineOptions) {
     this.#command = `ringline ${args.join(' ')}`;
-    const command = [...enter, process.execPath, MAIN, ...args, '--json'];
+    const node = [process.execPath, ...(probed ? ['--import', PROBE] : [])];
+    const command = [...enter, ...node, MAIN, ...args, '--json'];
     this.child = startChild(cleanup, command, { RINGLINE_DATA: data });
     const { stdout } = this.child.process;
     createInterface({ input: stdout ?? new PassThrough() }).on('line', line => this.#read(line));
@@ -53,10 +57,26 @@ export class Ringline {
     return this.child.process.exitCode === null && this.child.process.signalCode === null;
   }
 
-  /** The first event of that name, or of one of those names, that has come or comes in time. */
+  /** The first event of that name that has come or comes in time. */
   async heard(event: string, withinMs: number): Promise<RinglineEvent> {
-    const already = this.events.find(past => past.event === event);
-    if (already) return already;
+    return this.events.find(past => past.event === event) ?? this.#next(event, withinMs);
+  }
+
+  /** What is left when all garbage has been collected. */
+  async memory(): Promise<{ usedMegabytes: number; residentMegabytes: number }> {
+    this.child.process.kill('SIGUSR2');
+    const { usedBytes, residentBytes } = await this.#next('memory', 5000);
+    return {
+      usedMegabytes: Number(usedBytes) / 1e6,
+      residentMegabytes: Number(residentBytes) / 1e6,
+    };
+  }
+
+  stop(): Promise<void> {
+    return this.child.stop();
+  }
+
+  #next(event: string, withinMs: number): Promise<RinglineEvent> {
     return new Promise((resolve, reject) => {
       const fail = (reason: string) => {
         clearTimeout(timer);
@@ -76,10 +96,6 @@ export class Ringline {
         if (this.#waiters.has(waiter)) fail(`before it ended (${how})`);
       });
     });
-  }
-
-  stop(): Promise<void> {
-    return this.child.stop();
   }
 
   #read(line: string): void {

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { atLeast, atMost, type Figure } from '../harness/figures.js';
 import type { Host } from '../harness/lan.js';
+import { passageOf, writeNumberedSound } from '../harness/numbered-sound.js';
 import { progress } from '../harness/program.js';
 import { SAMPLE_RATE } from '../harness/sound.js';
 import { playTo } from './long-call.js';
-import { passageOf, writeNumberedSound } from './numbered-sound.js';
 import type { Site } from './site.js';
 
 const DOWN_SECONDS = 5;

@@ -1,7 +1,7 @@
 /** A call of half a minute: does every sample arrive, once? */
 import { join } from 'node:path';
 import { exactly, type Figure } from '../harness/figures.js';
-import { MARGIN_SECONDS, passageOf, writeNumberedSound } from './numbered-sound.js';
+import { MARGIN_SECONDS, passageOf, writeNumberedSound } from '../harness/numbered-sound.js';
 import { Phone, READY_WITHIN_MS, type Site } from './site.js';
 
 const SECONDS = 30;

@@ -1,6 +1,7 @@
 import {
   formatUri,
   isSipUri,
+  isTelUri,
   Params,
   parseUri,
   SipSyntaxError,
@@ -44,10 +45,7 @@ t.test('the parts of a URI', async t => {
   );
   t.match(sip('sip:[2001:db8::1]:5070'), { user: undefined, host: '2001:db8::1', port: 5070 });
   t.match(sip('sip:%C3%A9t%C3%A9@h'), { user: 'été' });
-  t.same(parseUri('TEL:+1-212-555;phone-context=x'), {
-    scheme: 'tel',
-    opaque: '+1-212-555;phone-context=x',
-  });
+  t.same(parseUri('MailTo:Ann@h?Subject=x'), { scheme: 'mailto', opaque: 'Ann@h?Subject=x' });
 });
 
 t.test('URIs that are not', async t => {
@@ -79,6 +77,18 @@ t.test('URIs that are not', async t => {
     'tel:',
     'tel:1 2',
     'tel:<1>',
+    'tel:bob',
+    'tel:+',
+    'tel:+1f',
+    'tel:--',
+    'tel:1?x=y',
+    'tel:1;',
+    'tel:1;ext=',
+    'tel:1;ext=1;EXT=2',
+    'sip:h;lr;LR',
+    'sip:h;lr;%6cr',
+    'sip:[fe80::1%]',
+    'sip:[fe80::1%25eth 0]',
     '<sip:a@b>',
   ];
   for (const text of refused) {
@@ -94,6 +104,11 @@ t.test('a URI is written as it was read, escapes where they are needed', async t
     'sip:%FF%C3@h',
     'sip:a;b=c?/@h',
     'mailto:someone@example.com',
+    'tel:+1-201-555-0123;ext=42;x=%22',
+    'tel:*43#;phone-context=example.com',
+    'sip:alice;day=tuesday@h;user=phone',
+    'sip:a%3Bb:c%24d@h',
+    'sip:[fe80::1%25eth0]:5060;lr',
   ]) {
     t.equal(formatUri(parseUri(text)), text);
   }
@@ -105,6 +120,7 @@ t.test('a URI is written as it was read, escapes where they are needed', async t
     'sip:Ann%20Smith%20%C3%A9%22@[::1]:5060;lr;a%20b=c%3Bd',
   );
   t.equal(formatUri(sipUri({ scheme: 'sips', host: '[::1]' })), 'sips:[::1]');
+  t.equal(formatUri(sipUri({ host: 'fe80::1%wlan0', port: 5060 })), 'sip:[fe80::1%25wlan0]:5060');
   t.throws(() => sipUri({ host: 'a b' }), { code: 'BAD_URI' });
   t.throws(() => sipUri({ host: '' }), { code: 'BAD_URI' });
   t.throws(() => sipUri({ host: 'a', port: 70000 }), { code: 'BAD_URI' });
@@ -117,6 +133,36 @@ t.test('parameters that are changed are written changed', async t => {
   t.equal(uri.params.delete('X'), false);
   t.equal(formatUri(uri), 'sip:h;Transport=tcp;lr');
   t.equal(Params.from({ a: '1', b: '' }).toString(), ';a=1;b');
+});
+
+t.test('telephone numbers', async t => {
+  const uri = parseUri('TEL:+1-(201)-555.0123;EXT=4-2;phone-context=x');
+  if (!isTelUri(uri)) throw new Error(`expected a tel URI, found ${uri.scheme}`);
+  t.match(uri, { scheme: 'tel', number: '+1-(201)-555.0123' });
+  t.equal(uri.params.get('ext'), '4-2');
+  t.equal(isSipUri(uri), false);
+  uri.params.set('ext', '7').delete('phone-context');
+  t.equal(formatUri(uri), 'tel:+1-(201)-555.0123;EXT=7');
+  t.equal(
+    formatUri({ scheme: 'tel', number: '7042', params: Params.from({ 'phone-context': '+1-2' }) }),
+    'tel:7042;phone-context=+1-2',
+  );
+});
+
+t.test('hosts with a zone, escaped as in RFC 6874 or bare', async t => {
+  for (const text of ['sip:a@[fe80::1%25eth0]:5070', 'sip:a@[fe80::1%eth0]:5070']) {
+    t.match(sip(text), { host: 'fe80::1%eth0', port: 5070 }, text);
+    t.equal(formatUri(parseUri(text)), 'sip:a@[fe80::1%25eth0]:5070', text);
+  }
+  t.match(sip('sip:[fe80::1%25]'), { host: 'fe80::1%25' }, 'a zone that is the number 25');
+});
+
+t.test('an escaped reserved character survives until the user is changed', async t => {
+  const uri = sip('sip:a%3bb:%41%24@h');
+  t.match(uri, { user: 'a;b', password: 'A$' });
+  t.equal(formatUri(uri), 'sip:a%3Bb:A%24@h');
+  t.equal(formatUri({ ...uri, user: 'c;d' }), 'sip:c;d:A$@h');
+  t.equal(formatUri({ ...uri, password: undefined }), 'sip:a;b@h');
 });
 
 t.test('RFC 3261 §19.1.4: URIs that are the same', async t => {
@@ -135,7 +181,21 @@ t.test('RFC 3261 §19.1.4: URIs that are the same', async t => {
     ],
     ['sip:[2001:db8::1]', 'sip:[2001:DB8:0:0:0::0001]'],
     ['sip:[::ffff:192.0.2.1]', 'sip:[::ffff:c000:201]'],
+    ['sip:%61%3b@h', 'sip:a%3B@h'],
+    ['sip:h;x=%41%2f', 'sip:h;X=a%2F'],
+    ['sip:h?to=%3Csip:b%40H%3E', 'sip:h?To=sip%3Ab%40h'],
+    ['sip:h?s=Hello', 'sip:h?Subject=hello'],
+    ['sip:h?Route=a&Route=b', 'sip:h?route=a&route=b'],
+    ['sip:h?to=%22A%22%20%3Csip:h%3E%3Bx%3D1', 'sip:h?to=Bob%3Csip:H%3E%3BX%3D1'],
+    ['sip:[fe80::1%25eth0]', 'sip:[FE80:0::1%eth0]'],
+    ['sips:a@h;maddr=1.2.3.4;ttl=1', 'sips:a@h;ttl=1;maddr=1.2.3.4'],
+    ['sip:h;method=invite', 'sip:h;method=INVITE'],
     ['tel:123', 'tel:123'],
+    ['tel:+1-201-555-0123', 'tel:+1(201)555.0123'],
+    ['tel:7042;ext=1-2;phone-context=Example.COM', 'TEL:70-42;Phone-Context=example.com;EXT=12'],
+    ['tel:7042;phone-context=+1-201', 'tel:7042;phone-context=+1201'],
+    ['tel:AB#', 'tel:ab#'],
+    ['mailto:a@h', 'MAILTO:a@h'],
   ];
   for (const [a, b] of same) {
     t.equal(sameUri(parseUri(a), parseUri(b)), true, `${a} is ${b}`);
@@ -158,8 +218,34 @@ t.test('RFC 3261 §19.1.4: URIs that differ', async t => {
     ['sip:bob@biloxi.com?a=1', 'sip:bob@biloxi.com?a=2'],
     ['sip:bob@biloxi.com;maddr=1.2.3.4', 'sip:bob@biloxi.com'],
     ['sip:[2001:db8::1]', 'sip:[2001:db8::2]'],
-    ['sip:bob@biloxi.com', 'tel:bob'],
+    ['sip:123@biloxi.com', 'tel:123'],
     ['tel:123', 'tel:124'],
+    ['tel:123', 'tel:+123'],
+    ['tel:123', 'tel:123;ext=1'],
+    ['tel:123;ext=2', 'tel:123;ext=1'],
+    ['tel:123;phone-context=a', 'tel:123;ext=1'],
+    ['tel:123', 'mailto:123'],
+    ['sip:a%3Bb@h', 'sip:a;b@h'],
+    ['sip:a:b%2C@h', 'sip:a:b,@h'],
+    ['sip:h;x=%2F', 'sip:h;x=/'],
+    ['sip:A@h', 'sip:a@h'],
+    ['sip:a:P@h', 'sip:a:p@h'],
+    ['sip:h;user=phone', 'sip:h;user=ip'],
+    ['sip:h;user=phone', 'sip:h'],
+    ['sip:h;ttl=1', 'sip:h'],
+    ['sip:h;method=INVITE', 'sip:h'],
+    ['sip:h;maddr=1.2.3.4', 'sip:h;maddr=1.2.3.5'],
+    ['sip:h;lr', 'sip:h;lr=true'],
+    ['sip:h?a=1', 'sip:h?b=1'],
+    ['sip:h?a=1&a=2', 'sip:h?a=1&b=2'],
+    ['sip:h?Route=a&Route=b', 'sip:h?Route=b&Route=a'],
+    ['sip:h?to=sip:h', 'sip:h?to=sip:h2'],
+    ['sip:h?to=sip:h', 'sip:h?to=nonsense'],
+    ['sip:h?Call-ID=a', 'sip:h?Call-ID=A'],
+    ['sip:h?Subject=%22a%22', 'sip:h?Subject=%22A%22'],
+    ['sip:[fe80::1%25eth0]', 'sip:[fe80::1%25eth1]'],
+    ['sip:[fe80::1%25eth0]', 'sip:[fe80::1]'],
+    ['mailto:a@h', 'mailto:A@h'],
   ];
   for (const [a, b] of different) {
     t.equal(sameUri(parseUri(a), parseUri(b)), false, `${a} is not ${b}`);

@@ -2,8 +2,8 @@
 import { isIn, isSpace, SPACE_CODE, TOKEN } from '../chars.js';
 import { type Cursor, quote } from '../cursor.js';
 import { headerField } from '../field.js';
-import { readFieldParams, writeFieldParams } from '../field-params.js';
-import type { Params } from '../params.js';
+import { fieldParamsDialect, readFieldParams, writeFieldParams } from '../field-params.js';
+import type { Params, ParamsDialect } from '../params.js';
 import { formatUri, readUri, type Uri } from '../uri.js';
 
 export interface NameAddr {
@@ -22,15 +22,16 @@ const GREATER_THAN = 0x3e;
 const STAR = 0x2a;
 const FIRST_NON_ASCII = 0x80;
 
-export function readNameAddr(cursor: Cursor): NameAddr {
+export function readNameAddr(cursor: Cursor, dialect?: ParamsDialect): NameAddr {
   const displayName = readDisplayName(cursor);
   const uri = cursor.peek() === LESS_THAN ? readBracketedUri(cursor) : readBareUri(cursor);
-  return { displayName, uri, params: readFieldParams(cursor) };
+  return { displayName, uri, params: readFieldParams(cursor, dialect) };
 }
 
-export function formatNameAddr({ displayName, uri, params }: NameAddr): string {
+export function formatNameAddr(value: NameAddr, dialect?: ParamsDialect): string {
+  const { displayName, uri, params } = value;
   const name = displayName === undefined || displayName === '' ? '' : `${quote(displayName)} `;
-  return `${name}<${formatUri(uri)}>${writeFieldParams(params)}`;
+  return `${name}<${formatUri(uri)}>${writeFieldParams(params, dialect)}`;
 }
 
 /** Leaves the cursor at the `<`, or at the first character of a URI without brackets. */
@@ -57,8 +58,9 @@ function isDisplayChar(code: number): boolean {
   return isIn(TOKEN, code) ? code >= 0 : code >= FIRST_NON_ASCII || isSpace(code);
 }
 
-function readBracketedUri(cursor: Cursor): Uri {
-  const start = ++cursor.pos;
+export function readBracketedUri(cursor: Cursor): Uri {
+  cursor.expect(LESS_THAN);
+  const start = cursor.pos;
   cursor.skipTo(GREATER_THAN);
   const uri = readUri(cursor.text, start, cursor.pos);
   cursor.expect(GREATER_THAN);
@@ -76,18 +78,71 @@ function readBareUri(cursor: Cursor): Uri {
   return readUri(cursor.text, start, cursor.pos);
 }
 
-function addressField(name: string, list: boolean) {
-  return headerField<NameAddr>({ name, list, read: readNameAddr, format: formatNameAddr });
+function addressField(name: string, list = false, dialect?: ParamsDialect) {
+  return headerField<NameAddr>({
+    name,
+    list,
+    read: cursor => readNameAddr(cursor, dialect),
+    format: value => formatNameAddr(value, dialect),
+  });
 }
 
-export const From = addressField('From', false);
-export const To = addressField('To', false);
-export const ReplyTo = addressField('Reply-To', false);
-export const Route = addressField('Route', true);
-export const RecordRoute = addressField('Record-Route', true);
+function addressList(name: string) {
+  return addressField(name, true);
+}
+
+export const From = addressField('From');
+export const To = addressField('To');
+export const ReplyTo = addressField('Reply-To');
+/** RFC 3515 §2.1 */
+export const ReferTo = addressField('Refer-To');
+/** RFC 3892 §3; `cid` is a quoted message identifier. */
+export const ReferredBy = addressField(
+  'Referred-By',
+  false,
+  fieldParamsDialect(name => name === 'cid'),
+);
+export const Route = addressList('Route');
+export const RecordRoute = addressList('Record-Route');
+/** RFC 3327 §4 */
+export const Path = addressList('Path');
+/** RFC 3608 §5 */
+export const ServiceRoute = addressList('Service-Route');
+/** Who diverted the call, latest first, and why (RFC 5806 §5). */
+export const Diversion = addressList('Diversion');
+/** RFC 3325 §9.1 */
+export const PAssertedIdentity = addressList('P-Asserted-Identity');
+export const PPreferredIdentity = addressList('P-Preferred-Identity');
 
 /** `*` in a REGISTER stands for all bindings (RFC 3261 §10.2.2). */
 export type ContactValue = NameAddr | '*';
+
+/** RFC 3840 §9: values of feature tags are quoted. */
+const BASE_FEATURES = [
+  'actor',
+  'application',
+  'audio',
+  'automata',
+  'class',
+  'control',
+  'data',
+  'description',
+  'duplex',
+  'events',
+  'extensions',
+  'isfocus',
+  'language',
+  'methods',
+  'mobility',
+  'priority',
+  'schemes',
+  'text',
+  'type',
+  'video',
+];
+const contactParams = fieldParamsDialect(
+  name => name.startsWith('+') || BASE_FEATURES.includes(name),
+);
 
 export const Contact = headerField<ContactValue>({
   name: 'Contact',
@@ -97,9 +152,9 @@ export const Contact = headerField<ContactValue>({
       cursor.pos++;
       return '*';
     }
-    return readNameAddr(cursor);
+    return readNameAddr(cursor, contactParams);
   },
-  format: value => (value === '*' ? '*' : formatNameAddr(value)),
+  format: value => (value === '*' ? '*' : formatNameAddr(value, contactParams)),
 });
 
 /** A display name may start with a star too. */

@@ -10,6 +10,8 @@ const FORM = /^([A-Z][a-z]{2}), (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d
 export const DateField = headerField<number>({
   name: 'Date',
   read(cursor) {
+    cursor.skipSpace();
+    const position = cursor.pos;
     const text = cursor.takeRest();
     const [, day, date, month, year, hours, minutes, seconds] = FORM.exec(text) ?? [];
     const time = Date.UTC(
@@ -28,6 +30,7 @@ export const DateField = headerField<number>({
       throw new SipSyntaxError(
         'BAD_VALUE',
         `expected an RFC 1123 date in GMT, found ${JSON.stringify(text.slice(0, 40))}`,
+        { position },
       );
     }
     return time;

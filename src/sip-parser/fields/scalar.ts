@@ -1,6 +1,6 @@
 /** Header fields with one number, identifier or short record. */
-import { isIn, WORD } from '../chars.js';
-import { type Cursor, quote } from '../cursor.js';
+import { isDigit, isIn, WORD } from '../chars.js';
+import type { Cursor } from '../cursor.js';
 import { headerField } from '../field.js';
 import { readFieldParams, writeFieldParams } from '../field-params.js';
 import type { Params } from '../params.js';
@@ -16,36 +16,48 @@ const HIGHEST_SEQUENCE = 2 ** 31 - 1;
 const HIGHEST_SECONDS = 2 ** 32 - 1;
 /** RFC 3261 §20.22 */
 const HIGHEST_MAX_FORWARDS = 255;
+/** RFC 3262 §7.1 */
+const HIGHEST_RESPONSE_NUMBER = 2 ** 32 - 1;
 const AT = 0x40;
+const DOT = 0x2e;
 
 export const CSeq = headerField<CSeqValue>({
   name: 'CSeq',
   read(cursor) {
     const sequence = cursor.takeNumber('a sequence number', HIGHEST_SEQUENCE);
-    const gap = cursor.pos;
-    cursor.skipSpace();
-    if (cursor.pos === gap) throw cursor.unexpected('space before the method');
+    cursor.expectSpace();
     return { sequence, method: cursor.takeToken('a method') };
   },
   format: ({ sequence, method }) => `${sequence} ${method}`,
 });
 
-/** `word [ "@" word ]` */
+/** Reads `word [ "@" word ]`. */
+export function readCallId(cursor: Cursor): string {
+  const start = cursor.pos;
+  let ats = 0;
+  for (; cursor.pos < cursor.end; cursor.pos++) {
+    const code = cursor.text.charCodeAt(cursor.pos);
+    if (!isIn(WORD, code)) break;
+    if (code === AT && (++ats > 1 || cursor.pos === start)) throw cursor.unexpected('one "@"');
+  }
+  if (cursor.pos === start) throw cursor.unexpected('a Call-ID');
+  const id = cursor.text.slice(start, cursor.pos);
+  if (id.endsWith('@')) throw cursor.unexpected('a word after "@"');
+  return id;
+}
+
 export const CallId = headerField<string>({
   name: 'Call-ID',
-  read(cursor) {
-    const start = cursor.pos;
-    let ats = 0;
-    for (; cursor.pos < cursor.end; cursor.pos++) {
-      const code = cursor.text.charCodeAt(cursor.pos);
-      if (!isIn(WORD, code)) break;
-      if (code === AT && (++ats > 1 || cursor.pos === start)) throw cursor.unexpected('one "@"');
-    }
-    if (cursor.pos === start) throw cursor.unexpected('a Call-ID');
-    const id = cursor.text.slice(start, cursor.pos);
-    if (id.endsWith('@')) throw cursor.unexpected('a word after "@"');
-    return id;
-  },
+  read: readCallId,
+  format: value => value,
+});
+
+/** Call-IDs of the calls this one returns (RFC 3261 §20.21). */
+export const InReplyTo = headerField<string>({
+  name: 'In-Reply-To',
+  list: true,
+  inline: true,
+  read: readCallId,
   format: value => value,
 });
 
@@ -61,6 +73,109 @@ export const MaxForwards = numberField('Max-Forwards', HIGHEST_MAX_FORWARDS);
 export const ContentLength = numberField('Content-Length', Number.MAX_SAFE_INTEGER);
 export const Expires = numberField('Expires', HIGHEST_SECONDS);
 export const MinExpires = numberField('Min-Expires', HIGHEST_SECONDS);
+
+/** How often a flow is kept alive, in seconds (RFC 5626 §9). */
+export const FlowTimer = numberField('Flow-Timer', HIGHEST_SECONDS);
+/** Number of a reliable provisional response (RFC 3262 §7.1). */
+export const RSeq = numberField('RSeq', HIGHEST_RESPONSE_NUMBER);
+
+export interface RAckValue {
+  /** The RSeq of the response. */
+  readonly response: number;
+  /** Its CSeq. */
+  readonly sequence: number;
+  readonly method: string;
+}
+
+/** RFC 3262 §7.2 */
+export const RAck = headerField<RAckValue>({
+  name: 'RAck',
+  read(cursor) {
+    const response = cursor.takeNumber('a response number', HIGHEST_RESPONSE_NUMBER);
+    cursor.expectSpace();
+    const sequence = cursor.takeNumber('a sequence number', HIGHEST_SEQUENCE);
+    cursor.expectSpace();
+    return { response, sequence, method: cursor.takeToken('a method') };
+  },
+  format: ({ response, sequence, method }) => `${response} ${sequence} ${method}`,
+});
+
+export interface SecondsWithParams {
+  readonly seconds: number;
+  readonly params: Params;
+}
+
+function secondsField(name: string) {
+  return headerField<SecondsWithParams>({
+    name,
+    read: cursor => ({
+      seconds: cursor.takeNumber('a number of seconds', HIGHEST_SECONDS),
+      params: readFieldParams(cursor),
+    }),
+    format: ({ seconds, params }) => seconds + writeFieldParams(params),
+  });
+}
+
+/** With `refresher`: `uac` or `uas` (RFC 4028 §4). */
+export const SessionExpires = secondsField('Session-Expires');
+/** RFC 4028 §5 */
+export const MinSE = secondsField('Min-SE');
+
+function tokenField(name: string) {
+  return headerField<string>({ name, read: cursor => cursor.takeToken(), format: value => value });
+}
+
+/** `emergency`, `urgent`, `normal`, `non-urgent` or another (RFC 3261 §20.26). */
+export const Priority = tokenField('Priority');
+/** Entity-tag of published state (RFC 3903 §11.3). */
+export const SipETag = tokenField('SIP-ETag');
+export const SipIfMatch = tokenField('SIP-If-Match');
+
+/** `1.0` (RFC 3261 §20.24) */
+export const MimeVersion = headerField<string>({
+  name: 'MIME-Version',
+  read(cursor) {
+    const start = cursor.pos;
+    skipDigits(cursor, 'a version');
+    cursor.expect(DOT);
+    skipDigits(cursor, 'a version');
+    return cursor.text.slice(start, cursor.pos);
+  },
+  format: value => value,
+});
+
+/** Both as decimal numbers of seconds, as written: a server echoes `time` to the last digit. */
+export interface TimestampValue {
+  readonly time: string;
+  /** How long the server held the request. */
+  readonly delay?: string | undefined;
+}
+
+/** RFC 3261 §20.38 */
+export const Timestamp = headerField<TimestampValue>({
+  name: 'Timestamp',
+  read(cursor) {
+    const time = takeDecimal(cursor);
+    cursor.skipSpace();
+    return { time, delay: cursor.pos < cursor.end ? takeDecimal(cursor) : undefined };
+  },
+  format: ({ time, delay }) => (delay === undefined ? time : `${time} ${delay}`),
+});
+
+function takeDecimal(cursor: Cursor): string {
+  const start = cursor.pos;
+  skipDigits(cursor, 'a number of seconds');
+  if (cursor.peek() === DOT) {
+    cursor.pos++;
+    while (isDigit(cursor.peek())) cursor.pos++;
+  }
+  return cursor.text.slice(start, cursor.pos);
+}
+
+function skipDigits(cursor: Cursor, what: string): void {
+  if (!isDigit(cursor.peek())) throw cursor.unexpected(what);
+  while (isDigit(cursor.peek())) cursor.pos++;
+}
 
 export interface RetryAfterValue {
   readonly seconds: number;
@@ -97,79 +212,3 @@ function readComment(cursor: Cursor): string {
   }
   throw cursor.unexpected('")"');
 }
-
-export interface WarningValue {
-  /** Three digits, RFC 3261 §20.43. */
-  readonly code: number;
-  /** Host or pseudonym of who warns. */
-  readonly agent: string;
-  readonly text: string;
-}
-
-export const Warning = headerField<WarningValue>({
-  name: 'Warning',
-  list: true,
-  read(cursor) {
-    const start = cursor.pos;
-    const code = cursor.takeNumber('a warn-code', 999);
-    if (cursor.pos - start !== 3) {
-      cursor.pos = start;
-      throw cursor.unexpected('a warn-code of three digits');
-    }
-    cursor.skipSpace();
-    const agentStart = cursor.pos;
-    while (cursor.peek() > 0x20 && cursor.peek() !== 0x22) cursor.pos++;
-    const agent = cursor.text.slice(agentStart, cursor.pos);
-    cursor.skipSpace();
-    if (agent === '' || cursor.peek() !== 0x22)
-      throw cursor.unexpected('a warn-agent and a quoted text');
-    return { code, agent, text: cursor.takeQuoted() };
-  },
-  format: ({ code, agent, text }) => `${code} ${agent} ${quote(text)}`,
-});
-
-export interface MediaType {
-  /** Lower case, e.g. `application/sdp`. */
-  readonly type: string;
-  readonly params: Params;
-}
-
-function readMediaType(cursor: Cursor): MediaType {
-  const main = cursor.takeToken('a media type');
-  if (!cursor.skipSeparator(0x2f)) throw cursor.unexpected('"/"');
-  const type = `${main}/${cursor.takeToken('a media subtype')}`.toLowerCase();
-  return { type, params: readFieldParams(cursor) };
-}
-
-function formatMediaType({ type, params }: MediaType): string {
-  return type + writeFieldParams(params);
-}
-
-export const ContentType = headerField<MediaType>({
-  name: 'Content-Type',
-  read: readMediaType,
-  format: formatMediaType,
-});
-
-export const Accept = headerField<MediaType>({
-  name: 'Accept',
-  list: true,
-  inline: true,
-  read: readMediaType,
-  format: formatMediaType,
-});
-
-export interface TokenWithParams {
-  readonly token: string;
-  readonly params: Params;
-}
-
-function tokenWithParams(name: string) {
-  return headerField<TokenWithParams>({
-    name,
-    read: (cursor: Cursor) => ({ token: cursor.takeToken(), params: readFieldParams(cursor) }),
-    format: ({ token, params }) => token + writeFieldParams(params),
-  });
-}
-
-export const ContentDisposition = tokenWithParams('Content-Disposition');

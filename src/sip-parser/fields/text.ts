@@ -13,4 +13,3 @@ export const UserAgent = textField('User-Agent');
 export const Server = textField('Server');
 export const Subject = textField('Subject');
 export const Organization = textField('Organization');
-export const Priority = textField('Priority');

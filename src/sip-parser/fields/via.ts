@@ -3,8 +3,8 @@
 import type { Cursor } from '../cursor.js';
 import { headerField } from '../field.js';
 import { readFieldParams, writeFieldParams } from '../field-params.js';
+import { endOfHost, hostAt, writeHost } from '../host.js';
 import type { Params } from '../params.js';
-import { endOfHost } from '../uri.js';
 
 export interface ViaValue {
   /** Name and version; absent for `SIP/2.0`. */
@@ -26,19 +26,17 @@ const USUAL_PROTOCOL = 'SIP/2.0';
 function readVia(cursor: Cursor): ViaValue {
   const protocol = readProtocol(cursor);
   const transport = upperCase(cursor.takeToken('a transport'));
-  const gap = cursor.pos;
-  cursor.skipSpace();
-  if (cursor.pos === gap) throw cursor.unexpected('space before the host');
+  cursor.expectSpace();
   const start = cursor.pos;
   const end = endOfHost(cursor.text, start, cursor.end);
   if (end <= start) throw cursor.unexpected('a host');
   cursor.pos = end;
-  const host = cursor.text.slice(start, end);
+  const host = hostAt(cursor.text, start, end);
   const port = cursor.skipSeparator(COLON) ? cursor.takeNumber('a port', HIGHEST_PORT) : undefined;
   return {
     protocol,
     transport,
-    host: host.startsWith('[') ? host.slice(1, -1) : host,
+    host,
     port,
     params: readFieldParams(cursor),
   };
@@ -69,7 +67,7 @@ export const Via = headerField<ViaValue>({
   list: true,
   read: readVia,
   format({ protocol = USUAL_PROTOCOL, transport, host, port, params }) {
-    const literal = host.includes(':') ? `[${host}]` : host;
+    const literal = writeHost(host);
     const sentBy = port === undefined ? literal : `${literal}:${port}`;
     return `${protocol}/${transport} ${sentBy}${writeFieldParams(params)}`;
   },

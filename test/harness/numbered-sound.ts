@@ -1,7 +1,7 @@
 /** A sound from which each sample's place can be told, sent through a call and looked for in what was heard. */
 import { pcmu } from '../../src/media/codecs/pcmu.js';
-import { joined, readSound, SAMPLE_RATE, silence, writeSound } from '../harness/sound.js';
 import { chirp, follow, type Passage } from '../media/signal.js';
+import { joined, readSound, SAMPLE_RATE, silence, writeSound } from './sound.js';
 
 /** Silence before and after, so that nothing of the sound falls into the beginning or end of the call. */
 export const MARGIN_SECONDS = 1;

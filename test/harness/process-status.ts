@@ -1,0 +1,30 @@
+/** What a process holds, as Linux shows it. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/** Resident memory in MB (10^6 octets). */
+export function residentMegabytes(pid: number): number {
+  const kibibytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
+  return (Number(kibibytes) * 1024) / 1e6;
+}
+
+export function openDescriptors(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** IPv4 UDP ports a process has bound. */
+export function udpPorts(pid: number): number[] {
+  const sockets = new Set(readdirSync(`/proc/${pid}/fd`).map(fd => descriptorOf(pid, fd)));
+  const [, ...rows] = readFileSync(`/proc/${pid}/net/udp`, 'latin1').trimEnd().split('\n');
+  return rows
+    .map(row => row.trim().split(/\s+/))
+    .filter(columns => sockets.has(`socket:[${columns[9]}]`))
+    .map(columns => Number.parseInt(columns[1]?.split(':')[1] ?? '', 16));
+}
+
+function descriptorOf(pid: number, fd: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`);
+  } catch {
+    return ''; // closed meanwhile
+  }
+}
