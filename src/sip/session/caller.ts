@@ -1,9 +1,8 @@
 /** The caller's side until the call is answered: RFC 3261 §13.2, RFC 3262 §4. */
-import { Allow, CSeq, Require, type SipResponse, To } from '@sip-stack/parser';
+import { Allow, CSeq, RAck, Require, RSeq, type SipResponse, To } from '@sip-stack/parser';
 import { dialogOfCaller, requestInDialog } from '../dialog.js';
 import { isProvisional, isSuccess } from '../transaction/machine.js';
 import { bye, end } from './ending.js';
-import { RAck, RSeq } from './fields.js';
 import { RELIABLE } from './reliable-provisional.js';
 import { startTimer } from './renegotiation.js';
 import { acknowledge, cancelOf, sdpOf } from './requests.js';
@@ -70,7 +69,7 @@ function acknowledgeProvisional(
   early.lastRSeq = rseq;
   const prack = requestInDialog(early.dialog, 'PRACK');
   const { sequence, method } = session.invite.headers.require(CSeq);
-  prack.headers.set(RAck, { rseq, sequence, method });
+  prack.headers.set(RAck, { response: rseq, sequence, method });
   return { type: 'send', request: prack };
 }
 

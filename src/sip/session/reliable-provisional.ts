@@ -1,6 +1,13 @@
 /** A callee's provisional responses that must arrive: RFC 3262 §3. */
-import { CSeq, Require, type SipRequest, type SipResponse, Supported } from '@sip-stack/parser';
-import { RAck, RSeq } from './fields.js';
+import {
+  CSeq,
+  RAck,
+  Require,
+  RSeq,
+  type SipRequest,
+  type SipResponse,
+  Supported,
+} from '@sip-stack/parser';
 
 export const RELIABLE = '100rel';
 
@@ -42,5 +49,7 @@ export function acknowledges(
   const rack = prack.headers.first(RAck);
   const { sequence, method } = invite.headers.require(CSeq);
   if (!rack || !state.pending) return false;
-  return rack.rseq === state.pending.rseq && rack.sequence === sequence && rack.method === method;
+  return (
+    rack.response === state.pending.rseq && rack.sequence === sequence && rack.method === method
+  );
 }

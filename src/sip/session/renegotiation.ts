@@ -2,15 +2,22 @@
  * Changing a session under way, and keeping it alive: re-INVITE (RFC 3261 §14), UPDATE (RFC 3311),
  * glare, and the refreshes of RFC 4028.
  */
-import { CSeq, Params, RetryAfter, type SipRequest, type SipResponse } from '@sip-stack/parser';
+import {
+  CSeq,
+  MinSE,
+  Params,
+  RetryAfter,
+  type SipRequest,
+  type SipResponse,
+} from '@sip-stack/parser';
 import { refreshTarget } from '../dialog.js';
 import { isSuccess } from '../transaction/machine.js';
 import { bye, end } from './ending.js';
-import { MinSE } from './fields.js';
 import { acknowledge, respond, sdpOf, targetRefresh } from './requests.js';
 import {
   agreeTimer,
   grantTimer,
+  interval,
   intervalTooSmall,
   MIN_INTERVAL_S,
   raiseInterval,
@@ -127,7 +134,7 @@ export function onTargetRefresh(session: Session, request: SipRequest): SessionA
   }
   if (intervalTooSmall(request)) {
     const refusal = respond(session, request, 422);
-    refusal.response.headers.set(MinSE, MIN_INTERVAL_S);
+    refusal.response.headers.set(MinSE, interval(MIN_INTERVAL_S));
     return [refusal];
   }
   const offers = request.method === 'INVITE' || sdp !== undefined;

@@ -2,8 +2,15 @@
  * Session timers, RFC 4028: a call whose other side has vanished ends by itself, also where no media
  * tells. One side refreshes half-way through the interval; the other ends the call when no refresh came.
  */
-import { Require, type SipRequest, type SipResponse, Supported } from '@sip-stack/parser';
-import { MinSE, SessionExpires } from './fields.js';
+import {
+  MinSE,
+  Params,
+  Require,
+  SessionExpires,
+  type SipRequest,
+  type SipResponse,
+  Supported,
+} from '@sip-stack/parser';
 
 /** Asked for and granted, in seconds: RFC 4028 §4 recommends 1800. */
 export const SESSION_INTERVAL_S = 1800;
@@ -33,8 +40,8 @@ export function askForTimer(
 ): void {
   // Within a session who refreshes stays as it is: we are the UAC of this request.
   const who = intervalS === undefined ? undefined : refresher === 'us' ? 'uac' : 'uas';
-  request.headers.set(SessionExpires, { seconds: wantedS, ...(who && { refresher: who }) });
-  if (minS > MIN_INTERVAL_S) request.headers.set(MinSE, minS);
+  request.headers.set(SessionExpires, interval(wantedS, who));
+  if (minS > MIN_INTERVAL_S) request.headers.set(MinSE, interval(minS));
 }
 
 /** Whether a request asks for a shorter interval than we bear: it deserves 422 (§9). */
@@ -45,7 +52,7 @@ export function intervalTooSmall(request: SipRequest): boolean {
 
 /** Takes note of what a 422 demands; false where it demands nothing we could grant (§7.4). */
 export function raiseInterval(timer: SessionTimerState, response: SipResponse): boolean {
-  const demanded = response.headers.first(MinSE);
+  const demanded = response.headers.first(MinSE)?.seconds;
   if (demanded === undefined || demanded <= timer.minS) return false;
   timer.minS = demanded;
   timer.wantedS = Math.max(timer.wantedS, demanded);
@@ -65,12 +72,12 @@ export function grantTimer(
     timer.intervalS = undefined;
     return;
   }
-  const least = Math.max(MIN_INTERVAL_S, headers.first(MinSE) ?? 0);
+  const least = Math.max(MIN_INTERVAL_S, headers.first(MinSE)?.seconds ?? 0);
   timer.intervalS = Math.max(least, asked?.seconds ?? SESSION_INTERVAL_S);
   // Whoever asked refreshes, unless it said otherwise or cannot.
-  timer.refresher = theySupport && asked?.refresher !== 'uas' ? 'them' : 'us';
+  timer.refresher = theySupport && asked?.params.get('refresher') !== 'uas' ? 'them' : 'us';
   const refresher = timer.refresher === 'them' ? 'uac' : 'uas';
-  response.headers.set(SessionExpires, { seconds: timer.intervalS, refresher });
+  response.headers.set(SessionExpires, interval(timer.intervalS, refresher));
   if (refresher === 'uac') response.headers.append(Require, 'timer');
 }
 
@@ -78,7 +85,7 @@ export function grantTimer(
 export function agreeTimer(timer: SessionTimerState, response: SipResponse): void {
   const granted = response.headers.first(SessionExpires);
   timer.intervalS = granted?.seconds;
-  timer.refresher = granted?.refresher === 'uas' ? 'them' : 'us';
+  timer.refresher = granted?.params.get('refresher') === 'uas' ? 'them' : 'us';
 }
 
 /** When to refresh, or when to give up on the other side's refresh, in ms from now (§10). */
@@ -89,6 +96,11 @@ export function timerDue({
   if (intervalS === undefined) return undefined;
   if (refresher === 'us') return { timer: 'refresh', ms: (intervalS / 2) * 1000 };
   return { timer: 'expire', ms: (intervalS - Math.min(EXPIRY_MARGIN_S, intervalS / 3)) * 1000 };
+}
+
+/** Of Session-Expires, and without a refresher of Min-SE. */
+export function interval(seconds: number, refresher?: 'uac' | 'uas') {
+  return { seconds, params: refresher ? Params.from({ refresher }) : new Params() };
 }
 
 function supportsTimer({ headers }: SipRequest): boolean {
