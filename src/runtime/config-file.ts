@@ -1,6 +1,7 @@
 /** Reads `ringline.yaml`, and says of every error where it is, what was expected and what was found. */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { isSipUri, parseUri, SipSyntaxError, type SipUri } from '@sip-stack/parser';
 import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from 'yaml';
 import { parseEndpoint } from '../core/endpoint.js';
@@ -8,7 +9,12 @@ import { asError, CodedError, errorCode } from '../core/errors.js';
 import { isPhoneName } from '../discovery/phone-name.js';
 import schema from './config.schema.json' with { type: 'json' };
 import { nearest } from './config-nearest.js';
-import { type Config, DEFAULT_LISTEN, type LogLevel } from './config-settings.js';
+import {
+  type AccountSettings,
+  type Config,
+  DEFAULT_LISTEN,
+  type LogLevel,
+} from './config-settings.js';
 
 /** What the schema lets through. */
 interface RawConfig {
@@ -16,6 +22,15 @@ interface RawConfig {
   readonly listen?: string;
   readonly data?: string;
   readonly log?: LogLevel;
+  readonly accounts?: readonly RawAccount[];
+}
+
+interface RawAccount {
+  readonly address: string;
+  readonly password: string;
+  readonly user?: string;
+  readonly server?: string;
+  readonly expires?: number;
 }
 
 interface Mistake {
@@ -26,12 +41,39 @@ interface Mistake {
 
 /** @throws {CodedError} `BAD_CONFIG` */
 export async function readConfigFile(path: string): Promise<Config> {
-  const { listen, data, ...rest } = parseConfig(await readText(path), path);
+  const { listen, data, accounts, ...rest } = parseConfig(await readText(path), path);
   return {
     ...rest,
+    ...(accounts !== undefined && { accounts: accounts.map(readAccount) }),
     ...(listen !== undefined && { listen: parseEndpoint(listen, DEFAULT_LISTEN) }),
     ...(data !== undefined && { data: resolve(dirname(path), data) }),
   };
+}
+
+function readAccount({ address, password, user, server, expires }: RawAccount): AccountSettings {
+  const aor = readSipUri(address);
+  return {
+    aor,
+    password,
+    user: user ?? aor.user ?? '',
+    ...(server !== undefined && { server: readSipUri(server) }),
+    ...(expires !== undefined && { expires }),
+  };
+}
+
+/** With or without the `sip:` before it. Throws SipSyntaxError. */
+function readSipUri(text: string): SipUri {
+  const uri = parseUri(/^sips?:/i.test(text) ? text : `sip:${text}`);
+  if (!isSipUri(uri)) throw new SipSyntaxError('BAD_URI', 'expected a SIP address');
+  return uri;
+}
+
+function isSipUriText(text: string, wantsUser: boolean): boolean {
+  try {
+    return (readSipUri(text).user !== undefined) === wantsUser;
+  } catch {
+    return false;
+  }
 }
 
 async function readText(path: string): Promise<string> {
@@ -65,6 +107,8 @@ function newValidator() {
   const ajv = new Ajv({ allErrors: true, verbose: true });
   ajv.addFormat('phone-name', isPhoneName);
   ajv.addFormat('endpoint', isEndpoint);
+  ajv.addFormat('sip-address', text => isSipUriText(text, true));
+  ajv.addFormat('sip-host', text => isSipUriText(text, false));
   return ajv.compile<RawConfig>(schema);
 }
 

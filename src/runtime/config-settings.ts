@@ -1,6 +1,7 @@
 /** The settings of a phone, and what they are where nobody says otherwise. */
 import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { AccountOptions } from '../calling/account.js';
 import { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
 import { isPhoneName } from '../discovery/phone-name.js';
@@ -15,6 +16,14 @@ export interface Settings {
   /** An absolute path. */
   readonly data: string;
   readonly log: LogLevel;
+  readonly accounts: readonly AccountSettings[];
+}
+
+/** An account at an ordinary SIP server. */
+export interface AccountSettings extends AccountOptions {
+  /** To log in with. */
+  readonly user: string;
+  readonly password: string;
 }
 
 /** What one source says: the file, or the command line. */

@@ -30,7 +30,8 @@ export async function loadSettings(flags: Config, path?: string): Promise<Settin
     name: flags.name ?? config.name ?? defaultName(),
     listen: flags.listen ?? config.listen ?? DEFAULT_LISTEN,
     data: resolve(flags.data ?? config.data ?? data),
-    log: flags.log ?? config.log ?? 'info',
+    log: flags.log ?? config.log ?? 'warn',
+    accounts: config.accounts ?? [],
   };
 }
 

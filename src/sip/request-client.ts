@@ -19,17 +19,21 @@ import type { Endpoint } from '../core/network.js';
 import { type Random, randomToken } from '../core/random.js';
 import type { TransactionLayer } from './transaction/layer.js';
 
-/** A request is sent with credentials so often; a server that still asks is asked no more. */
+/** A request is sent again so often; a server that still asks is asked no more. */
 const MAX_CHALLENGES = 3;
 
-/** Answers challenges with credentials (RFC 3261 §22.2). */
+/** Has credentials for some servers (RFC 3261 §22). */
 export interface RequestAuthenticator {
-  /**
-   * Adds to `request`, which is to be sent again, what `challenge` asks for.
-   *
-   * @returns false where it has nothing (new) to offer
-   */
-  authorize(request: SipRequest, challenge: SipResponse): boolean;
+  /** For a request about to be sent; undefined where there are no credentials for its receiver. */
+  begin(request: SipRequest): AuthenticationExchange | undefined;
+}
+
+/** One request and what it takes to have it accepted; `DigestExchange` is one. */
+export interface AuthenticationExchange {
+  /** Adds the credentials that are known to be wanted, in place of those of an earlier try. */
+  authorize(request: SipRequest): void;
+  /** `retry`: send the request again, authorized anew. */
+  receive(response: SipResponse): { readonly type: 'proceed' | 'retry' | 'failed' };
 }
 
 /** Requests that belong together share a Call-ID and count up: the REGISTERs of one phone (§10.2.4). */
@@ -117,13 +121,24 @@ export class RequestClient {
     });
   }
 
-  send(request: SipRequest, to: Endpoint, handlers: RequestHandlers, challenges = 0): void {
-    const settled = handlers.settled ?? this.expectResponse();
+  send(request: SipRequest, to: Endpoint, handlers: RequestHandlers): void {
+    const exchange = handlers.reissue && this.#options.authenticator?.begin(request);
+    exchange?.authorize(request);
+    this.#attempt(
+      request,
+      to,
+      { handlers, exchange, settled: handlers.settled ?? this.expectResponse() },
+      0,
+    );
+  }
+
+  #attempt(request: SipRequest, to: Endpoint, sending: Sending, challenges: number): void {
+    const { handlers, settled } = sending;
     this.#options.transactions.request(request, to, {
       response: response => {
-        const again = this.#answerChallenge(request, response, handlers, challenges);
+        const again = challenges < MAX_CHALLENGES && answerChallenge(request, response, sending);
         if (again) {
-          this.send(again, to, { ...handlers, settled }, challenges + 1);
+          this.#attempt(again, to, sending, challenges + 1);
           return;
         }
         handlers.response(response, request);
@@ -159,22 +174,24 @@ export class RequestClient {
       };
     });
   }
+}
 
-  /** The request once more, with credentials; undefined where it was not challenged or has none. */
-  #answerChallenge(
-    request: SipRequest,
-    challenge: SipResponse,
-    { reissue }: RequestHandlers,
-    challenges: number,
-  ): SipRequest | undefined {
-    const { authenticator } = this.#options;
-    const { status } = challenge;
-    if ((status !== 401 && status !== 407) || !authenticator || !reissue) return undefined;
-    if (challenges >= MAX_CHALLENGES) return undefined;
-    const { method, uri, body, headers } = request;
-    const again = new SipRequest({ method, uri, body, headers: headers.clone() });
-    if (!authenticator.authorize(again, challenge)) return undefined;
-    reissue(request, again);
-    return again;
-  }
+interface Sending {
+  readonly handlers: RequestHandlers;
+  readonly exchange: AuthenticationExchange | undefined;
+  readonly settled: () => void;
+}
+
+/** The request once more, with credentials; undefined where it was not challenged or has none. */
+function answerChallenge(
+  request: SipRequest,
+  response: SipResponse,
+  { handlers, exchange }: Sending,
+): SipRequest | undefined {
+  if (exchange?.receive(response).type !== 'retry') return undefined;
+  const { method, uri, body, headers } = request;
+  const again = new SipRequest({ method, uri, body, headers: headers.clone() });
+  handlers.reissue?.(request, again);
+  exchange.authorize(again);
+  return again;
 }

@@ -7,6 +7,7 @@ import {
   serializeMessage,
 } from '@sip-stack/parser';
 import t from 'tap';
+import type { AuthenticationExchange } from '../../src/sip/request-client.js';
 import { makeResponse } from '../../src/sip/response.js';
 import type { SipSession } from '../../src/sip/session/session.js';
 import { ALICE, BOB, type Pair, pair, record } from './pair.js';
@@ -203,23 +204,25 @@ t.test('too short an interval is answered 422 with what we bear', async t => {
 
 t.test('a challenged INVITE goes out again with credentials and the next CSeq (ยง22.2)', async t => {
   const tried: string[] = [];
-  const lab = await pair(
-    1,
-    {},
-    {
-      authorize: (request, challenge) => {
-        tried.push(`${request.method} ${challenge.status}`);
-        if (request.headers.has('Authorization')) return false;
-        request.headers.setText('Authorization', 'Test let me in');
-        return true;
-      },
+  let asked = false;
+  const exchange: AuthenticationExchange = {
+    authorize: request => {
+      if (asked) request.headers.setText('Authorization', 'Test let me in');
     },
-  );
+    receive: ({ status }) => {
+      if (status < 400) return { type: 'proceed' };
+      tried.push(String(status));
+      if (asked) return { type: 'failed' };
+      asked = true;
+      return { type: 'retry' };
+    },
+  };
+  const lab = await pair(1, {}, { begin: () => exchange });
   const { requests, respond } = await registrar(lab);
   respond.push(401, 486);
   const events = record(lab.call());
   await lab.clock.advance(2000);
-  t.same(tried, ['INVITE 401']);
+  t.same(tried, ['401', '486']);
   t.same(events, ['ended by remote 486']);
   const invites = requests.filter(({ method }) => method === 'INVITE');
   t.same(
@@ -232,7 +235,11 @@ t.test('a challenged INVITE goes out again with credentials and the next CSeq (ย
 });
 
 t.test('a server that is never content is asked no more', async t => {
-  const lab = await pair(1, {}, { authorize: () => true });
+  const never: AuthenticationExchange = {
+    authorize: () => undefined,
+    receive: ({ status }) => ({ type: status === 401 ? 'retry' : 'proceed' }),
+  };
+  const lab = await pair(1, {}, { begin: () => never });
   const { requests, respond } = await registrar(lab);
   respond.push(401, 401, 401, 401, 401, 401);
   const events = record(lab.call());
