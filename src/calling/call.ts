@@ -24,7 +24,7 @@ import {
 } from '../sip/offer-answer.js';
 import { DEFAULT_SIP_PORT } from '../sip/resolver.js';
 import type { SipSession } from '../sip/session/session.js';
-import type { UserAgent } from '../sip/user-agent.js';
+import type { CallerIdentity, UserAgent } from '../sip/user-agent.js';
 import { type CallEnd, endOfError } from './call-end.js';
 import {
   type CallAction,
@@ -57,7 +57,7 @@ export interface CallContext {
   readonly logger: Logger;
   readonly locator: Locator;
   /** From this user, and shown under this name. */
-  readonly identity: () => { readonly user: string; readonly displayName?: string };
+  readonly identity: (target: SipUri) => CallerIdentity;
   /** For the o= line; any number. */
   readonly newSessionId: () => number;
   /** Codecs offered and accepted, best first. */
@@ -248,7 +248,7 @@ export class Call extends EventEmitter<CallEvents> {
     const session = userAgent.invite({
       uri: location.uri,
       to: location.endpoint,
-      from: this.#context.identity(),
+      from: this.#context.identity(location.uri),
       local,
       offer: makeOffer(audio),
     });

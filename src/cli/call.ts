@@ -42,6 +42,9 @@ export async function call(
     // Another phone may run here on the usual port: take any.
     listen: flags.listen ?? { address: '0.0.0.0', port: 0 },
     product: productName(),
+    // One call needs no registration, but the credentials and the way to its server.
+    accounts: settings.accounts,
+    register: false,
   });
   await system.watcher.start();
   try {

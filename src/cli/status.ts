@@ -31,6 +31,10 @@ function describe(status: PhoneStatus): string {
     ],
     ['calls are', status.attended ? 'answered' : 'left ringing (`ringline answer` takes them)'],
     ['in its room', String(status.roomMembers)],
+    ...status.accounts.map(({ aor, phase, answer }) => [
+      aor,
+      answer ? `${phase} (${answer})` : phase,
+    ]),
     ['phones seen', status.phones.join(', ') || 'none'],
     [
       'SIP messages',

@@ -4,17 +4,13 @@ import { dirname, resolve } from 'node:path';
 import { isSipUri, parseUri, SipSyntaxError, type SipUri } from '@sip-stack/parser';
 import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from 'yaml';
+import type { AccountSettings } from '../calling/accounts.js';
 import { parseEndpoint } from '../core/endpoint.js';
 import { asError, CodedError, errorCode } from '../core/errors.js';
 import { isPhoneName } from '../discovery/phone-name.js';
 import schema from './config.schema.json' with { type: 'json' };
 import { nearest } from './config-nearest.js';
-import {
-  type AccountSettings,
-  type Config,
-  DEFAULT_LISTEN,
-  type LogLevel,
-} from './config-settings.js';
+import { type Config, DEFAULT_LISTEN, type LogLevel } from './config-settings.js';
 
 /** What the schema lets through. */
 interface RawConfig {

@@ -1,7 +1,7 @@
 /** The settings of a phone, and what they are where nobody says otherwise. */
 import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { AccountOptions } from '../calling/account.js';
+import type { AccountSettings } from '../calling/accounts.js';
 import { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
 import { isPhoneName } from '../discovery/phone-name.js';
@@ -17,13 +17,6 @@ export interface Settings {
   readonly data: string;
   readonly log: LogLevel;
   readonly accounts: readonly AccountSettings[];
-}
-
-/** An account at an ordinary SIP server. */
-export interface AccountSettings extends AccountOptions {
-  /** To log in with. */
-  readonly user: string;
-  readonly password: string;
 }
 
 /** What one source says: the file, or the command line. */

@@ -1,5 +1,7 @@
 /** What `ringline status` shows of a running phone. */
 
+import type { AccountStatus } from '../calling/account.js';
+
 export interface CallStatus {
   readonly id: string;
   readonly direction: 'outgoing' | 'incoming';
@@ -26,6 +28,7 @@ export interface PhoneStatus {
   readonly roomMembers: number;
   /** Somebody answers its calls; otherwise they ring. */
   readonly attended: boolean;
+  readonly accounts: readonly AccountStatus[];
   /** Other phones on the network, by name. */
   readonly phones: readonly string[];
   readonly residentMegabytes: number;

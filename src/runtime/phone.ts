@@ -50,6 +50,10 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       this.telephone.rename(name);
       this.emit('named', name);
     });
+    this.#system.watcher.on('change', () => this.telephone.accounts.networkChanged());
+    this.telephone.accounts.on('status', ({ aor, phase, answer }) => {
+      if (phase === 'failed') this.emit('problem', accountProblem(aor, answer));
+    });
     this.#advertiser.on('problem', error => this.emit('problem', error));
     this.#control = new ControlServer(controlSocketPath(settings.data), this.#serve);
     this.#services = new ServiceGroup([
@@ -116,6 +120,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       calls: telephone.calls.current.map(call => callStatus(call, now)),
       roomMembers: telephone.room.members.length,
       attended: telephone.person.attended,
+      accounts: telephone.accounts.status,
       phones: telephone.browser
         .phones()
         .filter(({ deviceId }) => deviceId !== this.#deviceId)
@@ -159,6 +164,12 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
     connection.send({ event: 'ready', name });
     this.#logger.info({ ...audio }, 'calls are answered from now on');
   }
+}
+
+function accountProblem(aor: string, answer = 'no answer'): CodedError {
+  return new CodedError('NOT_REGISTERED', `${aor} is not registered: ${answer}`, {
+    remedy: 'It is tried again by itself; check address, password and server in the configuration.',
+  });
 }
 
 function tellCall(call: Call, connection: ControlConnection): void {

@@ -3,6 +3,9 @@
  * is handed in, so that the very same telephone runs on a board and in the simulator.
  */
 
+import type { SipUri } from '@sip-stack/parser';
+import { AccountLocator } from '../calling/account-locator.js';
+import { AccountCredentials, type AccountSettings, Accounts } from '../calling/accounts.js';
 import { AUDIO_FORMATS } from '../calling/call.js';
 import { Calls, type Destination } from '../calling/calls.js';
 import { Person } from '../calling/person.js';
@@ -13,13 +16,13 @@ import type { Logger } from '../core/logger.js';
 import type { Endpoint, Network } from '../core/network.js';
 import type { Random } from '../core/random.js';
 import type { Browser } from '../discovery/discovery.js';
-import type { Locator } from '../discovery/locator.js';
+import { type Locator, LocatorChain } from '../discovery/locator.js';
 import { foldName } from '../discovery/phone-name.js';
 import type { MediaEngine } from '../media/engine.js';
 import { EchoTest } from '../services/echo-test.js';
 import type { AudioFormat } from '../sip/offer-answer.js';
 import type { HostLookup } from '../sip/resolver.js';
-import { UserAgent } from '../sip/user-agent.js';
+import { type CallerIdentity, UserAgent } from '../sip/user-agent.js';
 
 export interface TelephoneSeams {
   readonly clock: Clock;
@@ -38,10 +41,15 @@ export interface TelephoneOptions {
   readonly product: string;
   /** Codecs offered and accepted, best first; all this phone has, by default. */
   readonly formats?: readonly AudioFormat[];
+  /** At ordinary SIP servers; none by default. */
+  readonly accounts?: readonly AccountSettings[];
+  /** False: use the accounts for calling, but do not register. */
+  readonly register?: boolean;
 }
 
 export class Telephone implements Service {
   readonly userAgent: UserAgent;
+  readonly accounts: Accounts;
   readonly calls: Calls;
   readonly person: Person;
   readonly room: MeetingRoom;
@@ -58,19 +66,33 @@ export class Telephone implements Service {
     this.#name = options.name;
     this.media = media;
     this.browser = browser;
-    this.userAgent = new UserAgent({ ...seams, ...options });
+    const accounts = options.accounts ?? [];
+    const authenticator = new AccountCredentials(accounts, seams.random);
+    this.userAgent = new UserAgent({ ...seams, ...options, authenticator });
+    this.accounts = new Accounts({ ...seams, userAgent: this.userAgent }, accounts);
     this.person = new Person({ isMe: user => this.#isMe(user) });
     this.room = new MeetingRoom(media, logger);
     const destinations: Destination[] = [new EchoTest(media), this.room, this.person];
     this.calls = new Calls({
       ...seams,
       userAgent: this.userAgent,
-      identity: () => ({ user: this.#name }),
+      locator: new LocatorChain([new AccountLocator(this.accounts), seams.locator]),
+      identity: uri => this.#identityToward(uri),
       formats: options.formats ?? AUDIO_FORMATS,
       destinations,
     });
     // The user agent stops first: calls are hung up while their media still stands.
-    this.#services = new ServiceGroup([media, browser, this.userAgent]);
+    this.#services = new ServiceGroup([
+      media,
+      browser,
+      this.userAgent,
+      {
+        start: async () => {
+          if (options.register ?? true) this.accounts.start();
+        },
+        stop: () => this.accounts.stop(),
+      },
+    ]);
   }
 
   get name(): string {
@@ -93,6 +115,14 @@ export class Telephone implements Service {
 
   #isMe(user: string): boolean {
     const called = foldName(user);
-    return called === foldName(this.#name) || called === foldName(this.#givenName);
+    if (called === foldName(this.#name) || called === foldName(this.#givenName)) return true;
+    return this.accounts.has(user);
+  }
+
+  /** In the domain of an account one calls by its address. */
+  #identityToward(uri: SipUri): CallerIdentity {
+    const account = this.accounts.forTarget(uri);
+    const { user = this.#name, host } = account?.aor ?? {};
+    return { user, ...(host !== undefined && { host }) };
   }
 }

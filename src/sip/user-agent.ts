@@ -66,12 +66,20 @@ export interface UserAgentOptions {
   readonly authenticator?: RequestAuthenticator;
 }
 
+/** Who calls. */
+export interface CallerIdentity {
+  readonly user: string;
+  readonly displayName?: string;
+  /** Domain of the account; our own address by default. */
+  readonly host?: string;
+}
+
 export interface InviteOptions {
   /** Request-URI. */
   readonly uri: SipUri;
   /** Where the request is sent. */
   readonly to: Endpoint;
-  readonly from: { readonly user: string; readonly displayName?: string };
+  readonly from: CallerIdentity;
   /** The address of ours that `to` sees, from `localEndpointFor`. */
   readonly local: Endpoint;
   readonly offer: string;
@@ -401,8 +409,8 @@ export class UserAgent {
     };
   }
 
-  #ours({ user, displayName }: InviteOptions['from'], { address, port }: Endpoint): NameAddr {
-    const uri = sipUri({ user, host: address, port });
+  #ours({ user, displayName, host }: CallerIdentity, { address, port }: Endpoint): NameAddr {
+    const uri = sipUri(host === undefined ? { user, host: address, port } : { user, host });
     return { ...(displayName && { displayName }), uri, params: new Params() };
   }
 

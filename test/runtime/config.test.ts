@@ -59,7 +59,10 @@ t.test('each error tells where it is, what was expected and what was found', asy
     ['data: [a]', ['1:7: data: expected a directory, found a list']],
     ['log: loud', ['1:6: log: expected one of error, warn, info, debug, found "loud"']],
     ['Listne: 1', ['1:1: Listne: unknown setting; did you mean "listen"?']],
-    ['colour: red', ['1:1: colour: unknown setting; expected one of name, listen, data, log']],
+    [
+      'colour: red',
+      ['1:1: colour: unknown setting; expected one of name, listen, data, log, accounts'],
+    ],
     ['- name', ['1:1: expected settings such as "name: kitchen", found a list']],
     ['name', ['1:1: expected settings such as "name: kitchen", found "name"']],
     [
@@ -97,14 +100,15 @@ t.test('flags come before the file, the file before the defaults', async t => {
     name: defaultName(),
     listen: { address: '0.0.0.0', port: 5060 },
     data,
-    log: 'info',
+    log: 'warn',
+    accounts: [],
   });
   writeFileSync(join(data, 'ringline.yaml'), 'name: hall\nlog: warn\n');
   const inData = await loadSettings({ data, name: 'attic' });
   t.match(inData, { name: 'attic', log: 'warn', data });
   writeFileSync(path, 'data: elsewhere\n');
-  t.match(await loadSettings({}, path), { data: join(directory, 'elsewhere'), log: 'info' });
-  t.match(await loadSettings({ data }, path), { data, log: 'info' });
+  t.match(await loadSettings({}, path), { data: join(directory, 'elsewhere'), log: 'warn' });
+  t.match(await loadSettings({ data }, path), { data, log: 'warn' });
   await t.rejects(loadSettings({}, join(directory, 'none.yaml')), { code: 'BAD_CONFIG' });
 });
 
@@ -129,3 +133,37 @@ t.test('every setting is explained to whoever edits the file', async t => {
   t.equal(parseLogLevel('warn'), 'warn');
   t.throws(() => parseLogLevel('loud'), { code: 'BAD_LOG_LEVEL' });
 });
+
+t.test('accounts are read, with the part before the @ as user where none is given', async t => {
+  writeFileSync(
+    path,
+    'accounts:\n  - address: alice@example.net\n    password: secret\n  - address: sip:bob@example.org\n    user: robert\n    password: x\n    server: 192.0.2.5:5080\n    expires: 120\n',
+  );
+  const { accounts = [] } = await loadConfig(path);
+  t.match(accounts[0], { aor: { user: 'alice', host: 'example.net' }, user: 'alice' });
+  t.match(accounts[1], {
+    aor: { user: 'bob' },
+    user: 'robert',
+    server: { host: '192.0.2.5', port: 5080 },
+    expires: 120,
+  });
+});
+
+const badAccounts: readonly [text: string, error: RegExp][] = [
+  ['accounts: alice@example.net', /1:11: accounts: expected a list of accounts/],
+  [
+    'accounts:\n  - address: example.net\n    password: x',
+    /2:14: accounts.0.address: expected an address/,
+  ],
+  [
+    'accounts:\n  - address: a@b.c',
+    /2:5: accounts.0: expected an account with at least an address/,
+  ],
+  ['accounts:\n  - address: a@b.c\n    pasword: x', /3:5: accounts.0.pasword: .*"password"/],
+  ['accounts:\n  - address: a@b.c\n    password: x\n    expires: 5', /4:14: .*60 to 86400/],
+];
+for (const [text, error] of badAccounts) {
+  t.test(`an account that is none: ${JSON.stringify(text)}`, async t => {
+    t.match((await errorsOf(text)).join('\n'), error);
+  });
+}

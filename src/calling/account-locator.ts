@@ -1,0 +1,18 @@
+/** Calls to people in the domain of one of our accounts go by way of its server. */
+import type { SipUri } from '@sip-stack/parser';
+import type { Location, Locator } from '../discovery/locator.js';
+import type { Accounts } from './accounts.js';
+
+export class AccountLocator implements Locator {
+  readonly #accounts: Accounts;
+
+  constructor(accounts: Accounts) {
+    this.#accounts = accounts;
+  }
+
+  async locate(target: SipUri): Promise<readonly Location[]> {
+    const account = this.#accounts.forTarget(target);
+    if (!account) return [];
+    return [{ uri: target, endpoint: await account.serverEndpoint(), source: 'account' }];
+  }
+}
