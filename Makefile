@@ -42,7 +42,7 @@ lint: build ## formatting, lint, which room imports which
 format: node_modules/.package-lock.json ## rewrite the sources in the house style
 	@npx biome check --write .
 
-interop: build ## calls with baresip and SIPp (apt install baresip-core sip-tester)
+interop: build ## calls with baresip, SIPp, Kamailio (apt install baresip-core sip-tester kamailio)
 	@$(NODE) dist/test/interop/main.js $(ARGS)
 
 lan: build ## several hosts in network namespaces (root, or a kernel that allows unshare)

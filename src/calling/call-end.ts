@@ -116,6 +116,14 @@ export function endOfStatus(
         remedy: 'Check that both machines are on the same network.',
         status,
       };
+    case 401:
+    case 407:
+      return {
+        code: 'REFUSED',
+        message: `the server on the way to ${target} asks for credentials that this phone does not have (${status} ${reason})`,
+        remedy: 'Check address, user and password of the account in the configuration.',
+        status,
+      };
     case 403:
     case 603:
       return {

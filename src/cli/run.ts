@@ -31,6 +31,10 @@ export async function runPhone(
     const renamed = `The name ${settings.name} is taken on this network; this phone is ${name}.`;
     output.event({ event: 'named', name }, name === settings.name ? undefined : renamed);
   });
+  phone.telephone.accounts.on('status', ({ aor, phase, answer }) => {
+    const text = phase === 'failed' ? `${aor} is not registered: ${answer}.` : undefined;
+    output.event({ event: phase, aor, answer }, text);
+  });
   tellCalls(phone.telephone.calls, output);
   prepare(phone.telephone);
   await phone.start(stop);

@@ -1,5 +1,6 @@
 /**
- * Real peers, on loopback: baresip talks to the echo test and is called, SIPp calls a thousand times.
+ * Real peers, on loopback: baresip talks to the echo test and is called, SIPp calls a thousand times,
+ * Kamailio has accounts for two phones.
  * Run by `make interop`: node dist/test/interop/main.js [--json]
  */
 import { join } from 'node:path';
@@ -17,6 +18,7 @@ import { runSipp } from '../harness/sipp.js';
 import { readSound, SAMPLE_RATE, stretch, writeSound } from '../harness/sound.js';
 import { freePort } from '../harness/udp.js';
 import { frequencyHz, levelDb, sine } from '../media/signal.js';
+import { measureAccounts } from './accounts.js';
 
 const CODECS = ['PCMU', 'PCMA'] as const;
 const TONE_HZ = 440;
@@ -32,6 +34,7 @@ const CALLS = { calls: 1000, callsPerSecond: 50, callMs: 200 } as const;
 await runProgram({ withinSeconds: 180 }, async cleanup => {
   requireProgram('baresip', 'baresip-core');
   requireProgram('sipp', 'sip-tester');
+  requireProgram('kamailio', 'kamailio');
   const directory = temporaryDirectory(cleanup);
   const sound = join(directory, 'tone.wav');
   writeSound(sound, sine(TONE_HZ, (CALL_SECONDS + 3) * SAMPLE_RATE, SAMPLE_RATE));
@@ -69,6 +72,7 @@ await runProgram({ withinSeconds: 180 }, async cleanup => {
     plain('messages SIPp sent again', calls.retransmissions, 'messages'),
   );
   await phone.stop();
+  figures.push(...(await measureAccounts(cleanup, directory, sound)));
   return figures;
 });
 

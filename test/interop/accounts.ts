@@ -1,0 +1,80 @@
+/** Accounts at an ordinary server: Kamailio registers two phones, and one calls the other through it. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { atLeast, exactly, type Figure } from '../harness/figures.js';
+import { passwordOf, startKamailio } from '../harness/kamailio.js';
+import { type Cleanup, progress } from '../harness/program.js';
+import { Ringline } from '../harness/ringline.js';
+import { readSound } from '../harness/sound.js';
+import { freePort } from '../harness/udp.js';
+
+interface Site {
+  readonly cleanup: Cleanup;
+  readonly directory: string;
+  readonly port: number;
+}
+
+/** @param sound a WAV file of 8 kHz to play */
+export async function measureAccounts(
+  cleanup: Cleanup,
+  directory: string,
+  sound: string,
+): Promise<Figure[]> {
+  progress('interop: accounts at Kamailio');
+  const site = { cleanup, directory, port: await freePort() };
+  const server = await startKamailio(site);
+  const callee = phone(site, 'anna', passwordOf('anna'));
+  const running = new Ringline(
+    ['answer', '--echo', '--listen', '127.0.0.1:0', ...callee.args],
+    callee.options,
+  );
+  await running.heard('ready', 10_000);
+  await running.heard('registered', 10_000);
+
+  const heard = join(directory, 'through-kamailio.wav');
+  const called = await callAnna(site, 'ben', passwordOf('ben'), [
+    '--play',
+    sound,
+    '--record',
+    heard,
+    '--seconds',
+    '3',
+  ]);
+  const stranger = await callAnna(site, 'eve', 'wrong', []);
+  await running.stop();
+  await server.stop();
+  return [
+    exactly(0, 'call through Kamailio, exit status', called, ''),
+    atLeast(2 * 8000, 'samples heard back through it', readSound(heard).length, 'samples'),
+    exactly(5, 'call with a wrong password, exit status', stranger, ''),
+  ];
+}
+
+async function callAnna(
+  site: Site,
+  user: string,
+  password: string,
+  more: string[],
+): Promise<number> {
+  const { args, options } = phone(site, user, password);
+  const call = new Ringline(
+    ['call', 'anna@example.test', '--listen', '127.0.0.1:0', ...args, ...more],
+    options,
+  );
+  return Number(await call.child.ended);
+}
+
+function phone({ cleanup, directory, port }: Site, user: string, password: string) {
+  const data = join(directory, user);
+  mkdirSync(data);
+  const config = join(data, 'account.yaml');
+  const lines = [
+    `name: ${user}`,
+    'accounts:',
+    `  - address: ${user}@example.test`,
+    `    password: ${password}`,
+    `    server: 127.0.0.1:${port}`,
+  ];
+  writeFileSync(config, `${lines.join('\n')}\n`);
+  return { args: ['--config', config], options: { cleanup, data } };
+}
