@@ -33,11 +33,16 @@ export class Cursor {
 
   /** Skips space, then `code` and the space after it if it is there; answers whether it was. */
   skipSeparator(code: number): boolean {
-    this.skipSpace();
-    if (this.peek() !== code) return false;
-    this.pos++;
-    this.skipSpace();
-    return true;
+    const { text, end } = this;
+    let pos = this.pos;
+    while (pos < end && isSpace(text.charCodeAt(pos))) pos++;
+    const found = pos < end && text.charCodeAt(pos) === code;
+    if (found) {
+      pos++;
+      while (pos < end && isSpace(text.charCodeAt(pos))) pos++;
+    }
+    this.pos = pos;
+    return found;
   }
 
   /** Passes over at least one space. */
@@ -61,23 +66,18 @@ export class Cursor {
     return pos - start;
   }
 
-  /** Passes over a token. */
-  skipToken(what = 'a token'): void {
-    if (this.skipWhileIn(TOKEN) === 0) throw this.unexpected(what);
-  }
-
   takeToken(what = 'a token'): string {
-    const start = this.pos;
-    this.skipToken(what);
-    return this.text.slice(start, this.pos);
+    return this.takeWhileIn(TOKEN, what);
   }
 
-  /** Passes over everything up to `code` or the end. */
-  skipTo(code: number): void {
-    const { text, end } = this;
-    let pos = this.pos;
-    while (pos < end && text.charCodeAt(pos) !== code) pos++;
+  /** At least one member of a character class. */
+  takeWhileIn(bit: number, what: string): string {
+    const { text, end, pos: start } = this;
+    let pos = start;
+    while (pos < end && isIn(bit, text.charCodeAt(pos))) pos++;
+    if (pos === start) throw this.unexpected(what);
     this.pos = pos;
+    return text.slice(start, pos);
   }
 
   /** 1*DIGIT up to `max`. */

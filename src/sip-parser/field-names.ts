@@ -94,8 +94,8 @@ const KNOWN: readonly (readonly [name: string, compact?: string])[] = [
 const SLOTS = 256;
 
 interface Slot {
-  /** Lower case, full or compact. */
-  readonly spelling: string;
+  /** The units of a spelling in lower case, full or compact. */
+  readonly units: Uint8Array;
   readonly field: FieldName;
 }
 
@@ -106,7 +106,7 @@ for (const [name, compact] of KNOWN) {
   const field = { name, key: name.toLowerCase(), id: known.push(name), compact };
   for (const spelling of [field.key, ...(compact ? [compact] : [])]) {
     byKey.set(spelling, field);
-    slots[slotOf(spelling, 0, spelling.length)]!.push({ spelling, field });
+    slots[slotOf(spelling, 0, spelling.length)]!.push({ units: unitsOf(spelling), field });
   }
 }
 
@@ -121,8 +121,8 @@ export function fieldNameAt(text: string, start: number, end: number): FieldName
   if (start === end) return undefined;
   const candidates = slots[slotOf(text, start, end)]!;
   for (let index = 0; index < candidates.length; index++) {
-    const { spelling, field } = candidates[index]!;
-    if (spelling.length === end - start && matches(spelling, text, start)) return field;
+    const { units, field } = candidates[index]!;
+    if (units.length === end - start && matches(units, text, start)) return field;
   }
   const name = text.slice(start, end);
   if (!allIn(TOKEN, name)) return undefined;
@@ -138,9 +138,13 @@ function slotOf(text: string, start: number, end: number): number {
 }
 
 /** Known names are letters and hyphens, so setting bit 5 compares tokens without regard to case. */
-function matches(spelling: string, text: string, start: number): boolean {
-  for (let index = 0; index < spelling.length; index++) {
-    if ((text.charCodeAt(start + index) | 0x20) !== spelling.charCodeAt(index)) return false;
+function matches(units: Uint8Array, text: string, start: number): boolean {
+  for (let index = 0; index < units.length; index++) {
+    if ((text.charCodeAt(start + index) | 0x20) !== units[index]) return false;
   }
   return true;
+}
+
+function unitsOf(text: string): Uint8Array {
+  return Uint8Array.from(text, character => character.charCodeAt(0));
 }

@@ -6,6 +6,7 @@ import { Params, type ParamsDialect, repeatedName } from './params.js';
 const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
 const QUOTE = 0x22;
+const NAME = 'a parameter name';
 
 /**
  * Parameters of which some are always written in quotes.
@@ -36,14 +37,17 @@ const plainParams = fieldParamsDialect(() => false);
  */
 export function readFieldParams(cursor: Cursor, dialect = plainParams): Params {
   const start = cursor.pos;
-  const entries: string[] = [];
-  let end = start;
+  if (!cursor.skipSeparator(SEMICOLON)) {
+    cursor.pos = start;
+    return new Params();
+  }
+  const entries = [cursor.takeToken(NAME), readParamValue(cursor)];
+  let end = cursor.pos;
   while (cursor.skipSeparator(SEMICOLON)) {
-    readParam(cursor, entries);
+    entries.push(cursor.takeToken(NAME), readParamValue(cursor));
     end = cursor.pos;
   }
   cursor.pos = end;
-  if (end === start) return new Params();
   return receivedParams(cursor, start, dialect, entries);
 }
 
@@ -51,21 +55,16 @@ export function writeFieldParams(params: Params, dialect = plainParams): string 
   return params.write(dialect);
 }
 
-/** Reads `token [ EQUAL ( quoted-string / token / host ) ]`. */
-export function readParam(cursor: Cursor, entries: string[], valueNeeded = false): void {
-  entries.push(cursor.takeToken('a parameter name'));
+/** Reads `[ EQUAL ( quoted-string / token / host ) ]`; `''` where there is none. */
+export function readParamValue(cursor: Cursor, needed = false): string {
   const end = cursor.pos;
   if (!cursor.skipSeparator(EQUALS)) {
-    if (valueNeeded) throw cursor.unexpected('"="');
+    if (needed) throw cursor.unexpected('"="');
     cursor.pos = end;
-    entries.push('');
-  } else if (cursor.peek() === QUOTE) {
-    entries.push(cursor.takeQuoted());
-  } else {
-    const start = cursor.pos;
-    if (cursor.skipWhileIn(PARAM_VALUE) === 0) throw cursor.unexpected('a parameter value');
-    entries.push(cursor.text.slice(start, cursor.pos));
+    return '';
   }
+  if (cursor.peek() === QUOTE) return cursor.takeQuoted();
+  return cursor.takeWhileIn(PARAM_VALUE, 'a parameter value');
 }
 
 /** Those that were read from `start` to here. */
@@ -77,7 +76,7 @@ export function receivedParams(
 ): Params {
   const repeated = repeatedName(entries);
   if (repeated !== undefined) throw cursor.repeated(repeated, start);
-  return Params.received(cursor.text, start, cursor.pos, dialect, entries);
+  return new Params(entries, dialect, cursor.text, start, cursor.pos);
 }
 
 /** @param quoted whether quotes are asked for even where the grammar could do without */

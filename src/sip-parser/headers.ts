@@ -9,17 +9,18 @@ const COMMA = 0x2c;
 /** One line. Its value stands in [start, end) of `text`, unless typed `values` were read or set. */
 export class HeaderLine {
   readonly fieldName: FieldName;
-  readonly #id: number;
+  /** That of `fieldName`, close at hand since lines are searched by it. */
+  readonly id: number;
   readonly text: string;
   readonly start: number;
   readonly end: number;
   /** The field `values` were read as. */
   field: HeaderField<unknown> | undefined;
-  values: unknown[] | undefined;
+  values: readonly unknown[] | undefined;
 
   constructor(fieldName: FieldName, text: string, start: number, end: number) {
     this.fieldName = fieldName;
-    this.#id = fieldName.id;
+    this.id = fieldName.id;
     this.text = text;
     this.start = start;
     this.end = end;
@@ -28,7 +29,7 @@ export class HeaderLine {
   }
 
   isOf({ id, key }: FieldId): boolean {
-    return this.#id === id && (id !== 0 || this.fieldName.key === key);
+    return this.id === id && (id !== 0 || this.fieldName.key === key);
   }
 
   /** Values may have been changed since they were read (`received`, `rport`), so they are written anew. */
@@ -38,7 +39,7 @@ export class HeaderLine {
     return checkLine(field.name, values.map(value => field.format(value)).join(', '));
   }
 
-  read<T>(field: HeaderField<T>): T[] {
+  read<T>(field: HeaderField<T>): readonly T[] {
     if (this.values === undefined || this.field !== field) {
       // A change made through another description of this field must not be lost.
       const raw = this.values && this.raw;
@@ -48,7 +49,7 @@ export class HeaderLine {
           : readValues(field, raw, 0, raw.length);
       this.field = field;
     }
-    return this.values as T[];
+    return this.values as readonly T[];
   }
 }
 
@@ -62,9 +63,9 @@ export class Headers {
 
   /** The first value; undefined when there is none. Throws SipSyntaxError when its line is malformed. */
   first<T>(field: HeaderField<T>): T | undefined {
-    for (const line of this.#lines) {
-      if (!line.isOf(field)) continue;
-      const values = line.read(field);
+    const lines = this.#lines;
+    for (let index = this.#indexOf(field); index >= 0; index = this.#indexOf(field, index + 1)) {
+      const values = lines[index]!.read(field);
       if (values.length > 0) return values[0];
     }
     return undefined;
@@ -83,10 +84,14 @@ export class Headers {
 
   /** All values, from all lines. Throws SipSyntaxError. */
   all<T>(field: HeaderField<T>): readonly T[] {
-    const all: T[] = [];
-    for (const line of this.#lines) {
-      if (!line.isOf(field)) continue;
-      for (const value of line.read(field)) all.push(value);
+    const first = this.#indexOf(field);
+    if (first < 0) return [];
+    const values = this.#lines[first]!.read(field);
+    let next = this.#indexOf(field, first + 1);
+    if (next < 0) return values;
+    const all = [...values];
+    for (; next >= 0; next = this.#indexOf(field, next + 1)) {
+      all.push(...this.#lines[next]!.read(field));
     }
     return all;
   }
@@ -141,9 +146,9 @@ export class Headers {
     const index = this.#indexOf(field);
     const line = this.#lines[index];
     if (line === undefined) return this;
-    const values = line.read(field);
-    values.shift();
+    const values = line.read(field).slice(1);
     if (values.length === 0) this.#lines.splice(index, 1);
+    else line.values = values;
     return this;
   }
 
@@ -168,10 +173,13 @@ export class Headers {
     );
   }
 
-  #indexOf(id: FieldId): number {
+  /** Of the first line of a field from `start` on, or -1. */
+  #indexOf(field: FieldId, start = 0): number {
     const lines = this.#lines;
-    for (let index = 0; index < lines.length; index++) {
-      if (lines[index]!.isOf(id)) return index;
+    const { id } = field;
+    for (let index = start; index < lines.length; index++) {
+      const line = lines[index]!;
+      if (line.id === id && (id !== 0 || line.isOf(field))) return index;
     }
     return -1;
   }

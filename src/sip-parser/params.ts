@@ -11,36 +11,34 @@ const NONE: readonly string[] = [];
 
 export class Params implements Iterable<[name: string, value: string]> {
   /** name, value, name, value, … decoded. */
-  #entries: readonly string[] = NONE;
+  #entries: readonly string[];
   /**
    * Received parameters stand in [start, end) of `text`, in a dialect that is dropped by the first
    * change: until then they are written exactly as they came.
    */
-  #dialect: ParamsDialect | undefined = undefined;
-  #text = '';
-  #start = 0;
-  #end = 0;
+  #dialect: ParamsDialect | undefined;
+  readonly #text: string;
+  readonly #start: number;
+  readonly #end: number;
+
+  /** Without arguments empty; with them, for parsers, `entries` as they stand in [start, end) of `text`. */
+  constructor(
+    entries: readonly string[] = NONE,
+    dialect?: ParamsDialect,
+    text = '',
+    start = 0,
+    end = 0,
+  ) {
+    this.#entries = entries;
+    this.#dialect = dialect;
+    this.#text = text;
+    this.#start = start;
+    this.#end = end;
+  }
 
   static from(entries: Readonly<Record<string, string>>): Params {
     const params = new Params();
     for (const [name, value] of Object.entries(entries)) params.set(name, value);
-    return params;
-  }
-
-  /** For parsers: `entries` as they stand in [start, end) of `text`. */
-  static received(
-    text: string,
-    start: number,
-    end: number,
-    dialect: ParamsDialect | undefined,
-    entries: readonly string[],
-  ): Params {
-    const params = new Params();
-    params.#entries = entries;
-    params.#dialect = dialect;
-    params.#text = text;
-    params.#start = start;
-    params.#end = end;
     return params;
   }
 
@@ -81,7 +79,7 @@ export class Params implements Iterable<[name: string, value: string]> {
   }
 
   clone(): Params {
-    return Params.received(this.#text, this.#start, this.#end, this.#dialect, this.#entries);
+    return new Params(this.#entries, this.#dialect, this.#text, this.#start, this.#end);
   }
 
   /** As written in `dialect`, with the leading `;` or `?`; `''` when there are none. */

@@ -1,5 +1,5 @@
 /** SIP and SIPS URIs (RFC 3261 §19.1). */
-import { isDigit, isIn, PASSWORD, USER } from './chars.js';
+import { HOST, isDigit, isIn, PASSWORD, USER } from './chars.js';
 import { findUnescaped, normalizeEscapes, percentDecode, percentEncode } from './escapes.js';
 import { endOfHost, hostAt, writeHost } from './host.js';
 import { Params } from './params.js';
@@ -75,20 +75,16 @@ export function readSipUri(
   let password: string | undefined;
   let escapedUserinfo: string | undefined;
   let host = start;
-  let pos = start;
-  while (pos < end && isIn(USER, text.charCodeAt(pos))) pos++;
-  if (pos > start && pos < end && text.charCodeAt(pos) === AT) {
-    user = text.slice(start, pos);
-    host = pos + 1;
-  } else {
-    const at = find(AT, text, pos, end);
-    if (at >= 0) {
-      ({ user, password, escapedUserinfo } = readUserinfo(text, start, at));
-      host = at + 1;
-    }
+  // What comes first is the host, unless an "@" tells that it was a user.
+  let pos = endOfHost(text, start, end);
+  const at = find(AT, text, Math.max(pos, start), end);
+  if (at >= 0) {
+    if (at === pos && isIn(HOST, text.charCodeAt(start))) user = text.slice(start, at);
+    else ({ user, password, escapedUserinfo } = readUserinfo(text, start, at));
+    host = at + 1;
+    pos = endOfHost(text, host, end);
   }
-  pos = endOfHost(text, host, end);
-  if (pos < 0 || pos === host) throw badUri('a host', text, host, end);
+  if (pos <= host) throw badUri('a host', text, host, end);
   const hostEnd = pos;
   let port: number | undefined;
   if (pos < end && text.charCodeAt(pos) === COLON) {
@@ -108,7 +104,7 @@ export function readSipUri(
     const entries: string[] = [];
     const paramsStart = pos;
     pos = readUriParams(text, pos, end, entries);
-    params = Params.received(text, paramsStart, pos, uriParams, entries);
+    params = new Params(entries, uriParams, text, paramsStart, pos);
     if (pos < end && text.charCodeAt(pos) !== QUESTION_MARK) {
       throw badUri('";", "?" or the end of the URI', text, pos, end);
     }

@@ -35,7 +35,7 @@ export function readTelUri(text: string, start: number, end: number): TelUri {
   const entries: string[] = [];
   const paramsEnd = readUriParams(text, pos, end, entries);
   if (paramsEnd < end) throw badUri('";" or the end of the URI', text, paramsEnd, end);
-  return { scheme: 'tel', number, params: Params.received(text, pos, end, uriParams, entries) };
+  return { scheme: 'tel', number, params: new Params(entries, uriParams, text, pos, end) };
 }
 
 export function writeTelUri({ number, params }: TelUri): string {

@@ -69,7 +69,7 @@ export function readUriHeaders(text: string, start: number, end: number): Params
     if (pos < end && text.charCodeAt(pos) !== AMPERSAND) throw badUri('"&"', text, pos, end);
     entries.push(percentDecode(text.slice(value, pos)));
   }
-  return Params.received(text, start, end, uriHeaders, entries);
+  return new Params(entries, uriHeaders, text, start, end);
 }
 
 function endOfEscaped(bit: number, text: string, start: number, end: number): number {

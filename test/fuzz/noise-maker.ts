@@ -1,6 +1,7 @@
 /** Sends noise to a phone's ports from one socket: random octets, broken SIP, RTP and RTCP of strangers. */
 import type { Socket } from 'node:dgram';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
+import type { Cleanup } from '../harness/program.js';
 import { openSocket } from '../harness/udp.js';
 import { invite, messages } from './messages.js';
 import { below, mutate, one } from './mutate.js';
@@ -29,9 +30,12 @@ export class NoiseMaker {
   /** A stranger that sends an orderly stream, and would like to be taken for the peer. */
   readonly #strangerSource: number;
   #bursts = 0;
+  #running = true;
 
-  static async start(seed: number, targets: NoiseTargets): Promise<NoiseMaker> {
-    return new NoiseMaker(new SeededRandom(seed), await openSocket(), targets);
+  static async start(cleanup: Cleanup, seed: number, targets: NoiseTargets): Promise<NoiseMaker> {
+    const noise = new NoiseMaker(new SeededRandom(seed), await openSocket(), targets);
+    cleanup.add(() => noise.stop());
+    return noise;
   }
 
   private constructor(random: SeededRandom, socket: Socket, targets: NoiseTargets) {
@@ -42,7 +46,10 @@ export class NoiseMaker {
     this.#timer = setInterval(() => this.#burst(), BURST_MS);
   }
 
+  /** Idempotent. */
   stop(): void {
+    if (!this.#running) return;
+    this.#running = false;
     clearInterval(this.#timer);
     this.#socket.close();
   }

@@ -56,7 +56,7 @@ await runProgram({ withinSeconds: SECONDS + 120 }, async cleanup => {
   await call.heard('connected', 10_000);
 
   const mediaPorts = udpPorts(phone.pid).filter(port => ![sipPort, MDNS_PORT].includes(port));
-  const noise = await NoiseMaker.start(SEED, { sipPort, mediaPorts });
+  const noise = await NoiseMaker.start(cleanup, SEED, { sipPort, mediaPorts });
   progress(`fuzz: ${SECONDS} s of noise at ports ${[sipPort, ...mediaPorts].join(', ')}`);
   await delay(WARM_UP_MS);
   const early = await phone.memory();

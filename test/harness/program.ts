@@ -53,6 +53,8 @@ export async function runProgram(
     () => void leave(1, `gave up: not done within ${withinSeconds} s`),
     withinSeconds * 1000,
   );
+  // It still strikes where something that was not undone keeps the process.
+  deadline.unref();
   try {
     const figures = await measure(cleanup);
     printFigures(figures);
@@ -64,7 +66,6 @@ export async function runProgram(
     process.exitCode = 1;
   }
   await cleanup.run();
-  clearTimeout(deadline);
 }
 
 /** One line about what is going on; on the error stream, so that `--json` stays clean. */

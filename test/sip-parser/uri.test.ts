@@ -56,6 +56,7 @@ t.test('URIs that are not', async t => {
     ':x',
     'sip:@host',
     'sip:a b@host',
+    'sip:[::1]@host',
     'sip:a@',
     'sip:a@host:',
     'sip:a@host:65536',

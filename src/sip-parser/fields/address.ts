@@ -18,7 +18,6 @@ const QUOTE = 0x22;
 const COMMA = 0x2c;
 const SEMICOLON = 0x3b;
 const LESS_THAN = 0x3c;
-const GREATER_THAN = 0x3e;
 const STAR = 0x2a;
 const FIRST_NON_ASCII = 0x80;
 
@@ -60,11 +59,14 @@ function isDisplayChar(code: number): boolean {
 
 export function readBracketedUri(cursor: Cursor): Uri {
   cursor.expect(LESS_THAN);
-  const start = cursor.pos;
-  cursor.skipTo(GREATER_THAN);
-  const uri = readUri(cursor.text, start, cursor.pos);
-  cursor.expect(GREATER_THAN);
-  return uri;
+  const { text, pos, end } = cursor;
+  const closing = text.indexOf('>', pos);
+  if (closing < 0 || closing >= end) {
+    cursor.pos = end;
+    throw cursor.unexpected('">" after the URI');
+  }
+  cursor.pos = closing + 1;
+  return readUri(text, pos, closing);
 }
 
 /** Without brackets, parameters belong to the field and a `?` or `,` cannot be in the URI (§20). */

@@ -4,7 +4,7 @@
  */
 import type { Cursor } from '../cursor.js';
 import { headerField } from '../field.js';
-import { readParam, receivedParams, writeParamValue } from '../field-params.js';
+import { readParamValue, receivedParams, writeParamValue } from '../field-params.js';
 import { Params, type ParamsDialect } from '../params.js';
 
 export interface AuthenticationValue {
@@ -51,7 +51,7 @@ function readCommaParams(cursor: Cursor, dialect: ParamsDialect): Params {
   const start = cursor.pos;
   const entries: string[] = [];
   do {
-    readParam(cursor, entries, true);
+    entries.push(cursor.takeToken('a parameter name'), readParamValue(cursor, true));
   } while (cursor.skipSeparator(COMMA));
   return receivedParams(cursor, start, dialect, entries);
 }
