@@ -5,19 +5,26 @@
 import { isHexDigit, isIn, UNRESERVED } from './chars.js';
 
 const PERCENT = 0x25;
+const ESCAPE_LENGTH = 3;
 const SURROGATE_ESCAPE = 0xdc00;
 
-/** Position of the first unit in [start, end) that is neither in the class nor a proper escape, or -1. */
-export function findUnescaped(bit: number, text: string, start: number, end: number): number {
-  for (let index = start; index < end; index++) {
-    const code = text.charCodeAt(index);
-    if (isIn(bit, code)) continue;
-    if (code !== PERCENT || index + 2 >= end) return index;
-    if (!isHexDigit(text.charCodeAt(index + 1))) return index;
-    if (!isHexDigit(text.charCodeAt(index + 2))) return index;
-    index += 2;
+/** Position after the members of the class and proper escapes that stand from `start` on. */
+export function endOfEscaped(bit: number, text: string, start: number, end: number): number {
+  let pos = start;
+  for (;;) {
+    while (pos < end && isIn(bit, text.charCodeAt(pos))) pos++;
+    if (!isEscape(text, pos, end)) return pos;
+    pos += ESCAPE_LENGTH;
   }
-  return -1;
+}
+
+function isEscape(text: string, pos: number, end: number): boolean {
+  return (
+    pos + ESCAPE_LENGTH <= end &&
+    text.charCodeAt(pos) === PERCENT &&
+    isHexDigit(text.charCodeAt(pos + 1)) &&
+    isHexDigit(text.charCodeAt(pos + 2))
+  );
 }
 
 /** @param text whose escapes are known to be well formed */

@@ -54,17 +54,17 @@ export class HeaderLine {
 }
 
 export class Headers {
-  #lines: HeaderLine[];
+  private lines: HeaderLine[];
 
   /** @param lines as they came, for the parser */
   constructor(lines: HeaderLine[] = []) {
-    this.#lines = lines;
+    this.lines = lines;
   }
 
   /** The first value; undefined when there is none. Throws SipSyntaxError when its line is malformed. */
   first<T>(field: HeaderField<T>): T | undefined {
-    const lines = this.#lines;
-    for (let index = this.#indexOf(field); index >= 0; index = this.#indexOf(field, index + 1)) {
+    const lines = this.lines;
+    for (let index = this.indexOf(field); index >= 0; index = this.indexOf(field, index + 1)) {
       const values = lines[index]!.read(field);
       if (values.length > 0) return values[0];
     }
@@ -84,37 +84,37 @@ export class Headers {
 
   /** All values, from all lines. Throws SipSyntaxError. */
   all<T>(field: HeaderField<T>): readonly T[] {
-    const first = this.#indexOf(field);
+    const first = this.indexOf(field);
     if (first < 0) return [];
-    const values = this.#lines[first]!.read(field);
-    let next = this.#indexOf(field, first + 1);
+    const values = this.lines[first]!.read(field);
+    let next = this.indexOf(field, first + 1);
     if (next < 0) return values;
     const all = [...values];
-    for (; next >= 0; next = this.#indexOf(field, next + 1)) {
-      all.push(...this.#lines[next]!.read(field));
+    for (; next >= 0; next = this.indexOf(field, next + 1)) {
+      all.push(...this.lines[next]!.read(field));
     }
     return all;
   }
 
   /** Whether there is a line of this field, well formed or not. */
   has(field: HeaderField<unknown> | string): boolean {
-    return this.#indexOf(idOf(field)) >= 0;
+    return this.indexOf(idOf(field)) >= 0;
   }
 
   /** The unfolded value of the first line of a field, by any of its names. */
   text(name: string): string | undefined {
-    return this.#lines[this.#indexOf(fieldName(name))]?.raw;
+    return this.lines[this.indexOf(fieldName(name))]?.raw;
   }
 
   /** The unfolded values of all lines of a field. */
   texts(name: string): readonly string[] {
     const id = fieldName(name);
-    return this.#lines.filter(line => line.isOf(id)).map(line => line.raw);
+    return this.lines.filter(line => line.isOf(id)).map(line => line.raw);
   }
 
   /** Replaces all values, where the first was; none removes the field. */
   set<T>(field: HeaderField<T>, ...values: T[]): this {
-    return this.#replace(field, linesOf(field, values));
+    return this.replace(field, linesOf(field, values));
   }
 
   /** Replaces all lines of a field. Throws SipSyntaxError for a value with a line end in it. */
@@ -124,47 +124,47 @@ export class Headers {
       checkLine(known.name, value);
       return new HeaderLine(known, value, 0, value.length);
     });
-    return this.#replace(known, lines);
+    return this.replace(known, lines);
   }
 
   /** Puts a value before the others of its field. */
   prepend<T>(field: HeaderField<T>, value: T): this {
-    const first = this.#indexOf(field);
-    this.#lines.splice(Math.max(first, 0), 0, ...linesOf(field, [value]));
+    const first = this.indexOf(field);
+    this.lines.splice(Math.max(first, 0), 0, ...linesOf(field, [value]));
     return this;
   }
 
   /** Puts a value after the others of its field. */
   append<T>(field: HeaderField<T>, value: T): this {
-    const last = this.#lines.findLastIndex(line => line.isOf(field));
-    this.#lines.splice(last < 0 ? this.#lines.length : last + 1, 0, ...linesOf(field, [value]));
+    const last = this.lines.findLastIndex(line => line.isOf(field));
+    this.lines.splice(last < 0 ? this.lines.length : last + 1, 0, ...linesOf(field, [value]));
     return this;
   }
 
   /** Removes the first value, wherever it stands. Throws SipSyntaxError when its line is malformed. */
   removeFirst(field: HeaderField<unknown>): this {
-    const index = this.#indexOf(field);
-    const line = this.#lines[index];
+    const index = this.indexOf(field);
+    const line = this.lines[index];
     if (line === undefined) return this;
     const values = line.read(field).slice(1);
-    if (values.length === 0) this.#lines.splice(index, 1);
+    if (values.length === 0) this.lines.splice(index, 1);
     else line.values = values;
     return this;
   }
 
   delete(field: HeaderField<unknown> | string): this {
-    return this.#replace(idOf(field), []);
+    return this.replace(idOf(field), []);
   }
 
   /** Names (compact ones written out) and unfolded values, in order. */
   *entries(): Generator<[name: string, rawValue: string], void> {
-    for (const line of this.#lines) yield [line.fieldName.name, line.raw];
+    for (const line of this.lines) yield [line.fieldName.name, line.raw];
   }
 
   /** An independent copy: changes to values of one are not seen in the other. */
   clone(): Headers {
     return new Headers(
-      this.#lines.map(line => {
+      this.lines.map(line => {
         const name = line.fieldName;
         if (line.values === undefined) return new HeaderLine(name, line.text, line.start, line.end);
         const raw = line.raw;
@@ -174,8 +174,8 @@ export class Headers {
   }
 
   /** Of the first line of a field from `start` on, or -1. */
-  #indexOf(field: FieldId, start = 0): number {
-    const lines = this.#lines;
+  private indexOf(field: FieldId, start = 0): number {
+    const lines = this.lines;
     const { id } = field;
     for (let index = start; index < lines.length; index++) {
       const line = lines[index]!;
@@ -184,14 +184,14 @@ export class Headers {
     return -1;
   }
 
-  #replace(id: FieldId, replacement: HeaderLine[]): this {
-    const index = this.#indexOf(id);
+  private replace(id: FieldId, replacement: HeaderLine[]): this {
+    const index = this.indexOf(id);
     if (index < 0) {
-      this.#lines.push(...replacement);
+      this.lines.push(...replacement);
     } else {
-      const others = this.#lines.filter((line, at) => at < index || !line.isOf(id));
+      const others = this.lines.filter((line, at) => at < index || !line.isOf(id));
       others.splice(index, 0, ...replacement);
-      this.#lines = others;
+      this.lines = others;
     }
     return this;
   }

@@ -9,17 +9,18 @@ export interface ParamsDialect {
 
 const NONE: readonly string[] = [];
 
+/** Private by declaration only: a message makes dozens of these, and `#` fields are slower to make. */
 export class Params implements Iterable<[name: string, value: string]> {
   /** name, value, name, value, … decoded. */
-  #entries: readonly string[];
+  private entries: readonly string[];
   /**
    * Received parameters stand in [start, end) of `text`, in a dialect that is dropped by the first
    * change: until then they are written exactly as they came.
    */
-  #dialect: ParamsDialect | undefined;
-  readonly #text: string;
-  readonly #start: number;
-  readonly #end: number;
+  private dialect: ParamsDialect | undefined;
+  private readonly text: string;
+  private readonly start: number;
+  private readonly end: number;
 
   /** Without arguments empty; with them, for parsers, `entries` as they stand in [start, end) of `text`. */
   constructor(
@@ -29,11 +30,11 @@ export class Params implements Iterable<[name: string, value: string]> {
     start = 0,
     end = 0,
   ) {
-    this.#entries = entries;
-    this.#dialect = dialect;
-    this.#text = text;
-    this.#start = start;
-    this.#end = end;
+    this.entries = entries;
+    this.dialect = dialect;
+    this.text = text;
+    this.start = start;
+    this.end = end;
   }
 
   static from(entries: Readonly<Record<string, string>>): Params {
@@ -44,48 +45,48 @@ export class Params implements Iterable<[name: string, value: string]> {
 
   /** The value, `''` for a flag. */
   get(name: string): string | undefined {
-    const index = indexOfName(this.#entries, name);
-    return index < 0 ? undefined : this.#entries[index + 1];
+    const index = indexOfName(this.entries, name);
+    return index < 0 ? undefined : this.entries[index + 1];
   }
 
   has(name: string): boolean {
-    return indexOfName(this.#entries, name) >= 0;
+    return indexOfName(this.entries, name) >= 0;
   }
 
   /** @param value absent or `''` for a flag */
   set(name: string, value = ''): this {
-    const index = indexOfName(this.#entries, name);
-    if (index < 0) return this.#replace([...this.#entries, name, value]);
-    return this.#replace(this.#entries.with(index + 1, value));
+    const index = indexOfName(this.entries, name);
+    if (index < 0) return this.replace([...this.entries, name, value]);
+    return this.replace(this.entries.with(index + 1, value));
   }
 
   /** Answers whether it was there. */
   delete(name: string): boolean {
-    const index = indexOfName(this.#entries, name);
+    const index = indexOfName(this.entries, name);
     if (index < 0) return false;
-    this.#replace(this.#entries.toSpliced(index, 2));
+    this.replace(this.entries.toSpliced(index, 2));
     return true;
   }
 
   get size(): number {
-    return this.#entries.length / 2;
+    return this.entries.length / 2;
   }
 
   *[Symbol.iterator](): Iterator<[name: string, value: string]> {
-    const entries = this.#entries;
+    const entries = this.entries;
     for (let index = 0; index < entries.length; index += 2) {
       yield [entries[index]!, entries[index + 1]!];
     }
   }
 
   clone(): Params {
-    return new Params(this.#entries, this.#dialect, this.#text, this.#start, this.#end);
+    return new Params(this.entries, this.dialect, this.text, this.start, this.end);
   }
 
   /** As written in `dialect`, with the leading `;` or `?`; `''` when there are none. */
   write(dialect: ParamsDialect): string {
-    if (this.#dialect === dialect) return this.#text.slice(this.#start, this.#end);
-    return this.#entries.length === 0 ? '' : dialect.write(this.#entries);
+    if (this.dialect === dialect) return this.text.slice(this.start, this.end);
+    return this.entries.length === 0 ? '' : dialect.write(this.entries);
   }
 
   /** For people: `;tag=1;lr`. */
@@ -95,9 +96,9 @@ export class Params implements Iterable<[name: string, value: string]> {
       .join('');
   }
 
-  #replace(entries: readonly string[]): this {
-    this.#entries = entries;
-    this.#dialect = undefined;
+  private replace(entries: readonly string[]): this {
+    this.entries = entries;
+    this.dialect = undefined;
     return this;
   }
 }

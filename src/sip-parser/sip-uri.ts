@@ -1,6 +1,6 @@
 /** SIP and SIPS URIs (RFC 3261 §19.1). */
 import { HOST, isDigit, isIn, PASSWORD, USER } from './chars.js';
-import { findUnescaped, normalizeEscapes, percentDecode, percentEncode } from './escapes.js';
+import { endOfEscaped, normalizeEscapes, percentDecode, percentEncode } from './escapes.js';
 import { endOfHost, hostAt, writeHost } from './host.js';
 import { Params } from './params.js';
 import { badUri, readUriHeaders, readUriParams, uriHeaders, uriParams } from './uri-params.js';
@@ -135,8 +135,8 @@ function readUserinfo(text: string, start: number, end: number): Userinfo {
 }
 
 function readUserPart(bit: number, text: string, start: number, end: number): string {
-  const bad = findUnescaped(bit, text, start, end);
-  if (bad >= 0) throw badUri('a character of a user part', text, bad, end);
+  const stop = endOfEscaped(bit, text, start, end);
+  if (stop < end) throw badUri('a character of a user part', text, stop, end);
   return percentDecode(text.slice(start, end));
 }
 

@@ -2,7 +2,7 @@
 import { URI_HEADER, URI_PARAM } from './chars.js';
 import { excerpt } from './cursor.js';
 import { SipSyntaxError } from './errors.js';
-import { findUnescaped, percentDecode, percentEncode } from './escapes.js';
+import { endOfEscaped, percentDecode, percentEncode } from './escapes.js';
 import { Params, type ParamsDialect, repeatedName } from './params.js';
 
 const SEMICOLON = 0x3b;
@@ -38,12 +38,12 @@ export function readUriParams(text: string, start: number, end: number, entries:
   let pos = start;
   while (pos < end && text.charCodeAt(pos) === SEMICOLON) {
     const name = ++pos;
-    pos = endOfEscaped(URI_PARAM, text, pos, end);
+    pos = endOfEscaped(URI_PARAM, text, name, end);
     if (pos === name) throw badUri('a parameter name', text, name, end);
     entries.push(percentDecode(text.slice(name, pos)));
     if (pos < end && text.charCodeAt(pos) === EQUALS) {
       const value = ++pos;
-      pos = endOfEscaped(URI_PARAM, text, pos, end);
+      pos = endOfEscaped(URI_PARAM, text, value, end);
       if (pos === value) throw badUri('a parameter value', text, value, end);
       entries.push(percentDecode(text.slice(value, pos)));
     } else {
@@ -60,21 +60,16 @@ export function readUriHeaders(text: string, start: number, end: number): Params
   let pos = start;
   while (pos < end) {
     const name = ++pos;
-    pos = endOfEscaped(URI_HEADER, text, pos, end);
+    pos = endOfEscaped(URI_HEADER, text, name, end);
     if (pos === name) throw badUri('a header name', text, name, end);
     if (pos === end || text.charCodeAt(pos) !== EQUALS) throw badUri('"="', text, pos, end);
     entries.push(percentDecode(text.slice(name, pos)));
     const value = ++pos;
-    pos = endOfEscaped(URI_HEADER, text, pos, end);
+    pos = endOfEscaped(URI_HEADER, text, value, end);
     if (pos < end && text.charCodeAt(pos) !== AMPERSAND) throw badUri('"&"', text, pos, end);
     entries.push(percentDecode(text.slice(value, pos)));
   }
   return new Params(entries, uriHeaders, text, start, end);
-}
-
-function endOfEscaped(bit: number, text: string, start: number, end: number): number {
-  const stop = findUnescaped(bit, text, start, end);
-  return stop < 0 ? end : stop;
 }
 
 export function badUri(
