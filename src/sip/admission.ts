@@ -39,9 +39,18 @@ export function refusalOf(request: SipRequest, localTag: string): SipResponse | 
     response.headers.set(Unsupported, ...unknown);
     return response;
   }
-  if (method !== 'INVITE' || body.length === 0) return undefined;
+  if (method !== 'INVITE') return undefined;
+  if (!takesSdp(request)) return makeResponse(request, 406, localTag);
+  if (body.length === 0) return undefined;
   if (headers.first(ContentType)?.type.toLowerCase() === 'application/sdp') return undefined;
   const response = makeResponse(request, 415, localTag);
   response.headers.set(Accept, { type: 'application/sdp', params: new Params() });
   return response;
+}
+
+/** Our answer can only be a session description: the caller must be able to read one (§20.1). */
+function takesSdp({ headers }: SipRequest): boolean {
+  const accepted = headers.all(Accept).map(({ type }) => type.toLowerCase());
+  const readable = ['application/sdp', 'application/*', '*/*'];
+  return !headers.has(Accept) || accepted.some(type => readable.includes(type));
 }

@@ -55,7 +55,9 @@ export function dialogOfCaller(request: SipRequest, response: SipResponse): Dial
  */
 export function dialogOfCallee(request: SipRequest, localTag: string): Dialog {
   const remote = request.headers.require(From);
-  const remoteTarget = contactUri(request);
+  // RFC 2543 callers, which have no tag either, may leave Contact out.
+  const isOld = !remote.params.has('tag');
+  const remoteTarget = contactUri(request) ?? (isOld ? remote.uri : undefined);
   if (!remoteTarget) {
     throw new SipSyntaxError('MISSING_FIELD', 'expected the address of the caller', {
       field: Contact.name,

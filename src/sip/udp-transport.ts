@@ -8,6 +8,8 @@ import {
 } from '@sip-stack/parser';
 import type { Logger } from '../core/logger.js';
 import type { DatagramSocket, Endpoint, Network } from '../core/network.js';
+import { readableRequest } from './malformed.js';
+import { makeResponse } from './response.js';
 import type { SipTransport, TransportStatistics } from './transport.js';
 
 /** The largest payload of a UDP datagram over IPv4. */
@@ -60,11 +62,18 @@ export class UdpTransport implements SipTransport {
     } catch (error) {
       if (!(error instanceof SipSyntaxError)) throw error;
       this.statistics.malformed++;
-      this.#logger.debug({ from, reason: error.message }, 'dropped what is no SIP message');
+      this.#logger.debug({ from, reason: error.message }, 'not a SIP message');
+      this.#refuse(data, from, error);
       return;
     }
     this.statistics.received++;
     this.onMessage(message, from);
+  }
+
+  #refuse(data: Uint8Array, from: Endpoint, { status }: SipSyntaxError): void {
+    const request = readableRequest(data);
+    // Back to where it came from: its Via may be what is malformed.
+    if (request) this.send(makeResponse(request, status), from, () => undefined);
   }
 
   #failed(error: Error): void {

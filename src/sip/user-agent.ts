@@ -16,6 +16,7 @@ import {
   Server,
   type SipRequest,
   type SipResponse,
+  SipSyntaxError,
   type SipUri,
   Supported,
   sipUri,
@@ -271,7 +272,8 @@ export class UserAgent {
     this.#transactionOf.set(request, transaction);
     void this.#admit(request, transaction, key).catch(error => {
       this.#options.logger.warn({ reason: asError(error).message }, 'could not take a call');
-      transaction.respond(this.#signed(makeResponse(request, 500, this.#newTag())));
+      const status = error instanceof SipSyntaxError ? error.status : 500;
+      transaction.respond(this.#signed(makeResponse(request, status, this.#newTag())));
     });
   }
 

@@ -55,7 +55,9 @@ const refusals: readonly [what: string, text: string, status: number][] = [
     `${request('INVITE', { 'Content-Type': 'text/plain', 'Content-Length': '2' })}hi`,
     415,
   ],
-  ['a Contact missing from an INVITE', request('INVITE', { Contact: undefined }), 500],
+  ['a Contact missing from an INVITE', request('INVITE', { Contact: undefined }), 400],
+  ['a caller that reads no SDP', request('INVITE', { Accept: 'text/plain' }), 406],
+  ['a start line that is none', request('OPTIONS').replace(' SIP/2.0', ' SIP/7.0'), 505],
 ];
 
 for (const [what, text, status] of refusals) {
@@ -152,7 +154,7 @@ t.test('a re-INVITE is offered to the user, a BYE out of order is refused', asyn
 t.test('what is no SIP at all is counted and forgotten', async t => {
   const { send, bob, heard } = await stranger();
   await send('hello');
-  await send('INVITE sip:x SIP/7.0\r\n\r\n');
+  await send('INVITE sip:x SIP/7.0\r\nNo: Via\r\n\r\n');
   await send('\r\n\r\n');
   t.equal(heard.length, 0);
   t.equal(bob.statistics.malformed, 2);
