@@ -269,6 +269,13 @@ t.test(
   },
 );
 
+t.test('an address may have the last binding there is room for', async t => {
+  const { state, step } = bench({ inAll: 3 });
+  step(0, register('Contact: <sip:a@h>, <sip:b@h>'));
+  t.equal(step(0, register('Contact: <sip:c@h>', 'CSeq: 2 REGISTER')).response.status, 200);
+  t.equal(state.size, 3);
+});
+
 t.test('a contact that is gone can be removed', async t => {
   const { state, step, uris } = bench();
   step(0, register('Contact: <sip:a@h>, <sip:b@h>'));
