@@ -292,6 +292,12 @@ t.test('a branch that does not end after its CANCEL is given up after 64 T1', as
   t.same(brief(stepProxy(context, answered(context, 0, 200))), []);
 });
 
+t.test('a 2xx that is sent again passes again, and keeps nothing longer', async t => {
+  const context = forked(request('INVITE', 'sip:b@one.example'), 1);
+  t.same(brief(stepProxy(context, answered(context, 0, 200))), ['respond 200', 'set linger 32000']);
+  t.same(brief(stepProxy(context, answered(context, 0, 200))), ['respond 200']);
+});
+
 t.test('a 2xx that crosses the CANCEL goes back', async t => {
   const context = forked(request('INVITE', 'sip:b@one.example'), 1);
   stepProxy(context, answered(context, 0, 180));
