@@ -2,13 +2,12 @@
 import { isSipUri, parseMessage, type SipMessage, sipUri, type Uri } from '@sip-stack/parser';
 import type { Test } from 'tap';
 import { silentLogger } from '../../src/core/logger.js';
-import type { Endpoint } from '../../src/core/network.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { VirtualClock } from '../../src/simulation/virtual-clock.js';
 import { type LinkOptions, VirtualNetwork } from '../../src/simulation/virtual-network.js';
 import type { ProxyHooks } from '../../src/sip/proxy/hooks.js';
 import { SipProxy } from '../../src/sip/proxy/proxy.js';
-import { type Target, targetOf } from '../../src/sip/proxy/target.js';
+import { type NextHop, type Target, targetOf } from '../../src/sip/proxy/target.js';
 import { Registrar } from '../../src/sip/registrar/registrar.js';
 import type { SipSession } from '../../src/sip/session/session.js';
 import { TransactionLayer } from '../../src/sip/transaction/layer.js';
@@ -42,7 +41,7 @@ export class Lab {
   readonly phones: Phone[] = [];
   readonly proxies: ProxyHost[] = [];
   /** Where domains are. */
-  readonly domains = new Map<string, Endpoint>();
+  readonly domains = new Map<string, NextHop>();
   readonly seed: number;
 
   constructor(seed = 1, link: Partial<LinkOptions> = {}) {
@@ -128,7 +127,7 @@ export class Lab {
       ...changes,
     };
     const proxy = new SipProxy({ transactions: layer, clock, random, logger, hooks });
-    this.domains.set(domain, { address, port: 5060 });
+    this.domains.set(domain, hop(address));
     const host = { address, proxy, registrar, layer };
     this.proxies.push(host);
     return host;
@@ -213,13 +212,16 @@ export class Lab {
     t.equal(this.clock.pending, 0, 'no timer is left');
   }
 
-  #resolve(uri: Uri): Endpoint[] {
+  #resolve(uri: Uri): NextHop[] {
     if (!isSipUri(uri)) return [];
     const domain = this.domains.get(uri.host);
     if (domain) return [domain];
-    return /^[\d.]+$/.test(uri.host) ? [{ address: uri.host, port: uri.port ?? 5060 }] : [];
+    return /^[\d.]+$/.test(uri.host) ? [hop(uri.host, uri.port)] : [];
   }
 }
+
+/** Where a message goes to or came from. */
+export const hop = (address: string, port = 5060): NextHop => ({ address, port });
 
 export const target = (uri: Uri, changes: Partial<Target> = {}): Target => ({
   uri,

@@ -24,9 +24,9 @@ import { preferencesOf, scoreOf } from '../../src/sip/proxy/preferences.js';
 import { groupTargets } from '../../src/sip/proxy/target.js';
 import { makeResponse } from '../../src/sip/response.js';
 import { RFC3261_TIMERS } from '../../src/sip/transaction/machine.js';
-import { Lab, target } from './proxy-lab.js';
+import { hop, Lab, target } from './proxy-lab.js';
 
-const CALLER = { address: '10.0.0.1', port: 5060 };
+const CALLER = hop('10.0.0.1');
 const SELF = '10.0.1.1';
 
 /** A request; lines replace usual ones of the same name. */
@@ -209,8 +209,8 @@ t.test('a request to a contact takes its Path as Route (RFC 3327 §5.4)', async 
 });
 
 t.test('between two transports the route is recorded for both sides (RFC 5658)', async t => {
-  const addressFor: ProxySettings['addressFor'] = hop =>
-    hop === CALLER
+  const addressFor: ProxySettings['addressFor'] = side =>
+    side === CALLER
       ? { transport: 'UDP', host: SELF, port: 5060 }
       : { transport: 'TCP', host: SELF, port: 5061 };
   const context = contextOf(request('INVITE', 'sip:b@two.example'), { addressFor });
@@ -218,7 +218,7 @@ t.test('between two transports the route is recorded for both sides (RFC 5658)',
   const [send] = stepProxy(context, {
     type: 'resolved',
     branch: 0,
-    hops: [{ address: '10.9.9.9', port: 1 }],
+    hops: [hop('10.9.9.9')],
   });
   t.same(send?.type === 'send' && send.request.headers.texts('Record-Route'), [
     `<sip:${SELF}:5061;lr;transport=tcp>`,
@@ -342,14 +342,14 @@ t.test(
     stepProxy(context, { type: 'admitted' });
     const alternate = target(phone(2), { hop: CALLER });
     stepProxy(context, { type: 'located', found: [target(phone(1), { alternates: [alternate] })] });
-    const hops = [CALLER, { address: '10.0.0.9', port: 5060 }];
+    const hops = [CALLER, hop('10.0.0.9')];
     t.same(brief(stepProxy(context, { type: 'resolved', branch: 0, hops })), [
       'send 0',
       'set C 181000',
     ]);
     const lost = { type: 'failed', branch: 0, reason: 'transport' } as const;
     const [second] = stepProxy(context, lost);
-    t.equal(second?.type === 'send' && second.hop.address, '10.0.0.9');
+    t.same(second?.type === 'send' && second.hop, hop('10.0.0.9'));
     const [third] = stepProxy(context, answered(context, 0, 503));
     t.same(third?.type === 'send' && third.request.uri, phone(2));
     t.same(brief(stepProxy(context, lost)), ['respond 500', 'set linger 32000']);

@@ -16,9 +16,10 @@ import type { RegistrarLimits } from '../../src/sip/registrar/machine.js';
 import { lookup, newRegistrar, stepRegistrar } from '../../src/sip/registrar/machine.js';
 import { Registrar, SWEEP_INTERVAL_MS } from '../../src/sip/registrar/registrar.js';
 import { makeResponse } from '../../src/sip/response.js';
+import { hop } from './proxy-lab.js';
 
 const AOR = 'sip:alice@example.com';
-const PHONE = { address: '10.0.0.1', port: 5060 };
+const PHONE = hop('10.0.0.1');
 
 /** Lines of a REGISTER beside the usual ones; a line of the same name replaces a usual one. */
 function register(...lines: string[]): SipRequest {
