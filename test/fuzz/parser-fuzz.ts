@@ -14,8 +14,10 @@ import { messages } from './messages.js';
 import { mutate, one } from './mutate.js';
 
 const MESSAGES = 60_000;
-/** For one message of some hundred octets, garbage collection and a busy machine included. */
-const SLOWEST_MS = 50;
+/** For one message of some hundred octets. */
+const SLOWEST_MS = 5;
+/** One that takes longer is read so often again: what is slow because the machine was busy is not slow each time. */
+const SECOND_LOOKS = 5;
 
 export function fuzzParser(seed: number): Figure[] {
   const random = new SeededRandom(seed);
@@ -24,22 +26,41 @@ export function fuzzParser(seed: number): Figure[] {
   let slowest = 0;
   for (let n = 0; n < MESSAGES; n++) {
     const octets = mutate(random, Buffer.from(one(random, whole), 'latin1'));
-    const started = performance.now();
     try {
-      const message = parseMessage(octets);
-      checkStable(message);
-      if (message.kind === 'request') checkRequest(message);
-      read++;
+      const look = () => timed(() => tryToRead(octets));
+      let { milliseconds, result } = look();
+      for (let looks = 0; milliseconds > SLOWEST_MS && looks < SECOND_LOOKS; looks++) {
+        milliseconds = Math.min(milliseconds, look().milliseconds);
+      }
+      if (result === 'read') read++;
+      slowest = Math.max(slowest, milliseconds);
     } catch (error) {
-      if (!(error instanceof SipSyntaxError)) throw failure(error, octets, seed, n);
+      throw failure(error, octets, seed, n);
     }
-    slowest = Math.max(slowest, performance.now() - started);
   }
   return [
     plain('broken messages tried on the parser', MESSAGES, 'messages'),
     plain('of them good enough to be read', read, 'messages'),
     atMost(SLOWEST_MS, 'slowest of them', slowest, 'ms'),
   ];
+}
+
+function tryToRead(octets: Uint8Array): 'read' | 'refused' {
+  try {
+    const message = parseMessage(octets);
+    checkStable(message);
+    if (message.kind === 'request') checkRequest(message);
+    return 'read';
+  } catch (error) {
+    if (error instanceof SipSyntaxError) return 'refused';
+    throw error;
+  }
+}
+
+function timed<T>(work: () => T): { milliseconds: number; result: T } {
+  const started = performance.now();
+  const result = work();
+  return { milliseconds: performance.now() - started, result };
 }
 
 /** What is written is read again as the same message. */

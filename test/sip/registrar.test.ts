@@ -16,9 +16,10 @@ import type { RegistrarLimits } from '../../src/sip/registrar/machine.js';
 import { lookup, newRegistrar, stepRegistrar } from '../../src/sip/registrar/machine.js';
 import { Registrar, SWEEP_INTERVAL_MS } from '../../src/sip/registrar/registrar.js';
 import { makeResponse } from '../../src/sip/response.js';
+import { hop } from './proxy-lab.js';
 
 const AOR = 'sip:alice@example.com';
-const PHONE = { address: '10.0.0.1', port: 5060 };
+const PHONE = hop('10.0.0.1');
 
 /** Lines of a REGISTER beside the usual ones; a line of the same name replaces a usual one. */
 function register(...lines: string[]): SipRequest {
@@ -268,6 +269,13 @@ t.test(
     t.equal(state.size, 2);
   },
 );
+
+t.test('an address may have the last binding there is room for', async t => {
+  const { state, step } = bench({ inAll: 3 });
+  step(0, register('Contact: <sip:a@h>, <sip:b@h>'));
+  t.equal(step(0, register('Contact: <sip:c@h>', 'CSeq: 2 REGISTER')).response.status, 200);
+  t.equal(state.size, 3);
+});
 
 t.test('a contact that is gone can be removed', async t => {
   const { state, step, uris } = bench();
