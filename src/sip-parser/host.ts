@@ -9,6 +9,8 @@ const CLOSING_BRACKET = 0x5d;
 const COLON = 0x3a;
 const DOT = 0x2e;
 const PERCENT = 0x25;
+const GROUPS = 8;
+const HIGHEST_OCTET = 255;
 
 /** Position after the host that starts at `start`; -1 for a broken IPv6 address. */
 export function endOfHost(text: string, start: number, end: number): number {
@@ -20,25 +22,25 @@ export function endOfHost(text: string, start: number, end: number): number {
 
 function endOfLiteral(text: string, start: number, end: number): number {
   let pos = start;
-  let colons = 0;
-  for (; pos < end; pos++) {
-    const code = text.charCodeAt(pos);
-    if (code === COLON) colons++;
-    else if (!isHexDigit(code) && code !== DOT) break;
-  }
+  while (pos < end && isAddressUnit(text.charCodeAt(pos))) pos++;
+  const address = text.slice(start, pos);
   if (pos < end && text.charCodeAt(pos) === PERCENT) {
     const zone = ++pos;
     while (pos < end && isIn(HOST, text.charCodeAt(pos))) pos++;
     if (pos === zone) return -1;
   }
   const closed = pos < end && text.charCodeAt(pos) === CLOSING_BRACKET;
-  return closed && colons >= 2 ? pos + 1 : -1;
+  return closed && expandIpv6(withoutThirdColon(address)) !== undefined ? pos + 1 : -1;
+}
+
+function isAddressUnit(code: number): boolean {
+  return isHexDigit(code) || code === COLON || code === DOT;
 }
 
 /** The host in [start, end), without brackets: `fe80::1%eth0`. */
 export function hostAt(text: string, start: number, end: number): string {
   if (text.charCodeAt(start) !== BRACKET) return text.slice(start, end);
-  return text.slice(start + 1, end - 1).replace(/%25(?=.)/, '%');
+  return withoutThirdColon(text.slice(start + 1, end - 1)).replace(/%25(?=.)/, '%');
 }
 
 export function writeHost(host: string): string {
@@ -49,24 +51,28 @@ export function writeHost(host: string): string {
 export function comparableHost(host: string): string {
   if (!host.includes(':')) return host.toLowerCase();
   const [address = '', ...zone] = host.split('%');
-  // The grammar of RFC 3261 lets a third colon stand before an IPv4 part (RFC 5118 §4.10).
-  return [expandIpv6(address.toLowerCase().replace(':::', '::')), ...zone].join('%');
+  return [expandIpv6(address) ?? address, ...zone].join('%');
 }
 
-/** Eight groups without leading zeros. */
-function expandIpv6(address: string): string {
-  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address);
+/** The grammar of RFC 3261 lets it stand before an IPv4 part (RFC 5118 §4.10). */
+function withoutThirdColon(address: string): string {
+  return address.replace(':::', '::');
+}
+
+/** Eight groups in lower case without leading zeros; undefined for what is no address (RFC 4291 §2.2). */
+function expandIpv6(address: string): string | undefined {
+  const dotted = /^(.*:)(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(address);
   if (dotted) {
     const [, lead, ...octets] = dotted;
     const [a, b, c, d] = octets.map(Number) as [number, number, number, number];
+    if (Math.max(a, b, c, d) > HIGHEST_OCTET) return undefined;
     return expandIpv6(`${lead}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`);
   }
-  const [head = '', tail] = address.split('::');
-  const groups = (part: string) =>
-    part === '' ? [] : part.split(':').map(group => group.replace(/^0+(?=.)/, ''));
-  if (tail === undefined) return groups(head).join(':');
-  const before = groups(head);
-  const after = groups(tail);
-  const missing = Math.max(0, 8 - before.length - after.length);
-  return [...before, ...Array<string>(missing).fill('0'), ...after].join(':');
+  const halves = address.split('::').map(half => (half === '' ? [] : half.split(':')));
+  const [before = [], after = []] = halves;
+  const missing = GROUPS - before.length - after.length;
+  if (halves.length > 2 || (halves.length === 1 ? missing !== 0 : missing < 1)) return undefined;
+  const groups = [...before, ...Array<string>(missing).fill('0'), ...after];
+  if (!groups.every(group => /^[\dA-Fa-f]{1,4}$/.test(group))) return undefined;
+  return groups.map(group => group.replace(/^0+(?=.)/, '').toLowerCase()).join(':');
 }

@@ -2,6 +2,7 @@
 import * as parser from '@sip-stack/parser';
 import { type HeaderField, Headers } from '@sip-stack/parser';
 import t from 'tap';
+import { anew, FIELDS, plain } from './every-field.js';
 import { CASES } from './field-cases.js';
 import { DIGEST_CHALLENGE } from './field-shapes.js';
 
@@ -9,10 +10,7 @@ const read = (field: HeaderField<unknown>, text: string) =>
   new Headers().setText(field.name, text).all(field);
 
 t.test('every field of the package has its cases', async t => {
-  const fields = Object.values(parser).filter(
-    (exported: unknown) => typeof exported === 'object' && exported !== null && 'read' in exported,
-  );
-  const names = fields.map(field => (field as HeaderField<unknown>).name);
+  const names = FIELDS.map(({ name }) => name);
   t.same(CASES.map(({ field }) => field.name).sort(), names.sort());
 });
 
@@ -35,23 +33,6 @@ for (const { field, good, bad } of CASES) {
       if (!field.list) t.throws(() => field.parse(text), refused, `${text} is refused alone`);
     }
   });
-}
-
-/** The same value, whose parameters do not remember how they were written. */
-function anew(value: unknown): unknown {
-  if (value instanceof parser.Params) {
-    return [...value].reduce((params, [name, text]) => params.set(name, text), new parser.Params());
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, part]) => [key, key === 'uri' ? part : anew(part)]),
-  );
-}
-
-function plain(value: unknown): unknown {
-  if (value instanceof parser.Params) return [...value];
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, plain(part)]));
 }
 
 t.test('several challenges, a line each', async t => {
