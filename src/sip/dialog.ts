@@ -91,6 +91,7 @@ export function requestInDialog(dialog: Dialog, method: string, sequence?: numbe
     .set(CallId, dialog.callId)
     .set(CSeq, { sequence: sequence ?? dialog.localSequence, method });
   const [first, ...others] = dialog.routeSet;
+  hops.set(request, first?.uri ?? dialog.remoteTarget);
   if (!first) return request;
   if (isSipUri(first.uri) && first.uri.params.has('lr')) {
     request.headers.set(Route, ...dialog.routeSet);
@@ -102,8 +103,13 @@ export function requestInDialog(dialog: Dialog, method: string, sequence?: numbe
   return request;
 }
 
-/** Whom a request is sent to: its topmost Route, else its Request-URI (§8.1.2). */
+/** Where requests within dialogs go: behind a strict router the request alone does not tell. */
+const hops = new WeakMap<SipRequest, Uri>();
+
+/** Whom a request is sent to: the first of its dialog's route set, else its Request-URI (§8.1.2, §12.2.1.1). */
 export function nextHop(request: SipRequest): Uri {
+  const known = hops.get(request);
+  if (known) return known;
   const route = request.headers.first(Route);
   return route && isSipUri(route.uri) && route.uri.params.has('lr') ? route.uri : request.uri;
 }

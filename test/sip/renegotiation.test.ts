@@ -1,10 +1,12 @@
 /** What sessions do beyond setting up and hanging up: early media, offers under way, session timers, challenges. */
 import {
   CSeq,
+  formatUri,
   parseMessage,
   type SipRequest,
   type SipResponse,
   serializeMessage,
+  To,
 } from '@sip-stack/parser';
 import t from 'tap';
 import type { AuthenticationExchange } from '../../src/sip/request-client.js';
@@ -246,6 +248,69 @@ t.test('a server that is never content is asked no more', async t => {
   await lab.clock.advance(2000);
   t.same(events, ['ended by remote 401']);
   t.equal(requests.filter(({ method }) => method === 'INVITE').length, 4);
+});
+
+t.test(
+  'a second answer of a fork is acknowledged and ended, and its 481 ends nothing here',
+  async t => {
+    const lab = await pair();
+    await lab.bob.stop();
+    const socket = await lab.network
+      .host(BOB)
+      .bindDatagram({ address: BOB, port: 5060, trafficClass: 'default' });
+    const methods: string[] = [];
+    socket.onMessage = (data, from) => {
+      const message = parseMessage(data.slice());
+      if (message.kind !== 'request') return;
+      methods.push(`${message.method} ${message.headers.require(To).params.get('tag') ?? '-'}`);
+      const answer = (status: number, tag?: string) => {
+        const response = makeResponse(message, status, tag);
+        if (status === 200) response.headers.setText('Contact', `<sip:bob@${BOB}>`);
+        socket.send(serializeMessage(response), from);
+      };
+      if (message.method === 'INVITE') {
+        answer(200, 'one');
+        answer(200, 'two');
+      } else if (message.method === 'BYE') {
+        answer(481);
+      }
+    };
+    const session = lab.call();
+    const events = record(session);
+    await lab.clock.advance(2000);
+    t.same(methods, ['INVITE -', 'ACK one', 'ACK two', 'BYE two']);
+    t.equal(session.established, true);
+    t.equal(events.length, 1);
+  },
+);
+
+t.test('behind a strict router requests go to it, with the target as their last Route', async t => {
+  const lab = await pair();
+  await lab.bob.stop();
+  const hosts = new Map<string, string[]>();
+  for (const address of [BOB, '10.0.0.3', '10.0.0.4']) {
+    const heard: string[] = [];
+    hosts.set(address, heard);
+    const socket = await lab.network
+      .host(address)
+      .bindDatagram({ address, port: 5060, trafficClass: 'default' });
+    socket.onMessage = (data, from) => {
+      const message = parseMessage(data.slice());
+      if (message.kind !== 'request') return;
+      heard.push(
+        `${message.method} ${formatUri(message.uri)} ${message.headers.texts('Route').join()}`,
+      );
+      if (message.method !== 'INVITE') return;
+      const response = makeResponse(message, 200, 'one');
+      response.headers.setText('Contact', `<sip:bob@${BOB}>`);
+      response.headers.setText('Record-Route', '<sip:10.0.0.4;lr>', '<sip:10.0.0.3>');
+      socket.send(serializeMessage(response), from);
+    };
+  }
+  lab.call();
+  await lab.clock.advance(200);
+  t.same(hosts.get('10.0.0.3'), ['ACK sip:10.0.0.3 <sip:10.0.0.4;lr>,<sip:bob@10.0.0.2>']);
+  t.same(hosts.get('10.0.0.4'), []);
 });
 
 /** In Bob's place: answers INVITEs with the statuses in `respond`, in turn. */

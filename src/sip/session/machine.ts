@@ -1,5 +1,5 @@
 /** The session machine: pure, events in, actions out. Via and branches are the driver's business. */
-import { Contact, CSeq, type SipRequest } from '@sip-stack/parser';
+import { Contact, CSeq, type SipRequest, To } from '@sip-stack/parser';
 import { admitSequence, dialogOfCallee, requestInDialog } from '../dialog.js';
 import {
   accept,
@@ -93,6 +93,8 @@ export function stepSession(session: Session, event: SessionEvent): SessionActio
     }
     case 'dialog-response': {
       const { request, status, response } = event;
+      // The BYE to a branch of a fork that answered too late: not this call's business.
+      if (isOfOtherDialog(session, request)) return [];
       const renegotiates = request.method === 'INVITE' || request.method === 'UPDATE';
       if (renegotiates) return onOwnResponse(session, request, status, response);
       const told = USER_METHODS.includes(request.method)
@@ -132,6 +134,11 @@ export function stepSession(session: Session, event: SessionEvent): SessionActio
     case 'timer':
       return onTimer(session, event.timer);
   }
+}
+
+function isOfOtherDialog({ dialog }: Session, request: SipRequest): boolean {
+  const tag = request.headers.require(To).params.get('tag') ?? '';
+  return dialog !== undefined && tag !== dialog.remoteTag;
 }
 
 function start(session: Session): SessionAction[] {
