@@ -57,6 +57,13 @@ export const CASES: readonly Cases[] = [
         '<sip:h>;mobility="fixed";audio;+sip.instance="<urn:uuid:1>";q=0.5;expires=9',
       ],
     ],
+    bad: [
+      ...address(parser.Contact, true).bad,
+      ['*, <sip:a@h>', 0],
+      ['a, b <sip:a@h>', 0],
+      ['<sip:a@h>;q="1', 12],
+      ['<sip:a@h>;', 10],
+    ],
   },
   {
     field: parser.ContentDisposition,
