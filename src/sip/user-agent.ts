@@ -2,6 +2,7 @@
  * The user agent: one transport, its transactions, and the sessions on it.
  * Requests that come in go to whom they concern (RFC 3261 §8.2, §12.2.2).
  */
+import { isIPv6 } from 'node:net';
 import {
   Accept,
   Allow,
@@ -25,7 +26,7 @@ import {
   Via,
 } from '@sip-stack/parser';
 import type { Clock } from '../core/clock.js';
-import { asError } from '../core/errors.js';
+import { asError, CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Endpoint, Network } from '../core/network.js';
 import { type Random, randomToken, randomUnit } from '../core/random.js';
@@ -169,6 +170,15 @@ export class UserAgent {
   /** Our address as `remote` sees it. Throws `CodedError` `NO_ROUTE`. */
   async localEndpointFor(remote: string): Promise<Endpoint> {
     const { address, port } = this.local;
+    if (isIPv6(address) !== isIPv6(remote)) {
+      throw new CodedError(
+        'NO_ROUTE',
+        `${remote} is out of reach for a phone that listens on ${address}`,
+        {
+          remedy: 'Listen on an address of the same kind: --listen [::]:5060 for IPv6.',
+        },
+      );
+    }
     if (address !== '0.0.0.0' && address !== '::') return this.local;
     return { address: await this.#options.network.sourceAddressFor(remote), port };
   }

@@ -116,6 +116,15 @@ t.test('no route is told at once', async t => {
   await world.stop();
 });
 
+t.test('an IPv6 address is out of reach for a phone on IPv4, and the error says so', async t => {
+  const { world, bob } = await town();
+  const call = bob.calls.dial('fe80::1%eth0');
+  const phases = follow(call);
+  await world.clock.advance(100);
+  t.equal(phases.at(-1), 'NO_ROUTE');
+  await world.stop();
+});
+
 t.test('phones without a codec in common do not connect', async t => {
   const world = new Simulation({ seed: 1 });
   const [pcmu, pcma] = [AUDIO_FORMATS.slice(0, 1), AUDIO_FORMATS.slice(1)];

@@ -14,6 +14,7 @@ import { residentMegabytes, udpPorts } from '../harness/process-status.js';
 import { PlainFailure, progress, runProgram } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
 import { untilAnswered } from '../harness/udp.js';
+import { witnessed } from '../harness/witness.js';
 import { NoiseMaker } from './noise-maker.js';
 import { fuzzParser } from './parser-fuzz.js';
 
@@ -30,7 +31,7 @@ const ANSWER_GOAL_MS = 1000;
 /** Multicast DNS is shared with the rest of this machine: it is left alone. */
 const MDNS_PORT = 5353;
 
-await runProgram({ withinSeconds: SECONDS + 120 }, async cleanup => {
+await runProgram({ withinSeconds: 3 * SECONDS + 150 }, async cleanup => {
   if (!(SECONDS >= 5)) throw new PlainFailure('expected FUZZ_SECONDS to be 5 or more');
   progress(`fuzz: repeat with FUZZ_SEED=${SEED}`);
   const figures: Figure[] = fuzzParser(SEED);
@@ -49,19 +50,28 @@ await runProgram({ withinSeconds: SECONDS + 120 }, async cleanup => {
   const expected = writeNumberedSound(sound, SECONDS);
   const callSeconds = String(SECONDS + 2 * MARGIN_SECONDS);
   const files = ['--play', sound, '--record', recording, '--seconds', callSeconds];
-  const call = new Ringline(['call', `sip:*43@${listen}`, ...files], {
-    cleanup,
-    data: join(directory, 'caller'),
-  });
-  await call.heard('connected', 10_000);
+  let early: Awaited<ReturnType<Ringline['memory']>> | undefined;
+  let sent = 0;
 
-  const mediaPorts = udpPorts(phone.pid).filter(port => ![sipPort, MDNS_PORT].includes(port));
-  const noise = await NoiseMaker.start(cleanup, SEED, { sipPort, mediaPorts });
-  progress(`fuzz: ${SECONDS} s of noise at ports ${[sipPort, ...mediaPorts].join(', ')}`);
-  await delay(WARM_UP_MS);
-  const early = await phone.memory();
-  await call.heard('ended', (SECONDS + 20) * 1000);
-  noise.stop();
+  const callUnderNoise = async (attempt: number) => {
+    const data = join(directory, `caller-${attempt}`);
+    const call = new Ringline(['call', `sip:*43@${listen}`, ...files], { cleanup, data });
+    await call.heard('connected', 10_000);
+    const mediaPorts = udpPorts(phone.pid).filter(port => ![sipPort, MDNS_PORT].includes(port));
+    const noise = await NoiseMaker.start(cleanup, SEED, { sipPort, mediaPorts });
+    progress(`fuzz: ${SECONDS} s of noise at ports ${[sipPort, ...mediaPorts].join(', ')}`);
+    await delay(WARM_UP_MS);
+    early ??= await phone.memory();
+    await call.heard('ended', (SECONDS + 20) * 1000);
+    noise.stop();
+    sent = noise.sent;
+    return passageOf(recording, expected);
+  };
+  const { result, stallMs } = await witnessed(
+    cleanup,
+    callUnderNoise,
+    ({ missing, extra }) => missing + extra === 0,
+  );
   const loaded = residentMegabytes(phone.pid);
   const sipEndpoint = { address: '127.0.0.1', port: sipPort };
   const answered = await untilAnswered(sipEndpoint, 10_000);
@@ -69,14 +79,16 @@ await runProgram({ withinSeconds: SECONDS + 120 }, async cleanup => {
   await delay(SETTLED_MS);
   const late = await phone.memory();
 
-  const { missing, extra } = passageOf(recording, expected);
+  const { missing, extra } = result;
+  const kept = late.usedMegabytes - (early?.usedMegabytes ?? 0);
   figures.push(
-    plain('datagrams of noise', noise.sent, 'datagrams'),
-    atLeast(noise.sent / 10, 'of them refused by the call', refusedBy(phone), 'datagrams'),
+    plain('datagrams of noise', sent, 'datagrams'),
+    atLeast(sent / 10, 'of them refused by the call', refusedBy(phone), 'datagrams'),
     exactly(0, `samples missing from a call of ${SECONDS} s meanwhile`, missing, 'samples'),
     exactly(0, 'samples repeated or made up in it', extra, 'samples'),
+    plain('longest stall of this machine meanwhile', stallMs, 'ms'),
     atMost(ANSWER_GOAL_MS, 'OPTIONS answered at the end of it', answered ?? Infinity, 'ms'),
-    atMost(GROWTH_GOAL_MB, 'memory kept', late.usedMegabytes - early.usedMegabytes, 'MB'),
+    atMost(GROWTH_GOAL_MB, 'memory kept', kept, 'MB'),
     plain('resident memory at the end of the noise', loaded, 'MB'),
     plain('resident memory afterwards', late.residentMegabytes, 'MB'),
   );

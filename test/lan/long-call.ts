@@ -1,7 +1,8 @@
 /** A call of half a minute: does every sample arrive, once? */
 import { join } from 'node:path';
-import { exactly, type Figure } from '../harness/figures.js';
+import { exactly, type Figure, plain } from '../harness/figures.js';
 import { MARGIN_SECONDS, passageOf, writeNumberedSound } from '../harness/numbered-sound.js';
+import { witnessed } from '../harness/witness.js';
 import { Phone, READY_WITHIN_MS, type Site } from './site.js';
 
 const SECONDS = 30;
@@ -10,11 +11,18 @@ export async function longCall(site: Site): Promise<Figure[]> {
   const sound = join(site.directory, 'long-call.wav');
   const recording = join(site.directory, 'long-call-heard.wav');
   const expected = writeNumberedSound(sound, SECONDS);
-  await playTo(site, sound, recording, SECONDS);
-  const { missing, extra } = passageOf(recording, expected);
+  const { result, stallMs } = await witnessed(
+    site.cleanup,
+    async () => {
+      await playTo(site, sound, recording, SECONDS);
+      return passageOf(recording, expected);
+    },
+    ({ missing, extra }) => missing + extra === 0,
+  );
   return [
-    exactly(0, `samples missing from a call of ${SECONDS} s`, missing, 'samples'),
-    exactly(0, `samples repeated or made up in it`, extra, 'samples'),
+    exactly(0, `samples missing from a call of ${SECONDS} s`, result.missing, 'samples'),
+    exactly(0, `samples repeated or made up in it`, result.extra, 'samples'),
+    plain('longest stall of this machine meanwhile', stallMs, 'ms'),
   ];
 }
 

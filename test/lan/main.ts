@@ -27,7 +27,7 @@ if (process.getuid?.() === 0) await checkLan();
 else process.exitCode = asRootOfItsOwn();
 
 async function checkLan(): Promise<void> {
-  await runProgram({ withinSeconds: 290 }, async cleanup => {
+  await runProgram({ withinSeconds: 400 }, async cleanup => {
     const unknown = chosen.find(name => !names.some(known => known === name));
     if (unknown) throw new PlainFailure(`expected ${names.join(', ')}, found ${unknown}`);
     const lan = await Lan.open(cleanup);

@@ -1,0 +1,51 @@
+/**
+ * A process that does nothing but look at the clock, beside those that are measured: when it stands still,
+ * so did the machine, and a measurement of that time says nothing about the phones.
+ */
+import { startChild } from './child.js';
+import type { Cleanup } from './program.js';
+
+/** It looks this often, in ms. */
+const LOOK_MS = 2;
+/** A stall longer than a jitter buffer's least slack (20 ms) is heard by whoever is on the phone then. */
+export const HARMFUL_STALL_MS = 20;
+/** A measurement the machine spoilt is made again, so often in all. */
+const ATTEMPTS = 3;
+
+const PROGRAM = `
+let due = performance.now() + ${LOOK_MS};
+let longest = 0;
+const look = () => {
+  const now = performance.now();
+  longest = Math.max(longest, now - due);
+  due = now + ${LOOK_MS};
+  setTimeout(look, ${LOOK_MS});
+};
+setTimeout(look, ${LOOK_MS});
+process.on('SIGTERM', () => { console.log('stall ' + longest); process.exit(0); });
+`;
+
+export interface Witnessed<T> {
+  readonly result: T;
+  /** The longest time the machine stood still meanwhile, in ms. */
+  readonly stallMs: number;
+  readonly attempts: number;
+}
+
+/** Measures, and measures again where `good` says no and the machine stood still meanwhile. */
+export async function witnessed<T>(
+  cleanup: Cleanup,
+  measure: (attempt: number) => Promise<T>,
+  good: (result: T) => boolean,
+): Promise<Witnessed<T>> {
+  for (let attempt = 1; ; attempt++) {
+    const witness = startChild(cleanup, [process.execPath, '-e', PROGRAM]);
+    const result = await measure(attempt);
+    await witness.stop();
+    const stallMs = Number(/stall ([\d.]+)/.exec(witness.output())?.[1] ?? 0);
+    if (good(result) || stallMs < HARMFUL_STALL_MS || attempt === ATTEMPTS) {
+      return { result, stallMs, attempts: attempt };
+    }
+    console.error(`the machine stood still for ${stallMs.toFixed(0)} ms meanwhile: measured again`);
+  }
+}
