@@ -48,9 +48,10 @@ interop: build ## calls with baresip, SIPp, Kamailio (apt install baresip-core s
 lan: build ## several hosts in network namespaces (root, or a kernel that allows unshare)
 	@$(NODE) dist/test/lan/main.js $(ARGS)
 
-bench: build ## figures: parser, media, whole process
+bench: build ## figures: parser, SIP, media, whole process
 	@[ -d $(PARSER_BENCH)/node_modules ] || npm ci --silent --prefix $(PARSER_BENCH)
 	@$(NODE) dist/test/bench/parser/parser.bench.js $(ARGS)
+	@$(NODE) --expose-gc dist/test/bench/sip/sip.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/media/media.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/process.bench.js $(ARGS)
 
