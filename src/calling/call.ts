@@ -287,9 +287,7 @@ export class Call extends EventEmitter<CallEvents> {
     session.on('earlyMedia', sdp => current(() => this.#early(sdp)));
     session.on('reanswered', sdp => current(() => this.#reanswered(sdp)));
     session.on('answered', sdp => current(() => this.#negotiated(sdp)));
-    session.on('confirmed', sdp =>
-      current(() => this.phase === 'answering' && this.#negotiated(sdp)),
-    );
+    session.on('confirmed', sdp => current(() => this.#confirmed(sdp)));
     session.on('reoffer', sdp => current(() => this.#onReoffer(session, sdp)));
     session.on('ended', ({ by, status, reason, response }) =>
       current(() => {
@@ -309,6 +307,12 @@ export class Call extends EventEmitter<CallEvents> {
     } catch (error) {
       this.#step({ type: 'failed', end: endOfError(error) });
     }
+  }
+
+  /** Our 2xx arrived; with the answer, where it carried our offer. */
+  #confirmed(sdp: string | undefined): void {
+    if (this.phase === 'answering') this.#negotiated(sdp);
+    else this.#reanswered(sdp);
   }
 
   /** Tones and announcements before the call is taken; what is wrong with them will show in the answer. */

@@ -4,6 +4,7 @@ import {
   Allow,
   ContentType,
   isSipUri,
+  MinSE,
   Params,
   Require,
   type SipRequest,
@@ -12,6 +13,7 @@ import {
 } from '@sip-stack/parser';
 import { makeResponse } from './response.js';
 import { SESSION_OPTIONS } from './session/requests.js';
+import { interval, intervalTooSmall, MIN_INTERVAL_S } from './session/session-timer.js';
 
 export const ALLOWED_METHODS: readonly string[] = [
   'INVITE',
@@ -37,6 +39,11 @@ export function refusalOf(request: SipRequest, localTag: string): SipResponse | 
   if (unknown.length > 0) {
     const response = makeResponse(request, 420, localTag);
     response.headers.set(Unsupported, ...unknown);
+    return response;
+  }
+  if ((method === 'INVITE' || method === 'UPDATE') && intervalTooSmall(request)) {
+    const response = makeResponse(request, 422, localTag);
+    response.headers.set(MinSE, interval(MIN_INTERVAL_S));
     return response;
   }
   if (method !== 'INVITE') return undefined;

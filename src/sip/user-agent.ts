@@ -113,6 +113,8 @@ export class UserAgent {
   readonly #sessionOfInvite = new Map<string, SipSession>();
   readonly #sessionOfDialog = new Map<string, SipSession>();
   readonly #keyOfSession = new Map<SipSession, string>();
+  /** Where the INVITE of a call of ours went: its CANCEL goes there too (§9.1). */
+  readonly #firstHopOf = new WeakMap<SipSession, Endpoint>();
   #started: Started | undefined;
 
   constructor(options: UserAgentOptions) {
@@ -201,14 +203,8 @@ export class UserAgent {
     askForTimer(state.timer, request);
     const session = this.#newSession(state, local);
     this.#keyOfSession.set(session, '');
-    client.send(request, options.to, {
-      ...this.#reissuing(session, local),
-      response: response => session.step({ type: 'response', response }),
-      failed: error => {
-        const status = error.code === 'REQUEST_TIMEOUT' ? 408 : 503;
-        session.step({ type: 'invite-failed', status, reason: error.message });
-      },
-    });
+    this.#firstHopOf.set(session, options.to);
+    session.step({ type: 'start' });
     return session;
   }
 
@@ -304,7 +300,9 @@ export class UserAgent {
 
   #onCancel(request: SipRequest, transaction: ServerTransaction): void {
     const session = this.#sessionOfInvite.get(inviteKey(request));
-    transaction.respond(this.#signed(makeResponse(request, session ? 200 : 481, this.#newTag())));
+    // The tag that the INVITE's own responses have (§9.2).
+    const tag = session?.localTag ?? this.#newTag();
+    transaction.respond(this.#signed(makeResponse(request, session ? 200 : 481, tag)));
     session?.step({ type: 'cancelled' });
   }
 
@@ -339,7 +337,10 @@ export class UserAgent {
   #newSession(state: Session, local: Endpoint): SipSession {
     const host: SessionHost = {
       after: (ms, fire) => this.#options.clock.after(ms, fire),
-      send: (session, request) => this.#sendInDialog(session, request),
+      send: (session, request) =>
+        request === session.invite
+          ? this.#sendInvite(session, request)
+          : this.#sendInDialog(session, request),
       acknowledge: ack => void this.#sendAck(ack, local),
       respond: (request, response) =>
         this.#transactionOf.get(request)?.respond(this.#signed(response)),
@@ -361,12 +362,28 @@ export class UserAgent {
     this.#sessionOfInvite.delete(inviteKey(session.invite));
   }
 
+  #sendInvite(session: SipSession, request: SipRequest): void {
+    const to = this.#firstHopOf.get(session);
+    if (!to) return;
+    const { client } = this.#running;
+    client.addVia(request, session.local);
+    client.send(request, to, {
+      ...this.#reissuing(session, session.local),
+      response: response => session.step({ type: 'response', response }),
+      failed: error => {
+        const status = error.code === 'REQUEST_TIMEOUT' ? 408 : 503;
+        session.step({ type: 'invite-failed', status, reason: error.message });
+      },
+    });
+  }
+
   #sendInDialog(session: SipSession, request: SipRequest): void {
     const cancels = request.method === 'CANCEL';
+    const firstHop = cancels ? this.#firstHopOf.get(session) : undefined;
     // Counted from now on, not from when the address is known: `stop` waits for it.
     const { client } = this.#running;
     const settled = client.expectResponse();
-    void this.#destination(request)
+    void (firstHop ? Promise.resolve(firstHop) : this.#destination(request))
       .then(to => {
         if (!cancels) client.addVia(request, session.local);
         client.send(request, to, {

@@ -96,7 +96,9 @@ export function onAck(session: Session, ack: SipRequest): SessionAction[] {
     { type: 'cancel-timer', timer: 'acknowledge' },
   ];
   if (session.byeWanted) return [...actions, ...bye(session)];
-  return [...actions, notify({ type: 'confirmed', sdp: sdpOf(ack) })];
+  // Where the offer was theirs, it has been answered.
+  const sdp = sdpOf(waiting.invite) === undefined ? sdpOf(ack) : undefined;
+  return [...actions, notify({ type: 'confirmed', sdp })];
 }
 
 export function onRetransmitTimer(session: Session): SessionAction[] {

@@ -1,12 +1,21 @@
 /** The caller's side until the call is answered: RFC 3261 §13.2, RFC 3262 §4. */
-import { Allow, CSeq, RAck, Require, RSeq, type SipResponse, To } from '@sip-stack/parser';
+import {
+  Allow,
+  CSeq,
+  RAck,
+  Require,
+  RSeq,
+  SipRequest,
+  type SipResponse,
+  To,
+} from '@sip-stack/parser';
 import { dialogOfCaller, requestInDialog } from '../dialog.js';
 import { isProvisional, isSuccess } from '../transaction/machine.js';
 import { bye, end } from './ending.js';
 import { RELIABLE } from './reliable-provisional.js';
 import { startTimer } from './renegotiation.js';
-import { acknowledge, cancelOf, sdpOf } from './requests.js';
-import { agreeTimer } from './session-timer.js';
+import { acknowledge, ackOf, cancelOf, sdpOf } from './requests.js';
+import { agreeTimer, askForTimer, raiseInterval } from './session-timer.js';
 import { type EarlyDialog, notify, type Session, type SessionAction } from './state.js';
 
 export function onInviteResponse(session: Session, response: SipResponse): SessionAction[] {
@@ -14,8 +23,24 @@ export function onInviteResponse(session: Session, response: SipResponse): Sessi
   if (isSuccess(response)) return onSuccess(session, response);
   if (session.phase !== 'inviting' && session.phase !== 'cancelling') return [];
   const { status, reason } = response;
+  if (status === 422 && session.phase === 'inviting' && raiseInterval(session.timer, response)) {
+    return inviteAgain(session);
+  }
   const by = session.phase === 'cancelling' ? 'local' : 'remote';
   return end(session, { by, status, reason, response });
+}
+
+/** The interval we asked for was too small: once more, with one that is not (RFC 4028 §7.3). */
+function inviteAgain(session: Session): SessionAction[] {
+  const { method, uri, body, headers } = session.invite;
+  const request = new SipRequest({ method, uri, body, headers: headers.clone() });
+  const { sequence } = headers.require(CSeq);
+  request.headers.set(CSeq, { sequence: sequence + 1, method });
+  askForTimer(session.timer, request);
+  session.invite = request;
+  session.provisional = false;
+  session.early.clear();
+  return [{ type: 'send', request }];
 }
 
 /** §9.1: without a provisional response the CANCEL has to wait for one. */
@@ -67,6 +92,7 @@ function acknowledgeProvisional(
   const early = earlyDialog(session, response);
   if (early.lastRSeq !== undefined && rseq !== early.lastRSeq + 1) return undefined;
   early.lastRSeq = rseq;
+  early.answer ??= sdpOf(response);
   const prack = requestInDialog(early.dialog, 'PRACK');
   const { sequence, method } = session.invite.headers.require(CSeq);
   prack.headers.set(RAck, { response: rseq, sequence, method });
@@ -80,6 +106,7 @@ function earlyDialog(session: Session, response: SipResponse): EarlyDialog {
   const begun: EarlyDialog = {
     dialog: dialogOfCaller(session.invite, response),
     lastRSeq: undefined,
+    answer: undefined,
   };
   session.early.set(tag, begun);
   return begun;
@@ -96,14 +123,14 @@ function onSuccess(session: Session, response: SipResponse): SessionAction[] {
       return ack ? [{ type: 'acknowledge', ack }] : [];
     }
     return [
-      { type: 'acknowledge', ack: requestInDialog(answered, 'ACK', sequence) },
+      { type: 'acknowledge', ack: ackOf(answered, session.invite) },
       { type: 'send', request: requestInDialog(answered, 'BYE') },
     ];
   }
   const tooLate = session.phase !== 'inviting';
   // The early dialog has counted its PRACKs; the target and route of the 2xx count (§13.2.2.4).
-  const early = session.early.get(answered.remoteTag)?.dialog;
-  answered.localSequence = Math.max(answered.localSequence, early?.localSequence ?? 0);
+  const early = session.early.get(answered.remoteTag);
+  answered.localSequence = Math.max(answered.localSequence, early?.dialog.localSequence ?? 0);
   session.dialog = answered;
   session.early.clear();
   session.phase = 'established';
@@ -111,11 +138,13 @@ function onSuccess(session: Session, response: SipResponse): SessionAction[] {
   agreeTimer(session.timer, response);
   const actions: SessionAction[] = [
     { type: 'cancel-timer', timer: 'cancel' },
-    acknowledge(session, answered, sequence),
+    acknowledge(session, answered, session.invite),
     { type: 'dialog', dialog: answered },
   ];
   if (tooLate) return [...actions, ...bye(session)];
-  return [...actions, ...startTimer(session), notify({ type: 'answered', sdp: sdpOf(response) })];
+  // An answer in a reliable provisional response was the answer; the 2xx may go without (RFC 6337 §2).
+  const sdp = sdpOf(response) ?? early?.answer;
+  return [...actions, ...startTimer(session), notify({ type: 'answered', sdp })];
 }
 
 export function allowsUpdate({ headers }: Pick<SipResponse, 'headers'>): boolean {

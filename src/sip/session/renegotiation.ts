@@ -2,27 +2,12 @@
  * Changing a session under way, and keeping it alive: re-INVITE (RFC 3261 §14), UPDATE (RFC 3311),
  * glare, and the refreshes of RFC 4028.
  */
-import {
-  CSeq,
-  MinSE,
-  Params,
-  RetryAfter,
-  type SipRequest,
-  type SipResponse,
-} from '@sip-stack/parser';
+import { CSeq, Params, RetryAfter, type SipRequest, type SipResponse } from '@sip-stack/parser';
 import { refreshTarget } from '../dialog.js';
 import { isSuccess } from '../transaction/machine.js';
 import { bye, end } from './ending.js';
 import { acknowledge, respond, sdpOf, targetRefresh } from './requests.js';
-import {
-  agreeTimer,
-  grantTimer,
-  interval,
-  intervalTooSmall,
-  MIN_INTERVAL_S,
-  raiseInterval,
-  timerDue,
-} from './session-timer.js';
+import { agreeTimer, grantTimer, raiseInterval, timerDue } from './session-timer.js';
 import { notify, type OwnRequest, type Session, type SessionAction } from './state.js';
 
 // ---- ours
@@ -82,7 +67,7 @@ export function onOwnResponse(
   if (success) {
     refreshTarget(dialog, response);
     agreeTimer(session.timer, response);
-    const actions = ours.method === 'INVITE' ? [acknowledge(session, dialog, sequence)] : [];
+    const actions = ours.method === 'INVITE' ? [acknowledge(session, dialog, request)] : [];
     const told =
       ours.offer === undefined ? [] : [notify({ type: 'reanswered', sdp: sdpOf(response) })];
     return [...actions, ...startTimer(session), ...told, ...attemptPostponed(session)];
@@ -132,14 +117,10 @@ export function onTargetRefresh(session: Session, request: SipRequest): SessionA
   if (request.method === 'INVITE' && session.phase !== 'established') {
     return [respond(session, request, 491)];
   }
-  if (intervalTooSmall(request)) {
-    const refusal = respond(session, request, 422);
-    refusal.response.headers.set(MinSE, interval(MIN_INTERVAL_S));
-    return [refusal];
-  }
   const offers = request.method === 'INVITE' || sdp !== undefined;
   if (offers && session.ours) return [respond(session, request, 491)];
-  if (offers && (session.theirs || session.unacknowledged)) return [comeBack(session, request)];
+  const answering = session.phase !== 'established' || session.theirs || session.unacknowledged;
+  if (offers && answering) return [comeBack(session, request)];
   refreshTarget(dialog, request);
   if (offers) {
     session.theirs = request;

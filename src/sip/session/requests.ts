@@ -1,5 +1,6 @@
 /** What a session sends within its dialog, and how it answers. */
 import {
+  Authorization,
   CallId,
   Contact,
   ContentType,
@@ -7,6 +8,7 @@ import {
   From,
   MaxForwards,
   Params,
+  ProxyAuthorization,
   SipRequest,
   type SipResponse,
   Supported,
@@ -36,10 +38,19 @@ export function targetRefresh(
   return request;
 }
 
-/** The ACK to a 2xx of the INVITE with this sequence number, kept to be sent again. */
-export function acknowledge(session: Session, dialog: Dialog, sequence: number): SessionAction {
-  const ack = requestInDialog(dialog, 'ACK', sequence);
-  session.acks.set(sequence, ack);
+/** The ACK to a 2xx: with the sequence number and the credentials of its INVITE (§13.2.2.4). */
+export function ackOf(dialog: Dialog, { headers }: SipRequest): SipRequest {
+  const ack = requestInDialog(dialog, 'ACK', headers.require(CSeq).sequence);
+  for (const { name } of [Authorization, ProxyAuthorization]) {
+    if (headers.has(name)) ack.headers.setText(name, ...headers.texts(name));
+  }
+  return ack;
+}
+
+/** The same, kept to be sent again. */
+export function acknowledge(session: Session, dialog: Dialog, invite: SipRequest): SessionAction {
+  const ack = ackOf(dialog, invite);
+  session.acks.set(ack.headers.require(CSeq).sequence, ack);
   // A 2xx is sent again for 32 s at most; who re-invites more often than this has no claim to more.
   for (const old of session.acks.keys()) {
     if (session.acks.size <= MAX_ACKS) break;

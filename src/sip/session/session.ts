@@ -78,6 +78,11 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
     return this.#state.phase === 'established';
   }
 
+  /** Our tag, in every response to the INVITE and in that to its CANCEL. */
+  get localTag(): string {
+    return this.#state.localTag;
+  }
+
   /** Who is at the other end. */
   get remote(): NameAddr {
     const { invite, role } = this.#state;

@@ -68,6 +68,8 @@ export interface EarlyDialog {
   readonly dialog: Dialog;
   /** RSeq of the last reliable provisional response of this dialog (RFC 3262 §4). */
   lastRSeq: number | undefined;
+  /** What a reliable provisional response of this dialog answered to our offer. */
+  answer: string | undefined;
 }
 
 export interface EndReason {

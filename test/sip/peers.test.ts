@@ -1,0 +1,228 @@
+/** Manners of real peers: what they are owed, message by message. */
+import {
+  parseMessage,
+  type SipRequest,
+  type SipResponse,
+  serializeMessage,
+  sipUri,
+} from '@sip-stack/parser';
+import t from 'tap';
+import type { DatagramSocket, Endpoint } from '../../src/core/network.js';
+import { Simulation } from '../../src/simulation/simulated-phones.js';
+import type { VirtualNetwork } from '../../src/simulation/virtual-network.js';
+import type { AuthenticationExchange } from '../../src/sip/request-client.js';
+import { makeResponse } from '../../src/sip/response.js';
+import { ALICE, BOB, type Pair, pair, record } from './pair.js';
+
+const PEER: Endpoint = { address: '10.0.0.9', port: 5060 };
+
+interface Peer {
+  readonly requests: SipRequest[];
+  readonly responses: SipResponse[];
+  send(text: string | Uint8Array, to: Endpoint): void;
+}
+
+/** A raw socket that answers each request as `answer` says: status, header fields, body. */
+async function peerAt(
+  network: VirtualNetwork,
+  at: Endpoint,
+  answer: (request: SipRequest, nth: number) => readonly Answer[] = () => [],
+): Promise<Peer> {
+  const socket: DatagramSocket = await network
+    .host(at.address)
+    .bindDatagram({ ...at, trafficClass: 'default' });
+  const requests: SipRequest[] = [];
+  const responses: SipResponse[] = [];
+  const send = (text: string | Uint8Array, to: Endpoint) =>
+    socket.send(typeof text === 'string' ? Buffer.from(text) : text, to);
+  socket.onMessage = (data, from) => {
+    const message = parseMessage(data.slice());
+    if (message.kind === 'response') {
+      responses.push(message);
+      return;
+    }
+    requests.push(message);
+    for (const { status, headers = {}, body = '' } of answer(message, requests.length)) {
+      const response = makeResponse(message, status, 'peer');
+      response.headers.setText('Contact', `<sip:peer@${at.address}>`);
+      for (const [name, value] of Object.entries(headers)) response.headers.setText(name, value);
+      if (body) response.headers.setText('Content-Type', 'application/sdp');
+      response.body = Buffer.from(body);
+      send(serializeMessage(response), from);
+    }
+  };
+  return { requests, responses, send };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** In Bob's place. */
+async function insteadOfBob(lab: Pair, answer: Parameters<typeof peerAt>[2]): Promise<Peer> {
+  await lab.bob.stop();
+  return peerAt(lab.network, { address: BOB, port: 5060 }, answer);
+}
+
+function methodsOf({ requests }: Peer): string[] {
+  return requests.map(({ headers }) => headers.text('CSeq') ?? '');
+}
+
+t.test('422 to an INVITE brings it again with the interval demanded, then no more', async t => {
+  const lab = await pair();
+  const tooSmall = { status: 422, headers: { 'Min-SE': '3600' } };
+  const peer = await insteadOfBob(lab, ({ method }) => (method === 'INVITE' ? [tooSmall] : []));
+  const events = record(lab.call());
+  await lab.clock.advance(2000);
+  t.same(methodsOf(peer), ['1 INVITE', '1 ACK', '2 INVITE', '2 ACK']);
+  const [first, , second] = peer.requests.map(({ headers }) => headers);
+  t.equal(first?.text('Session-Expires'), '1800');
+  t.equal(second?.text('Session-Expires'), '3600');
+  t.equal(second?.text('Min-SE'), '3600');
+  t.equal(second?.text('Call-ID'), first?.text('Call-ID'));
+  t.not(second?.text('Via'), first?.text('Via'));
+  t.same(events, ['ended by remote 422'], 'it demands what it got');
+});
+
+t.test('the ACK to a 2xx carries the credentials of its INVITE (§13.2.2.4)', async t => {
+  const exchange: AuthenticationExchange = {
+    authorize: request => request.headers.setText('Proxy-Authorization', 'Test let me in'),
+    receive: () => ({ type: 'proceed' }),
+  };
+  const lab = await pair(1, {}, { begin: () => exchange });
+  const peer = await insteadOfBob(lab, () => [{ status: 200 }]);
+  lab.call();
+  await lab.clock.advance(100);
+  t.same(methodsOf(peer), ['1 INVITE', '1 ACK']);
+  t.equal(peer.requests[1]?.headers.text('Proxy-Authorization'), 'Test let me in');
+});
+
+t.test('an answer in a reliable 183 stands where the 200 brings none', async t => {
+  const lab = await pair();
+  await insteadOfBob(lab, ({ method }) => {
+    if (method !== 'INVITE') return [{ status: 200 }];
+    const reliable = { Require: '100rel', RSeq: '7' };
+    return [{ status: 183, headers: reliable, body: 'answer' }, { status: 200 }];
+  });
+  const events = record(lab.call());
+  await lab.clock.advance(100);
+  t.same(events, ['early answer', 'answered answer']);
+});
+
+t.test('CANCEL goes where its INVITE went, whatever the Request-URI says (§9.1)', async t => {
+  const lab = await pair();
+  const peer = await insteadOfBob(lab, ({ method }) => [
+    { status: method === 'INVITE' ? 180 : 200 },
+  ]);
+  const session = lab.alice.invite({
+    uri: sipUri({ user: 'bob', host: 'example.net' }),
+    to: { address: BOB, port: 5060 },
+    from: { user: 'alice' },
+    local: { address: ALICE, port: 5060 },
+    offer: 'offer',
+  });
+  await lab.clock.advance(100);
+  session.hangUp();
+  await lab.clock.advance(100);
+  t.same(methodsOf(peer), ['1 INVITE', '1 CANCEL']);
+});
+
+/** A request of the peer's to Bob or Alice; `changes` come after the usual fields. */
+function request(method: string, sequence: number, changes: string[] = [], body = ''): string {
+  const lines = [
+    `${method} sip:*43@${ALICE} SIP/2.0`,
+    `Via: SIP/2.0/UDP ${PEER.address};branch=z9hG4bK${method}${sequence}`,
+    `From: <sip:peer@${PEER.address}>;tag=peer`,
+    'Call-ID: peers',
+    `CSeq: ${sequence} ${method}`,
+    'Max-Forwards: 70',
+    `Contact: <sip:peer@${PEER.address}>`,
+    ...(body ? ['Content-Type: application/sdp'] : []),
+    `Content-Length: ${body.length}`,
+    ...(changes.some(line => line.startsWith('To:')) ? [] : [`To: <sip:*43@${ALICE}>`]),
+    ...changes,
+  ];
+  return `${lines.join('\r\n')}\r\n\r\n${body}`;
+}
+
+/** The peer calls Bob, whose phone rings. */
+async function ringingBob() {
+  const lab = await pair();
+  const peer = await peerAt(lab.network, PEER);
+  let events: string[] = [];
+  lab.bob.onSession = session => {
+    events = record(session);
+    session.ring();
+  };
+  const ask = async (text: string) => {
+    peer.send(text, { address: BOB, port: 5060 });
+    await lab.clock.advance(50);
+    return peer.responses.at(-1);
+  };
+  const ringing = await ask(request('INVITE', 1, [], 'offer'));
+  return { ask, peer, to: `To: ${ringing?.headers.text('To')}`, events };
+}
+
+t.test('the 200 to CANCEL has the To tag of the INVITE it ends (§9.2)', async t => {
+  const { ask, peer, to } = await ringingBob();
+  await ask(request('CANCEL', 1).replace('z9hG4bKCANCEL', 'z9hG4bKINVITE'));
+  const [, cancelled, terminated] = peer.responses;
+  t.same([cancelled?.status, terminated?.status], [200, 487]);
+  t.equal(`To: ${cancelled?.headers.text('To')}`, to);
+});
+
+t.test('an offer by UPDATE before our answer has to come back (RFC 3311 §5.2)', async t => {
+  const { ask, to, events } = await ringingBob();
+  const refused = await ask(request('UPDATE', 2, [to], 'other offer'));
+  t.equal(refused?.status, 500);
+  t.match(refused?.headers.text('Retry-After'), /^\d+$/);
+  t.same(events, [], 'nobody is asked about it');
+  t.equal((await ask(request('UPDATE', 3, [to])))?.status, 200, 'without an offer it is welcome');
+});
+
+t.test('an INVITE with too short an interval gets 422, and none of its calls rings', async t => {
+  const lab = await pair();
+  const peer = await peerAt(lab.network, PEER);
+  let calls = 0;
+  lab.bob.onSession = () => calls++;
+  const short = ['Supported: timer', 'Session-Expires: 89'];
+  peer.send(request('INVITE', 1, short, 'offer'), { address: BOB, port: 5060 });
+  await lab.clock.advance(50);
+  t.equal(peer.responses.at(-1)?.status, 422);
+  t.equal(peer.responses.at(-1)?.headers.text('Min-SE'), '90');
+  t.equal(calls, 0);
+});
+
+t.test('the answer to an offerless re-INVITE, in its ACK, moves our voice', async t => {
+  const world = new Simulation({ seed: 1 });
+  await world.addPhone('alice', ALICE);
+  const alice = { address: ALICE, port: 5060 };
+  const heard = { 7000: 0, 7010: 0 };
+  for (const port of [7000, 7010] as const) {
+    const socket = await world.network
+      .host(PEER.address)
+      .bindDatagram({ address: PEER.address, port, trafficClass: 'default' });
+    socket.onMessage = () => heard[port]++;
+  }
+  const audioAt = (port: number) =>
+    `v=0\r\no=- 1 1 IN IP4 ${PEER.address}\r\ns=-\r\nc=IN IP4 ${PEER.address}\r\nt=0 0\r\nm=audio ${port} RTP/AVP 0\r\n`;
+  const peer = await peerAt(world.network, PEER);
+  const ask = async (text: string) => {
+    peer.send(text, alice);
+    await world.clock.advance(200);
+    return `To: ${peer.responses.at(-1)?.headers.text('To')}`;
+  };
+  const to = await ask(request('INVITE', 1, [], audioAt(7000)));
+  await ask(request('ACK', 1, [to]));
+  await ask(request('INVITE', 2, [to]));
+  await ask(request('ACK', 2, [to], audioAt(7010)));
+  const before = heard[7000];
+  await world.clock.advance(1000);
+  t.ok(before > 0);
+  t.equal(heard[7000], before);
+  t.ok(heard[7010] >= 50);
+  await ask(request('BYE', 3, [to]));
+  await world.stop();
+});
