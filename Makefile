@@ -25,6 +25,7 @@ run: build ## be a phone on this network (stop with ^C)
 	@$(NODE) dist/src/cli/main.js run $(ARGS)
 
 build: node_modules/.package-lock.json ## compile; the native part too where there is a C compiler
+	@[ -d dist/src ] || echo 'Compiling …'
 	@npx tsc -b
 	@chmod +x dist/src/cli/main.js
 	@$(NODE) scripts/build-native.mjs
