@@ -6,6 +6,7 @@ import {
   formatUri,
   isSipUri,
   type NameAddr,
+  type SipRequest,
   type SipResponse,
   type SipUri,
 } from '@sip-stack/parser';
@@ -35,6 +36,7 @@ import {
   outgoingCall,
   stepCall,
 } from './call-machine.js';
+import { progressOf, referralOf, referTo, reportedStatus } from './transfer.js';
 
 /** What this phone can speak, best first. */
 export const AUDIO_FORMATS: readonly (AudioFormat & { name: 'PCMU' | 'PCMA' })[] = [
@@ -45,6 +47,10 @@ export const AUDIO_FORMATS: readonly (AudioFormat & { name: 'PCMU' | 'PCMA' })[]
 export interface CallEvents {
   /** `trying`, `ringing` or `connected` was reached. */
   phase: [phase: CallPhase];
+  /** The call goes on with somebody else: the other side passed us on, or was replaced. */
+  transferred: [target: string];
+  /** The other side could not reach whom we sent it to; the call goes on. */
+  transferFailed: [status: number];
   /** Once, and last; media is closed, `statistics` are its last. */
   ended: [end: CallEnd, statistics: LegStatistics | undefined];
 }
@@ -65,14 +71,16 @@ export interface CallContext {
 }
 
 export class Call extends EventEmitter<CallEvents> {
-  readonly target: string;
   readonly direction: 'outgoing' | 'incoming';
   readonly #context: CallContext;
   readonly #state: CallState;
   readonly #uri: SipUri | undefined;
   readonly #timers = new Map<string, Timer>();
   readonly #locating = new AbortController();
-  readonly #sessionId: number;
+  #sessionId: number;
+  #target: string;
+  /** Header fields of the INVITE that the caller of the call asks for: Replaces, Referred-By. */
+  #inviteHeaders: Readonly<Record<string, string>> = {};
   #sdpVersion = 0;
   #localAddress = '';
   #held = false;
@@ -98,8 +106,13 @@ export class Call extends EventEmitter<CallEvents> {
     this.#state = state;
     this.#uri = uri;
     this.#sessionId = context.newSessionId();
-    this.target = state.target;
+    this.#target = state.target;
     this.direction = state.direction;
+  }
+
+  /** Whom it is with, as dialled or as they call themselves; another after a transfer. */
+  get target(): string {
+    return this.#target;
   }
 
   get phase(): CallPhase {
@@ -166,6 +179,29 @@ export class Call extends EventEmitter<CallEvents> {
     this.#held = held;
     this.#sdpVersion++;
     this.#session?.reoffer(makeOffer(this.#localAudio()));
+  }
+
+  /**
+   * Sends the other side to somebody else; this call ends when they talk, else `transferFailed` tells.
+   * A call of ours that they are to take over (an attended transfer) may be named instead of an address.
+   */
+  transfer(to: SipUri | Call): void {
+    if (this.phase !== 'connected') return;
+    const consulted = to instanceof Call ? to.#session : undefined;
+    const uri = to instanceof Call ? consulted?.remote.uri : to;
+    if (uri && isSipUri(uri)) this.#session?.send(referTo(uri, consulted));
+  }
+
+  /** Whether this call is the session's. */
+  holds(session: SipSession): boolean {
+    return this.#session === session;
+  }
+
+  /** Somebody calls to take the place of the other side: takes their call instead (RFC 3891). */
+  replaceBy(session: SipSession): void {
+    const next = Call.incoming(this.#context, session);
+    this.#followedBy(next);
+    next.answer();
   }
 
   /** Ends the call in any phase; idempotent. */
@@ -251,6 +287,7 @@ export class Call extends EventEmitter<CallEvents> {
       from: this.#context.identity(location.uri),
       local,
       offer: makeOffer(audio),
+      headers: this.#inviteHeaders,
     });
     this.#session = session;
     this.#listen(session);
@@ -286,6 +323,7 @@ export class Call extends EventEmitter<CallEvents> {
     session.on('ringing', () => current(() => this.#step({ type: 'ringing' })));
     session.on('earlyMedia', sdp => current(() => this.#early(sdp)));
     session.on('reanswered', sdp => current(() => this.#reanswered(sdp)));
+    session.on('request', request => this.#onRequest(session, request));
     session.on('answered', sdp => current(() => this.#negotiated(sdp)));
     session.on('confirmed', sdp => current(() => this.#confirmed(sdp)));
     session.on('reoffer', sdp => current(() => this.#onReoffer(session, sdp)));
@@ -313,6 +351,79 @@ export class Call extends EventEmitter<CallEvents> {
   #confirmed(sdp: string | undefined): void {
     if (this.phase === 'answering') this.#negotiated(sdp);
     else this.#reanswered(sdp);
+  }
+
+  #onRequest(session: SipSession, request: SipRequest): void {
+    if (request.method === 'REFER') this.#onRefer(session, request);
+    else if (request.method === 'NOTIFY') this.#onNotify(session, request);
+    else session.respond(request, 405);
+  }
+
+  /** The other side passes us on to somebody: we call them, and tell how it goes. */
+  #onRefer(session: SipSession, refer: SipRequest): void {
+    const referral = referralOf(refer);
+    if (!referral || this.phase !== 'connected' || this.#session !== session) {
+      session.respond(refer, 603);
+      return;
+    }
+    session.respond(refer, 202);
+    session.send(progressOf(100, 'Trying'));
+    const { uri, replaces } = referral;
+    const next = Call.outgoing(this.#context, uri, isSipUri(uri) ? (uri.user ?? uri.host) : '');
+    if (replaces !== undefined) next.#inviteHeaders = { Replaces: replaces };
+    next.on('phase', phase => {
+      if (phase === 'ringing') session.send(progressOf(180, 'Ringing'));
+      if (phase === 'connected') session.send(progressOf(200, 'OK'));
+    });
+    next.once('ended', ({ status = 503 }) => session.send(progressOf(status, 'Failed')));
+    this.#followedBy(next);
+    next.start();
+  }
+
+  /** How the other side fares with whom we sent it to. */
+  #onNotify(session: SipSession, notify: SipRequest): void {
+    const status = reportedStatus(notify);
+    session.respond(notify, status === undefined ? 489 : 200);
+    if (status === undefined || status < 200) return;
+    if (status < 300) this.hangUp();
+    else this.emit('transferFailed', status);
+  }
+
+  /** When `next` is connected, this call goes on with its other side: who listens here hears no gap. */
+  #followedBy(next: Call): void {
+    const giveUp = () => next.hangUp();
+    this.once('ended', giveUp);
+    next.on('phase', phase => {
+      if (phase !== 'connected' || this.phase !== 'connected') return;
+      this.off('ended', giveUp);
+      void this.#takeOver(next);
+    });
+  }
+
+  async #takeOver(next: Call): Promise<void> {
+    const [oldSession, oldLeg] = [this.#dropSession(), this.#leg];
+    const session = next.#dropSession();
+    this.#leg = next.#leg;
+    next.#leg = undefined;
+    next.#retire();
+    this.#agreed = next.#agreed;
+    this.#localAddress = next.#localAddress;
+    this.#sessionId = next.#sessionId;
+    this.#sdpVersion = next.#sdpVersion;
+    this.#target = next.target;
+    this.#held = false;
+    this.#session = session;
+    if (session) this.#listen(session);
+    if (oldLeg && this.#leg) this.#context.media.replace(oldLeg, this.#leg);
+    oldSession?.hangUp();
+    this.emit('transferred', this.#target);
+    await oldLeg?.close();
+  }
+
+  /** Its session and media live on in another call. */
+  #retire(): void {
+    this.#state.phase = 'ended';
+    for (const timer of this.#timers.values()) timer.cancel();
   }
 
   /** Tones and announcements before the call is taken; what is wrong with them will show in the answer. */

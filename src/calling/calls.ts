@@ -63,6 +63,12 @@ export class Calls extends EventEmitter<CallsEvents> {
   }
 
   #onSession(session: SipSession): void {
+    const { replaces } = session;
+    const replaced = replaces && [...this.#current].find(call => call.holds(replaces));
+    if (replaced) {
+      replaced.replaceBy(session);
+      return;
+    }
     const user = session.calledUser;
     const destination = this.#options.destinations.find(entry => entry.answersTo(user));
     if (!destination) {

@@ -26,6 +26,7 @@ export type MediaCommand =
   | { readonly type: 'open-recorder'; readonly node: NodeId; readonly file: string }
   | { readonly type: 'connect'; readonly from: NodeId; readonly to: NodeId }
   | { readonly type: 'disconnect'; readonly from: NodeId; readonly to: NodeId }
+  | { readonly type: 'replace'; readonly node: NodeId; readonly by: NodeId }
   | { readonly type: 'close-node'; readonly node: NodeId }
   | { readonly type: 'clock-statistics' };
 
@@ -43,6 +44,7 @@ export interface MediaResults {
   'open-recorder': undefined;
   connect: undefined;
   disconnect: undefined;
+  replace: undefined;
   'close-node': undefined;
   'clock-statistics': MediaClockStatistics;
 }

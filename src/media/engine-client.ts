@@ -103,6 +103,10 @@ export abstract class EngineClient implements MediaEngine {
     this.#order({ type: 'connect', from: source.node, to: sink.node });
   }
 
+  replace(node: MediaNode, by: MediaNode): void {
+    this.#order({ type: 'replace', node: this.#known(node).node, by: this.#known(by).node });
+  }
+
   disconnect(from: MediaNode, to: MediaNode): void {
     const { node: source } = this.#known(from);
     const { node: sink } = this.#known(to);

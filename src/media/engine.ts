@@ -96,4 +96,6 @@ export interface MediaEngine extends Service {
    */
   connect(from: MediaNode, to: MediaNode): void;
   disconnect(from: MediaNode, to: MediaNode): void;
+  /** `by` hears and is heard in place of `node`, which keeps no arrow. */
+  replace(node: MediaNode, by: MediaNode): void;
 }

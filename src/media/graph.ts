@@ -92,6 +92,21 @@ export class Graph {
     this.#markOwn(to, from);
   }
 
+  /** Every arrow from and to `node` leads from and to `by` instead. */
+  replace(node: GraphNode, by: GraphNode): void {
+    const place = (other: GraphNode) => (other === node ? by : other);
+    const arrows: [GraphNode, GraphNode][] = [];
+    for (const to of new Set([...this.#sinks, ...this.#mixes])) {
+      for (const { from } of to.inputs) {
+        if (from === node || to === node) arrows.push([from, to]);
+      }
+    }
+    for (const [from, to] of arrows) {
+      this.disconnect(from, to);
+      this.connect(place(from), place(to));
+    }
+  }
+
   tick(nowMs: number): void {
     for (let i = 0; i < this.#sources.length; i++) {
       const source = this.#sources[i]!;

@@ -86,6 +86,8 @@ export class MediaCore {
       case 'connect':
       case 'disconnect':
         return this.#arrow(command);
+      case 'replace':
+        return this.#replace(command);
       case 'close-node':
         return this.#close(command.node);
       case 'clock-statistics':
@@ -165,6 +167,11 @@ export class MediaCore {
     if (this.#stopped) throw engineStopped();
     this.#nodes.set(node, { graphNode, ...rest });
     this.#pacer.start();
+  }
+
+  #replace({ node, by }: CommandOf<'replace'>): undefined {
+    const [old, fresh] = [this.#nodes.get(node), this.#nodes.get(by)];
+    if (old && fresh) this.#graph.replace(old.graphNode, fresh.graphNode);
   }
 
   #arrow({ type, from, to }: CommandOf<'connect' | 'disconnect'>): undefined {

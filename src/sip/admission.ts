@@ -23,6 +23,8 @@ export const ALLOWED_METHODS: readonly string[] = [
   'OPTIONS',
   'PRACK',
   'UPDATE',
+  'REFER',
+  'NOTIFY',
 ];
 
 /** The refusal a request deserves; undefined where it may pass. */

@@ -10,10 +10,12 @@ import {
   Contact,
   ContentType,
   CSeq,
+  type DialogReference,
   From,
   isSipUri,
   type NameAddr,
   Params,
+  Replaces,
   Server,
   type SipRequest,
   type SipResponse,
@@ -85,6 +87,8 @@ export interface InviteOptions {
   /** The address of ours that `to` sees, from `localEndpointFor`. */
   readonly local: Endpoint;
   readonly offer: string;
+  /** Further header fields, as text. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface RequestOptions {
@@ -198,6 +202,9 @@ export class UserAgent {
       .set(Allow, ...ALLOWED_METHODS)
       .set(Supported, ...SESSION_OPTIONS)
       .set(ContentType, { type: 'application/sdp', params: new Params() });
+    for (const [name, value] of Object.entries(options.headers ?? {})) {
+      request.headers.setText(name, value);
+    }
     request.body = new TextEncoder().encode(offer);
     const state = callerSession({ ...this.#sessionSeams, invite: request, contact, localTag });
     askForTimer(state.timer, request);
@@ -275,15 +282,32 @@ export class UserAgent {
       transaction.respond(this.#signed(makeResponse(request, 482, this.#newTag())));
       return;
     }
+    const replaces = request.headers.first(Replaces);
+    const replaced = replaces && this.#replaced(replaces);
+    if (replaces && !replaced?.established) {
+      transaction.respond(this.#signed(makeResponse(request, 481, this.#newTag())));
+      return;
+    }
     this.#transactionOf.set(request, transaction);
-    void this.#admit(request, transaction, key).catch(error => {
+    void this.#admit(request, transaction, key, replaced).catch(error => {
       this.#options.logger.warn({ reason: asError(error).message }, 'could not take a call');
       const status = error instanceof SipSyntaxError ? error.status : 500;
       transaction.respond(this.#signed(makeResponse(request, status, this.#newTag())));
     });
   }
 
-  async #admit(request: SipRequest, transaction: ServerTransaction, key: string): Promise<void> {
+  /** RFC 3891 §3: the dialog named, from the other end's point of view. */
+  #replaced({ callId, params }: DialogReference): SipSession | undefined {
+    const [ours, theirs] = [params.get('to-tag') ?? '', params.get('from-tag') ?? ''];
+    return this.#sessionOfDialog.get(dialogKey(callId, ours, theirs));
+  }
+
+  async #admit(
+    request: SipRequest,
+    transaction: ServerTransaction,
+    key: string,
+    replaced: SipSession | undefined,
+  ): Promise<void> {
     const local = await this.localEndpointFor(transaction.source.address);
     const user = isSipUri(request.uri) ? (request.uri.user ?? '') : '';
     const state = calleeSession({
@@ -293,6 +317,7 @@ export class UserAgent {
       localTag: this.#newTag(),
     });
     const session = this.#newSession(state, local);
+    session.replaces = replaced;
     this.#sessionOfInvite.set(key, session);
     session.step({ type: 'start' });
     this.onSession(session);

@@ -59,6 +59,8 @@ export interface SessionHost {
 export class SipSession extends EventEmitter<SipSessionEvents> {
   /** The local address this session talks from; goes into SDP and Contact. */
   readonly local: Endpoint;
+  /** The session whose place a caller wants this one to take (RFC 3891). */
+  replaces: SipSession | undefined;
   readonly #state: Session;
   readonly #host: SessionHost;
   readonly #timers = new Map<string, Timer>();
@@ -81,6 +83,12 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
   /** Our tag, in every response to the INVITE and in that to its CANCEL. */
   get localTag(): string {
     return this.#state.localTag;
+  }
+
+  /** Names the dialog, as Replaces (RFC 3891) does; the remote tag is empty before there is one. */
+  get dialogId(): { callId: string; localTag: string; remoteTag: string } {
+    const { dialog, localTag } = this.#state;
+    return { callId: this.callId, localTag, remoteTag: dialog?.remoteTag ?? '' };
   }
 
   /** Who is at the other end. */
