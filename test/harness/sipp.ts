@@ -1,4 +1,4 @@
-/** SIPp's built-in caller: INVITE, ACK, a pause, BYE, again and again. */
+/** SIPp: its built-in caller (INVITE, ACK, a pause, BYE, again and again), and scenarios played once. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startChild } from './child.js';
@@ -42,6 +42,50 @@ export async function runSipp(options: SippOptions): Promise<SippResult> {
     failed: Number(row['FailedCall(C)']),
     retransmissions: Number(row['Retransmissions(C)']),
   };
+}
+
+export interface ScenarioOptions {
+  readonly cleanup: Cleanup;
+  /** For its error log; each scenario has its own. */
+  readonly directory: string;
+  /** The XML file. */
+  readonly file: string;
+  /** The port of 127.0.0.1 that it speaks from. */
+  readonly port: number;
+  /** `HOST:PORT` and user to call, where the scenario calls. */
+  readonly call?: { readonly target: string; readonly user: string };
+  /** What `[key]` stands for in the file. */
+  readonly keys?: Readonly<Record<string, string>>;
+}
+
+/** A message that does not come in time fails the scenario. */
+const MESSAGE_LIMIT_MS = 12_000;
+const SCENARIO_LIMIT_S = 25;
+
+/** Plays a scenario once; answers what went wrong, or undefined where all went as it says. */
+export async function playScenario(options: ScenarioOptions): Promise<string | undefined> {
+  const { cleanup, directory, file, port, call, keys = {} } = options;
+  const errors = join(directory, 'errors.log');
+  const child = startChild(cleanup, [
+    ...['sipp', '-sf', file, '-i', '127.0.0.1', '-p', String(port), '-m', '1'],
+    ...(call ? [call.target, '-s', call.user] : []),
+    ...Object.entries(keys).flatMap(([key, value]) => ['-key', key, value]),
+    // What comes again is the scenario's own business.
+    ...['-nr', '-nostdin', '-recv_timeout', String(MESSAGE_LIMIT_MS)],
+    ...['-timeout', `${SCENARIO_LIMIT_S}s`, '-timeout_error'],
+    ...['-trace_err', '-error_file', errors],
+  ]);
+  const ended = await child.ended;
+  if (ended === 0) return undefined;
+  return `sipp ended with ${ended}\n${contentOf(errors) || child.output().slice(-2000)}`;
+}
+
+function contentOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').slice(0, 3000);
+  } catch {
+    return '';
+  }
 }
 
 /** The totals, by the column's name. */

@@ -1,6 +1,6 @@
 /**
- * Real peers, on loopback: baresip talks to the echo test and is called, SIPp calls a thousand times,
- * Kamailio has accounts for two phones.
+ * Real peers, on loopback: baresip talks to the echo test and is called, SIPp calls a thousand times and
+ * plays its scenarios, Kamailio has accounts for two phones.
  * Run by `make interop`: node dist/test/interop/main.js [--json]
  */
 import { join } from 'node:path';
@@ -19,6 +19,7 @@ import { readSound, SAMPLE_RATE, stretch, writeSound } from '../harness/sound.js
 import { freePort } from '../harness/udp.js';
 import { frequencyHz, levelDb, sine } from '../media/signal.js';
 import { measureAccounts } from './accounts.js';
+import { playScenarios } from './scenarios.js';
 
 const CODECS = ['PCMU', 'PCMA'] as const;
 const TONE_HZ = 440;
@@ -73,6 +74,7 @@ await runProgram({ withinSeconds: 180 }, async cleanup => {
   );
   await phone.stop();
   figures.push(...(await measureAccounts(cleanup, directory, sound)));
+  figures.push(...(await playScenarios(cleanup, directory)));
   return figures;
 });
 
