@@ -73,7 +73,7 @@ export class UdpTransport implements SipTransport {
   #refuse(data: Uint8Array, from: Endpoint, { status }: SipSyntaxError): void {
     const request = readableRequest(data);
     // Back to where it came from: its Via may be what is malformed.
-    if (request) this.send(makeResponse(request, status), from, () => undefined);
+    if (request?.headers.has(Via)) this.send(makeResponse(request, status), from, () => undefined);
   }
 
   #failed(error: Error): void {

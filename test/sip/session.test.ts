@@ -207,6 +207,8 @@ t.test('OPTIONS is answered with what this phone can do', async t => {
     'OPTIONS',
     'PRACK',
     'UPDATE',
+    'REFER',
+    'NOTIFY',
   ]);
 });
 
