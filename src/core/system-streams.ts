@@ -110,7 +110,9 @@ export async function secureSystemStream(
         reject(error);
       }
     };
-    socket.once('close', () => fail(new Error('the connection closed during the handshake')));
+    const gone = () => fail(new Error('the connection closed during the handshake'));
+    if (socket.destroyed) gone();
+    socket.once('close', gone);
     if (role === 'client') {
       const secured = tls.connect({ ...common, socket, servername: serverName ?? '' });
       secured.once('error', fail).once('secureConnect', () => judge(secured));

@@ -63,6 +63,7 @@ export class VirtualNetwork {
   readonly #random: SeededRandom;
   readonly #sockets = new Map<string, VirtualSocket>();
   readonly #cut = new Set<string>();
+  readonly #hosts = new Set<string>();
 
   constructor({ clock, seed, link }: VirtualNetworkOptions) {
     this.#clock = clock;
@@ -70,7 +71,7 @@ export class VirtualNetwork {
     this.link = { ...PERFECT_LINK, ...link };
     this.streams = new VirtualStreams({
       clock,
-      isCut: address => this.#cut.has(address),
+      isCut: address => this.#cut.has(address) || !this.#hosts.has(address),
       delay: () => this.#streamDelay(),
       trace: (from, to, data, note) => this.#note(from, to, data, note),
     });
@@ -78,6 +79,7 @@ export class VirtualNetwork {
 
   /** The network as a host with this one address sees it. */
   host(address: string): Network {
+    this.#hosts.add(address);
     return new VirtualHost(this, address);
   }
 

@@ -18,6 +18,7 @@ import type {
 /** What streams need of the network they are on. */
 export interface StreamCarrier {
   readonly clock: Clock;
+  /** Whether nothing comes from or goes to this address: its link is down, or it is nobody's. */
   isCut(address: string): boolean;
   /** One-way delay of the next segment in ms. */
   delay(): number;
@@ -94,12 +95,14 @@ export class VirtualStreams {
           return;
         }
         const [near, far] = this.#pair(from, to);
-        accept(far);
-        clock.after(this.#carrier.delay(), () => {
+        const answerMs = this.#carrier.delay();
+        clock.after(answerMs, () => {
           settle();
           if (signal?.aborted) near.destroy();
           else resolve(near);
         });
+        far.earliestArrival = clock.now() + answerMs;
+        accept(far);
       });
     });
   }
@@ -137,7 +140,8 @@ class VirtualStream implements StreamConnection {
   #onData: ((data: Uint8Array) => void) | undefined;
   /** Sent and not delivered, in order. */
   #underWay: Segment[] = [];
-  #lastArrival = 0;
+  /** Nothing overtakes what was sent before. */
+  earliestArrival = 0;
   /** Changes when a stalled stream starts again: what was scheduled before does not count. */
   #run = 0;
   #stalled: Timer | undefined;
@@ -235,9 +239,9 @@ class VirtualStream implements StreamConnection {
     const data = segment.type === 'data' ? segment.data : undefined;
     const note = { data: 'TCP', hello: 'TLS', end: 'FIN' }[segment.type];
     this.#carrier.trace(this.local, this.remote, data, note);
-    this.#lastArrival = Math.max(this.#lastArrival, clock.now() + this.#carrier.delay());
+    this.earliestArrival = Math.max(this.earliestArrival, clock.now() + this.#carrier.delay());
     const run = this.#run;
-    clock.after(this.#lastArrival - clock.now(), () => {
+    clock.after(this.earliestArrival - clock.now(), () => {
       if (run === this.#run) this.#arrive();
     });
   }

@@ -38,6 +38,7 @@ export class StreamLink implements Link {
   readonly #stream: StreamConnection;
   readonly #events: LinkEvents;
   readonly #framer: StreamFramer;
+  #begun = false;
 
   /** @param role who opens a connection sends pings on it, who accepts it answers them */
   constructor(
@@ -79,6 +80,13 @@ export class StreamLink implements Link {
   }
 
   #receive(data: Uint8Array): void {
+    const [first = 0] = data;
+    if (!this.#begun && first !== CR && (first < 0x21 || first > 0x7e)) {
+      // A TLS handshake, most likely: its sender had better learn at once than wait for an answer.
+      this.#stream.destroy(new Error('what came is no SIP'));
+      return;
+    }
+    this.#begun = true;
     const events = this.#framer.push(data);
     for (const event of events) {
       switch (event.type) {

@@ -9,6 +9,7 @@ export class StreamDuplex extends Duplex {
   /** To be called when the connection has taken what was written, or is closed. */
   #written: (() => void) | undefined;
   #ended: (() => void) | undefined;
+  #open = true;
 
   constructor(stream: StreamConnection) {
     super({ allowHalfOpen: false });
@@ -23,12 +24,16 @@ export class StreamDuplex extends Duplex {
   }
 
   override _write(data: Uint8Array, _encoding: string, done: () => void): void {
-    if (this.#stream.write(data)) done();
+    if (!this.#open || this.#stream.write(data)) done();
     else this.#written = done;
   }
 
   /** Done when all is sent, so that nobody destroys a farewell under way. */
   override _final(done: () => void): void {
+    if (!this.#open) {
+      done();
+      return;
+    }
     this.#ended = done;
     this.#stream.end();
   }
@@ -45,6 +50,7 @@ export class StreamDuplex extends Duplex {
   };
 
   #closed(error?: Error): void {
+    this.#open = false;
     this.#release();
     if (error) this.destroy(error);
     else this.push(null);

@@ -152,6 +152,11 @@ export class TransportManager {
     if (udp) this.#udp = await UdpTransport.open({ ...this.#common, listen: udp });
     const same = shared && { address: shared.address, port: this.#udp?.local.port ?? 0 };
     const wanted = { TCP: tcp ?? same, TLS: tls, WS: ws, WSS: wss };
+    if ((tls || wss) && !this.#options.tls?.identity) {
+      throw new CodedError('NO_TLS', 'expected a certificate to listen with, found none', {
+        remedy: 'Give a key and a certificate for it, or do not listen for TLS and WSS.',
+      });
+    }
     for (const [protocol, endpoint] of Object.entries(wanted)) {
       if (endpoint) await this.#connection(protocol as keyof typeof wanted).listen(endpoint);
     }
