@@ -137,9 +137,9 @@ export class Flow implements LinkEvents {
     if (!this.#closed) this.options.message(data);
   }
 
-  keepAlive(kind: 'ping' | 'pong'): void {
+  keepAlive(): void {
     this.#whole();
-    if (kind === 'pong') this.#life.pingedAt = undefined;
+    this.#life.pingedAt = undefined;
     if (this.#keepAliveMs !== undefined) this.#schedulePing(this.#keepAliveMs);
   }
 

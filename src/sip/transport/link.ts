@@ -7,8 +7,8 @@ import type { FlowLimits } from './flow-limits.js';
 export interface LinkEvents {
   /** One message; `data` stays valid. */
   message(data: Uint8Array): void;
-  /** The other side is alive: a keep-alive of its own (answered already), or its answer to ours. */
-  keepAlive(kind: 'ping' | 'pong'): void;
+  /** The other side is alive: a ping of its own (answered already), or its answer to ours. */
+  keepAlive(): void;
   /** Octets of a message that is not whole yet. */
   partial(octets: number): void;
   /** Once, and last; with the error where it did not end in order. */
@@ -20,7 +20,7 @@ export interface Link {
   /** Octets sent that the network has not taken yet. */
   readonly backlog: number;
   send(data: Uint8Array): void;
-  /** Asks for a sign of life, which comes as a `pong`. */
+  /** Asks for a sign of life. */
   ping(): void;
   /** Sends what is queued, then closes. */
   end(): void;
@@ -95,10 +95,10 @@ export class StreamLink implements Link {
           break;
         case 'ping':
           this.#stream.write(PONG);
-          this.#events.keepAlive('ping');
+          this.#events.keepAlive();
           break;
         case 'pong':
-          this.#events.keepAlive('pong');
+          this.#events.keepAlive();
           break;
         case 'error':
           this.#stream.destroy(event.error);

@@ -119,8 +119,8 @@ class WebSocketLink implements Link {
     this.#stream = stream;
     this.#events = events;
     socket.on('message', data => this.#receive(data));
-    socket.on('ping', () => events.keepAlive('ping'));
-    socket.on('pong', () => events.keepAlive('pong'));
+    socket.on('ping', () => events.keepAlive());
+    socket.on('pong', () => events.keepAlive());
     socket.on('error', error => {
       this.#error = error;
     });
@@ -159,11 +159,12 @@ class WebSocketLink implements Link {
     // The default `binaryType` gives a buffer of its own for each message.
     const data = Buffer.isBuffer(raw) ? raw : Buffer.concat(Array.isArray(raw) ? raw : []);
     // Line ends keep alive here too (RFC 7118 §6): a ping is two, its answer one.
-    if (data.length > 4) this.#events.message(data);
-    else if (data.length === 4) {
-      this.#socket.send('\r\n');
-      this.#events.keepAlive('ping');
-    } else this.#events.keepAlive('pong');
+    if (data.length > 4) {
+      this.#events.message(data);
+      return;
+    }
+    if (data.length === 4) this.#socket.send('\r\n');
+    this.#events.keepAlive();
   }
 }
 
