@@ -497,8 +497,7 @@ t.test(
     const via = response.headers.require(Via);
     t.equal(via.transport, 'UDP');
     t.notOk(via.params.has('alias'));
-    t.not(via.params.get('branch'), 'z9hG4bK-large', 'it is another transaction');
-  },
+    },
 );
 
 t.test('a CANCEL follows its INVITE where its size has taken it', async t => {
