@@ -25,3 +25,18 @@ export function parseEndpoint(text: string, defaults: Endpoint): Endpoint {
   }
   return { address: address === '' ? defaults.address : address, port };
 }
+
+/** A link-local address without its zone, which means nothing to anybody else (RFC 4007 §6). */
+export function withoutZone(address: string): string {
+  const zone = address.indexOf('%');
+  return zone < 0 ? address : address.slice(0, zone);
+}
+
+/** A link-local IPv6 address heard of on the link of `neighbour`, with the zone that makes it usable. */
+export function withZoneOf(address: string, neighbour: string): string {
+  const zone = neighbour.indexOf('%');
+  const linkLocal = /^fe[89ab][0-9a-f]:/i.test(address); // fe80::/10, RFC 4291 §2.5.6
+  return zone < 0 || !linkLocal || address.includes('%')
+    ? address
+    : address + neighbour.slice(zone);
+}

@@ -1,16 +1,22 @@
-/** The real network: `node:dgram` sockets and the operating system's addresses. */
+/** The real network: sockets of `node:dgram` and `node:net`, and the operating system's addresses. */
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { asError, CodedError, errorCode } from './errors.js';
 import {
+  type ConnectOptions,
   type DatagramOptions,
   type DatagramSocket,
   DSCP,
   type Endpoint,
   type InterfaceAddress,
+  type ListenOptions,
   type Network,
+  type SecureOptions,
+  type StreamConnection,
+  type StreamListener,
 } from './network.js';
+import { connectSystemStream, listenSystemStream, secureSystemStream } from './system-streams.js';
 
 /** Opens and binds a UDP socket whose packets carry `dscp`; returns its file descriptor. */
 export type MarkedSocketOpener = (address: string, port: number, dscp: number) => number;
@@ -38,9 +44,25 @@ export class SystemNetwork implements Network {
       }
     } catch (error) {
       socket.close();
-      throw bindFailure(error, options);
+      throw bindFailure(error, 'UDP', options);
     }
     return new SystemDatagramSocket(socket);
+  }
+
+  connectStream(options: ConnectOptions): Promise<StreamConnection> {
+    return connectSystemStream(options);
+  }
+
+  async listenStream(options: ListenOptions): Promise<StreamListener> {
+    try {
+      return await listenSystemStream(options);
+    } catch (error) {
+      throw bindFailure(error, 'TCP', options);
+    }
+  }
+
+  secureStream(connection: StreamConnection, options: SecureOptions): Promise<StreamConnection> {
+    return secureSystemStream(connection, options);
   }
 
   addresses(): readonly InterfaceAddress[] {
@@ -81,8 +103,8 @@ function settled(socket: Socket, call: (done: () => void) => void): Promise<void
   });
 }
 
-function bindFailure(error: unknown, { address, port }: DatagramOptions): Error {
-  const where = `UDP port ${port} on ${address}`;
+function bindFailure(error: unknown, kind: 'UDP' | 'TCP', { address, port }: Endpoint): Error {
+  const where = `${kind} port ${port} on ${address}`;
   switch (errorCode(error)) {
     case 'EADDRINUSE':
       return new CodedError('ADDRESS_IN_USE', `${where} is in use by another program`, {

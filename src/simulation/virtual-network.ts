@@ -1,19 +1,25 @@
 /**
  * A network in memory: hosts, links with latency, loss, duplication and reordering, and a trace of
- * every datagram. Seeded: the same seed and the same doings give the same trace.
+ * every datagram and segment. Seeded: the same seed and the same doings give the same trace.
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../core/clock.js';
 import { formatEndpoint } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import type {
+  ConnectOptions,
   DatagramOptions,
   DatagramSocket,
   Endpoint,
   InterfaceAddress,
+  ListenOptions,
   Network,
+  SecureOptions,
+  StreamConnection,
+  StreamListener,
 } from '../core/network.js';
 import { SeededRandom } from './seeded-random.js';
+import { VirtualStreams } from './virtual-streams.js';
 
 export interface LinkOptions {
   /** One-way delay in ms: this, plus up to `jitterMs`, uniformly drawn; jitter reorders. */
@@ -47,23 +53,33 @@ export interface VirtualNetworkOptions {
 }
 
 const FIRST_EPHEMERAL_PORT = 49_152; // RFC 6335 §6
+const RETRANSMISSION_MS = 200; // Linux' shortest
 
 export class VirtualNetwork {
   readonly trace: TraceEntry[] = [];
   link: LinkOptions;
+  readonly streams: VirtualStreams;
   readonly #clock: Clock;
   readonly #random: SeededRandom;
   readonly #sockets = new Map<string, VirtualSocket>();
   readonly #cut = new Set<string>();
+  readonly #hosts = new Set<string>();
 
   constructor({ clock, seed, link }: VirtualNetworkOptions) {
     this.#clock = clock;
     this.#random = new SeededRandom(seed);
     this.link = { ...PERFECT_LINK, ...link };
+    this.streams = new VirtualStreams({
+      clock,
+      isCut: address => this.#cut.has(address) || !this.#hosts.has(address),
+      delay: () => this.#streamDelay(),
+      trace: (from, to, data, note) => this.#note(from, to, data, note),
+    });
   }
 
   /** The network as a host with this one address sees it. */
   host(address: string): Network {
+    this.#hosts.add(address);
     return new VirtualHost(this, address);
   }
 
@@ -71,13 +87,14 @@ export class VirtualNetwork {
   setLink(address: string, up: boolean): void {
     if (up) this.#cut.delete(address);
     else this.#cut.add(address);
+    if (up) this.streams.resume();
   }
 
   isCut(address: string): boolean {
     return this.#cut.has(address);
   }
 
-  /** The trace as text, one datagram a line. */
+  /** The trace as text, one datagram or segment a line. */
   traceText(): string {
     return this.trace
       .map(({ at, from, to, octets, fate, what }) =>
@@ -100,15 +117,7 @@ export class VirtualNetwork {
 
   carry(data: Uint8Array, from: Endpoint, to: Endpoint): Fate {
     const fate = this.#fate(from);
-    const what = describe(data);
-    this.trace.push({
-      at: this.#clock.now(),
-      from: formatEndpoint(from),
-      to: formatEndpoint(to),
-      octets: data.length,
-      fate,
-      what,
-    });
+    this.#record(from, to, data.length, fate, describe(data));
     if (fate !== 'delivered') return fate;
     // The sender may use its buffer again, as with a real socket.
     const copy = data.slice();
@@ -121,6 +130,25 @@ export class VirtualNetwork {
       });
     }
     return fate;
+  }
+
+  #record(from: Endpoint, to: Endpoint, octets: number, fate: Fate, what: string): void {
+    const at = this.#clock.now();
+    this.trace.push({ at, from: formatEndpoint(from), to: formatEndpoint(to), octets, fate, what });
+  }
+
+  #note(from: Endpoint, to: Endpoint, data: Uint8Array | undefined, note: string): void {
+    const fate = this.#cut.has(from.address) ? 'unreachable' : 'delivered';
+    const what = data ? `${note} ${describe(data)}` : note;
+    this.#record(from, to, data?.length ?? 0, fate, what);
+  }
+
+  /** A segment that is lost comes later instead. */
+  #streamDelay(): number {
+    const { delayMs, jitterMs, loss } = this.link;
+    let delay = delayMs + this.#random.unit() * jitterMs;
+    while (loss > 0 && this.#random.unit() < Math.min(loss, 0.9)) delay += RETRANSMISSION_MS;
+    return delay;
   }
 
   #fate(from: Endpoint): Fate {
@@ -140,20 +168,37 @@ class VirtualHost implements Network {
   }
 
   async bindDatagram({ address, port }: DatagramOptions): Promise<DatagramSocket> {
-    if (address !== this.#address && address !== '0.0.0.0') {
-      throw new CodedError('ADDRESS_NOT_HERE', `${address} is not an address of this host`);
-    }
-    const local = { address: this.#address, port: port === 0 ? this.#nextPort++ : port };
+    const local = this.#endpoint(address, port);
     if (this.#network.isBound(local)) {
       throw new CodedError('ADDRESS_IN_USE', `${formatEndpoint(local)} is in use`);
     }
     return new VirtualSocket(this.#network, local);
   }
 
+  connectStream({ to, signal }: ConnectOptions): Promise<StreamConnection> {
+    const from = { address: this.#address, port: this.#nextPort++ };
+    return this.#network.streams.connect(from, to, signal);
+  }
+
+  async listenStream({ address, port, onConnection }: ListenOptions): Promise<StreamListener> {
+    return this.#network.streams.listen(this.#endpoint(address, port), onConnection);
+  }
+
+  secureStream(connection: StreamConnection, options: SecureOptions): Promise<StreamConnection> {
+    return this.#network.streams.secure(connection, options);
+  }
+
   addresses(): readonly InterfaceAddress[] {
     if (this.#network.isCut(this.#address)) return [];
     const address = this.#address;
     return [{ name: 'virtual0', address, family: 'IPv4', prefix: 24, internal: false }];
+  }
+
+  #endpoint(address: string, port: number): Endpoint {
+    if (address !== this.#address && address !== '0.0.0.0') {
+      throw new CodedError('ADDRESS_NOT_HERE', `${address} is not an address of this host`);
+    }
+    return { address: this.#address, port: port === 0 ? this.#nextPort++ : port };
   }
 
   async sourceAddressFor(remote: string): Promise<string> {

@@ -14,10 +14,12 @@ import {
   Via,
 } from '@sip-stack/parser';
 import type { Clock } from '../core/clock.js';
+import { withoutZone } from '../core/endpoint.js';
 import type { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
 import { type Random, randomToken } from '../core/random.js';
 import type { TransactionLayer } from './transaction/layer.js';
+import type { Target } from './transport/transport.js';
 
 /** A request is sent again so often; a server that still asks is asked no more. */
 const MAX_CHALLENGES = 3;
@@ -67,8 +69,6 @@ export interface RequestParts {
 
 export interface RequestClientOptions {
   readonly transactions: TransactionLayer;
-  /** As it stands in Via, e.g. `UDP`. */
-  readonly protocol: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly product: string;
@@ -110,18 +110,18 @@ export class RequestClient {
     return { callId: randomToken(this.#options.random, 16), sequence: 0 };
   }
 
-  /** Gives the request its own Via, with a branch of its own. */
+  /** Gives the request its own Via, with a branch of its own; how it travels, the transaction layer writes. */
   addVia(request: SipRequest, local: Endpoint): void {
-    const { transactions, protocol } = this.#options;
+    const { transactions } = this.#options;
     request.headers.set(Via, {
-      transport: protocol,
-      host: local.address,
+      transport: 'UDP',
+      host: withoutZone(local.address),
       port: local.port,
       params: new Params().set('branch', transactions.newBranch()).set('rport'),
     });
   }
 
-  send(request: SipRequest, to: Endpoint, handlers: RequestHandlers): void {
+  send(request: SipRequest, to: Target, handlers: RequestHandlers): void {
     const exchange = handlers.reissue && this.#options.authenticator?.begin(request);
     exchange?.authorize(request);
     this.#attempt(
@@ -132,7 +132,7 @@ export class RequestClient {
     );
   }
 
-  #attempt(request: SipRequest, to: Endpoint, sending: Sending, challenges: number): void {
+  #attempt(request: SipRequest, to: Target, sending: Sending, challenges: number): void {
     const { handlers, settled } = sending;
     this.#options.transactions.request(request, to, {
       response: response => {

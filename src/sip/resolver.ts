@@ -3,9 +3,10 @@ import { isIP } from 'node:net';
 import { isSipUri, type Uri } from '@sip-stack/parser';
 import { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
+import { describeTarget, PROTOCOLS } from './resolution/plan.js';
 
 /** RFC 3261 §19.1.2. */
-export const DEFAULT_SIP_PORT = 5060;
+export const DEFAULT_SIP_PORT = PROTOCOLS.UDP.defaultPort;
 
 /** Addresses of a host name, best first; empty where it has none. */
 export type HostLookup = (host: string) => Promise<readonly string[]>;
@@ -18,7 +19,7 @@ export async function resolveUri(uri: Uri, lookup: HostLookup): Promise<Endpoint
     });
   }
   const host = uri.params.get('maddr') ?? uri.host;
-  const port = uri.port ?? DEFAULT_SIP_PORT;
+  const port = uri.port ?? PROTOCOLS[describeTarget(uri).protocol].defaultPort;
   if (isIP(host)) return { address: host, port };
   const [address] = await lookup(host);
   if (address === undefined) {

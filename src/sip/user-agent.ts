@@ -1,5 +1,5 @@
 /**
- * The user agent: one transport, its transactions, and the sessions on it.
+ * The user agent: its transports, the transactions, and the sessions on them.
  * Requests that come in go to whom they concern (RFC 3261 §8.2, §12.2.2).
  */
 import { isIPv6 } from 'node:net';
@@ -28,6 +28,7 @@ import {
   Via,
 } from '@sip-stack/parser';
 import type { Clock } from '../core/clock.js';
+import { withoutZone, withZoneOf } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Endpoint, Network } from '../core/network.js';
@@ -40,6 +41,7 @@ import {
   type RequestHandlers,
   type RequestSeries,
 } from './request-client.js';
+import { describeTarget } from './resolution/plan.js';
 import { type HostLookup, resolveUri } from './resolver.js';
 import { makeResponse } from './response.js';
 import { calleeSession, callerSession } from './session/machine.js';
@@ -49,18 +51,20 @@ import { askForTimer } from './session/session-timer.js';
 import type { Session } from './session/state.js';
 import { type ServerTransaction, TransactionLayer } from './transaction/layer.js';
 import { RFC3261_TIMERS, type TransactionTimers } from './transaction/machine.js';
-import type { TransportStatistics } from './transport.js';
-import { UdpTransport } from './udp-transport.js';
+import type { SipProtocol, Target, TransportStatistics } from './transport/transport.js';
+import { TransportManager, type TransportOptions } from './transport/transport-manager.js';
+
+/** Which bound endpoint `local` tells. */
+const LOCAL_PREFERENCE: readonly SipProtocol[] = ['UDP', 'TCP', 'TLS', 'WS', 'WSS'];
 
 /** How long `stop` waits for the other side to acknowledge that its calls have ended. */
 const FAREWELL_MS = 1000;
 
-export interface UserAgentOptions {
+export interface UserAgentOptions extends TransportOptions {
   readonly network: Network;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly listen: Endpoint;
   /** User-Agent and Server, e.g. `Ringline/0.1.0`. */
   readonly product: string;
   /** Names in Contact and Route, which may be anything, are looked up with this. */
@@ -81,8 +85,8 @@ export interface CallerIdentity {
 export interface InviteOptions {
   /** Request-URI. */
   readonly uri: SipUri;
-  /** Where the request is sent. */
-  readonly to: Endpoint;
+  /** Where the request is sent; an endpoint alone by the protocol that `uri` names. */
+  readonly to: Endpoint | Target;
   readonly from: CallerIdentity;
   /** The address of ours that `to` sees, from `localEndpointFor`. */
   readonly local: Endpoint;
@@ -95,8 +99,8 @@ export interface RequestOptions {
   readonly method: string;
   /** Request-URI. */
   readonly uri: Uri;
-  /** Where the request is sent. */
-  readonly to: Endpoint;
+  /** Where the request is sent; an endpoint alone by the protocol that `uri` names. */
+  readonly to: Endpoint | Target;
   /** Without a tag. */
   readonly from: NameAddr;
   /** To; the Request-URI by default. */
@@ -117,8 +121,6 @@ export class UserAgent {
   readonly #sessionOfInvite = new Map<string, SipSession>();
   readonly #sessionOfDialog = new Map<string, SipSession>();
   readonly #keyOfSession = new Map<SipSession, string>();
-  /** Where the INVITE of a call of ours went: its CANCEL goes there too (§9.1). */
-  readonly #firstHopOf = new WeakMap<SipSession, Endpoint>();
   #started: Started | undefined;
 
   constructor(options: UserAgentOptions) {
@@ -126,13 +128,19 @@ export class UserAgent {
     this.#timers = options.timers ?? RFC3261_TIMERS;
   }
 
-  /** The address and port really bound. */
+  /** The address and port really bound for UDP; for another protocol where UDP is not listened for. */
   get local(): Endpoint {
-    return this.#running.transport.local;
+    const bound = LOCAL_PREFERENCE.map(protocol => this.transports.local(protocol));
+    return bound.find(endpoint => endpoint !== undefined) ?? { address: '0.0.0.0', port: 0 };
+  }
+
+  /** For keep-alives, and for where other protocols are listened for. */
+  get transports(): TransportManager {
+    return this.#running.transports;
   }
 
   get statistics(): TransportStatistics {
-    return this.#running.transport.statistics;
+    return this.transports.statistics;
   }
 
   /** What is open now: for status and for tests of teardown. */
@@ -145,23 +153,21 @@ export class UserAgent {
     };
   }
 
-  /** Throws as `Network.bindDatagram` does. */
+  /** Throws as `TransportManager.open` does. */
   async start(): Promise<void> {
-    const { network, listen, logger } = this.#options;
-    const transport = await UdpTransport.open(network, listen, logger);
+    const transports = await TransportManager.open(this.#options);
     const transactions = new TransactionLayer(
-      { ...this.#options, transport, timers: this.#timers },
+      { ...this.#options, transports, timers: this.#timers },
       { request: (request, transaction) => this.#receive(request, transaction) },
     );
-    const { protocol } = transport;
-    const client = new RequestClient({ ...this.#options, transactions, protocol });
-    this.#started = { transport, transactions, client };
+    const client = new RequestClient({ ...this.#options, transactions });
+    this.#started = { transports, transactions, client };
   }
 
   /** Hangs up every call, waits a moment for the other sides to hear it, and closes. */
   async stop(): Promise<void> {
     if (!this.#started) return;
-    const { transport, transactions, client } = this.#started;
+    const { transports, transactions, client } = this.#started;
     for (const session of [...this.#keyOfSession.keys()]) session.hangUp();
     await client.idle(FAREWELL_MS);
     for (const session of this.#keyOfSession.keys()) session.abandon();
@@ -169,7 +175,7 @@ export class UserAgent {
     this.#sessionOfDialog.clear();
     this.#sessionOfInvite.clear();
     transactions.close();
-    transport.close();
+    transports.close();
     this.#started = undefined;
   }
 
@@ -189,14 +195,19 @@ export class UserAgent {
     return { address: await this.#options.network.sourceAddressFor(remote), port };
   }
 
-  /** Calls. What becomes of it is told by the session's events. */
+  /**
+   * Calls. What becomes of it is told by the session's events.
+   *
+   * @throws {CodedError} `UNSUPPORTED_TRANSPORT`
+   */
   invite(options: InviteOptions): SipSession {
     const { client } = this.#running;
     const { uri, local, offer } = options;
+    const target = targetOf(uri, options.to);
     const localTag = this.#newTag();
     const from = withTag(this.#ours(options.from, local), localTag);
     const request = client.compose({ method: 'INVITE', uri, local, from });
-    const contact = this.#contact(options.from.user, local);
+    const contact = this.#contact(options.from.user, local, target.protocol);
     request.headers
       .set(Contact, contact)
       .set(Allow, ...ALLOWED_METHODS)
@@ -208,16 +219,16 @@ export class UserAgent {
     request.body = new TextEncoder().encode(offer);
     const state = callerSession({ ...this.#sessionSeams, invite: request, contact, localTag });
     askForTimer(state.timer, request);
-    const session = this.#newSession(state, local);
+    const session = this.#newSession(state, local, target);
     this.#keyOfSession.set(session, '');
-    this.#firstHopOf.set(session, options.to);
     session.step({ type: 'start' });
     return session;
   }
 
   /** Asks what `uri` can do (§11). Resolves with the final response; throws `CodedError`. */
-  async ping(uri: SipUri, to: Endpoint, user: string): Promise<SipResponse> {
-    const local = await this.localEndpointFor(to.address);
+  async ping(uri: SipUri, to: Endpoint | Target, user: string): Promise<SipResponse> {
+    const { endpoint } = targetOf(uri, to);
+    const local = await this.localEndpointFor(endpoint.address);
     const from = this.#ours({ user }, local);
     const headers = { Accept: 'application/sdp' };
     return this.request({ method: 'OPTIONS', uri, to, from, headers });
@@ -229,16 +240,20 @@ export class UserAgent {
    */
   async request(options: RequestOptions): Promise<SipResponse> {
     const { client } = this.#running;
-    const { method, uri, to, toward, headers = {}, body } = options;
-    const local = await this.localEndpointFor(to.address);
+    const { method, uri, toward, headers = {}, body } = options;
+    const target = targetOf(uri, options.to);
+    const local = await this.localEndpointFor(target.endpoint.address);
     const series = options.series ?? client.newSeries();
     const from = withTag(options.from, this.#newTag());
     const request = client.compose({ method, uri, local, from, series, ...(toward && { toward }) });
-    if (isSipUri(from.uri)) request.headers.set(Contact, this.#contact(from.uri.user ?? '', local));
+    if (isSipUri(from.uri)) {
+      const contact = this.#contact(from.uri.user ?? '', local, target.protocol);
+      request.headers.set(Contact, contact);
+    }
     for (const [name, value] of Object.entries(headers)) request.headers.setText(name, value);
     request.body = body ?? request.body;
     return new Promise((resolve, reject) => {
-      client.send(request, to, {
+      client.send(request, target, {
         reissue: (_challenged, again) => {
           again.headers.set(CSeq, { sequence: ++series.sequence, method });
           client.addVia(again, local);
@@ -308,15 +323,16 @@ export class UserAgent {
     key: string,
     replaced: SipSession | undefined,
   ): Promise<void> {
-    const local = await this.localEndpointFor(transaction.source.address);
+    const { source } = transaction;
+    const local = await this.localEndpointFor(source.endpoint.address);
     const user = isSipUri(request.uri) ? (request.uri.user ?? '') : '';
     const state = calleeSession({
       ...this.#sessionSeams,
       invite: request,
-      contact: this.#contact(user, local),
+      contact: this.#contact(user, local, source.protocol),
       localTag: this.#newTag(),
     });
-    const session = this.#newSession(state, local);
+    const session = this.#newSession(state, local, source);
     session.replaces = replaced;
     this.#sessionOfInvite.set(key, session);
     session.step({ type: 'start' });
@@ -359,14 +375,15 @@ export class UserAgent {
     return { timers: this.#timers, chance: () => randomUnit(this.#options.random) };
   }
 
-  #newSession(state: Session, local: Endpoint): SipSession {
+  /** @param peer how the other side was or is first reached */
+  #newSession(state: Session, local: Endpoint, peer: Target): SipSession {
     const host: SessionHost = {
       after: (ms, fire) => this.#options.clock.after(ms, fire),
       send: (session, request) =>
         request === session.invite
-          ? this.#sendInvite(session, request)
-          : this.#sendInDialog(session, request),
-      acknowledge: ack => void this.#sendAck(ack, local),
+          ? this.#sendInvite(session, request, peer)
+          : this.#sendInDialog(session, request, peer),
+      acknowledge: ack => void this.#sendAck(ack, local, peer),
       respond: (request, response) =>
         this.#transactionOf.get(request)?.respond(this.#signed(response)),
       adopt: (session, dialog) => this.#adopt(session, dialog),
@@ -387,12 +404,10 @@ export class UserAgent {
     this.#sessionOfInvite.delete(inviteKey(session.invite));
   }
 
-  #sendInvite(session: SipSession, request: SipRequest): void {
-    const to = this.#firstHopOf.get(session);
-    if (!to) return;
+  #sendInvite(session: SipSession, request: SipRequest, peer: Target): void {
     const { client } = this.#running;
     client.addVia(request, session.local);
-    client.send(request, to, {
+    client.send(request, peer, {
       ...this.#reissuing(session, session.local),
       response: response => session.step({ type: 'response', response }),
       failed: error => {
@@ -402,13 +417,13 @@ export class UserAgent {
     });
   }
 
-  #sendInDialog(session: SipSession, request: SipRequest): void {
+  #sendInDialog(session: SipSession, request: SipRequest, peer: Target): void {
     const cancels = request.method === 'CANCEL';
-    const firstHop = cancels ? this.#firstHopOf.get(session) : undefined;
     // Counted from now on, not from when the address is known: `stop` waits for it.
     const { client } = this.#running;
     const settled = client.expectResponse();
-    void (firstHop ? Promise.resolve(firstHop) : this.#destination(request))
+    // A CANCEL follows its INVITE (§9.1).
+    void (cancels ? Promise.resolve(peer) : this.#destination(request, peer))
       .then(to => {
         if (!cancels) client.addVia(request, session.local);
         client.send(request, to, {
@@ -431,9 +446,9 @@ export class UserAgent {
       });
   }
 
-  async #sendAck(ack: SipRequest, local: Endpoint): Promise<void> {
+  async #sendAck(ack: SipRequest, local: Endpoint, peer: Target): Promise<void> {
     try {
-      const to = await this.#destination(ack);
+      const to = await this.#destination(ack, peer);
       // Sent again as it is, and with the branch it had, when the 2xx comes again.
       if (!ack.headers.has(Via)) this.#started?.client.addVia(ack, local);
       this.#started?.transactions.sendStateless(ack, to);
@@ -447,8 +462,14 @@ export class UserAgent {
     this.#options.logger.warn({ method: request.method, reason }, 'could not send a request');
   }
 
-  #destination(request: SipRequest): Promise<Endpoint> {
-    return resolveUri(nextHop(request), this.#options.lookup);
+  /** Where a request within a dialog goes: by the URIs of the dialog, where anybody listens there. */
+  async #destination(request: SipRequest, peer: Target): Promise<Target> {
+    const hop = nextHop(request);
+    // A browser listens nowhere; it is reached by the connection it opened (RFC 7118 §5.2).
+    if (isSipUri(hop) && hop.host.endsWith('.invalid')) return peer;
+    const { address, port } = await resolveUri(hop, this.#options.lookup);
+    const endpoint = { address: withZoneOf(address, peer.endpoint.address), port };
+    return targetOf(hop, endpoint);
   }
 
   /** Gives a challenged request of a session its next sequence number and branch. */
@@ -464,12 +485,16 @@ export class UserAgent {
   }
 
   #ours({ user, displayName, host }: CallerIdentity, { address, port }: Endpoint): NameAddr {
-    const uri = sipUri(host === undefined ? { user, host: address, port } : { user, host });
+    const here = { user, host: withoutZone(address), port };
+    const uri = sipUri(host === undefined ? here : { user, host });
     return { ...(displayName && { displayName }), uri, params: new Params() };
   }
 
-  #contact(user: string, { address, port }: Endpoint): NameAddr {
-    return { uri: sipUri({ user, host: address, port }), params: new Params() };
+  /** Where requests within the dialog reach us: by the protocol it began with. */
+  #contact(user: string, local: Endpoint, protocol: SipProtocol): NameAddr {
+    const uri = sipUri({ user, ...this.transports.sentBy(protocol, local) });
+    if (protocol !== 'UDP') uri.params.set('transport', protocol.toLowerCase());
+    return { uri, params: new Params() };
   }
 
   #newTag(): string {
@@ -487,9 +512,13 @@ export class UserAgent {
 }
 
 interface Started {
-  readonly transport: UdpTransport;
+  readonly transports: TransportManager;
   readonly transactions: TransactionLayer;
   readonly client: RequestClient;
+}
+
+function targetOf(uri: Uri, to: Endpoint | Target): Target {
+  return 'protocol' in to ? to : { ...describeTarget(uri), endpoint: to };
 }
 
 /** An INVITE and the CANCEL to it have these in common, and no other INVITE does (§8.2.2.2, §9.1). */

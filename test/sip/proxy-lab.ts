@@ -11,7 +11,7 @@ import { type NextHop, type Target, targetOf } from '../../src/sip/proxy/target.
 import { Registrar } from '../../src/sip/registrar/registrar.js';
 import type { SipSession } from '../../src/sip/session/session.js';
 import { TransactionLayer } from '../../src/sip/transaction/layer.js';
-import { UdpTransport } from '../../src/sip/udp-transport.js';
+import { TransportManager } from '../../src/sip/transport/transport-manager.js';
 import { UserAgent } from '../../src/sip/user-agent.js';
 import { record } from './pair.js';
 
@@ -84,11 +84,13 @@ export class Lab {
     const random = new SeededRandom(this.seed * 7000 + this.proxies.length);
     const { clock } = this;
     const logger = silentLogger;
-    const transport = await UdpTransport.open(
-      this.network.host(address),
-      { address: '0.0.0.0', port: 5060 },
+    const transports = await TransportManager.open({
+      network: this.network.host(address),
+      clock,
+      random,
       logger,
-    );
+      listen: { address: '0.0.0.0', port: 5060 },
+    });
     const registrar = new Registrar({
       clock,
       random,
@@ -101,7 +103,7 @@ export class Lab {
       },
     });
     const layer = new TransactionLayer(
-      { transport, clock, random, logger },
+      { transports, clock, random, logger },
       {
         request: (request, transaction, source) => {
           const ours = isSipUri(request.uri) && request.uri.host === domain;
@@ -221,7 +223,10 @@ export class Lab {
 }
 
 /** Where a message goes to or came from. */
-export const hop = (address: string, port = 5060): NextHop => ({ address, port });
+export const hop = (address: string, port = 5060): NextHop => ({
+  protocol: 'UDP',
+  endpoint: { address, port },
+});
 
 export const target = (uri: Uri, changes: Partial<Target> = {}): Target => ({
   uri,

@@ -83,6 +83,17 @@ export function planFor(uri: Uri, spoken: readonly SipProtocol[]): Plan {
   return { type: 'services', host, tlsName, protocols: possible, askNaptr: !named, fallback };
 }
 
+/**
+ * By which protocol a URI wants to be reached and, over TLS, as whom, where nobody asks the DNS.
+ *
+ * @throws {CodedError} `UNSUPPORTED_URI`, `UNSUPPORTED_TRANSPORT`
+ */
+export function describeTarget(uri: Uri): { protocol: SipProtocol; tlsName?: string } {
+  const plan = planFor(uri, BY_DEFAULT);
+  const protocol = plan.type === 'services' ? plan.fallback : plan.protocol;
+  return { protocol, ...(plan.tlsName !== undefined && { tlsName: plan.tlsName }) };
+}
+
 /** Names that are no business of the DNS: those of mDNS (RFC 6762 §3) and of the hosts file. */
 export function isLocalName(host: string): boolean {
   return !host.includes('.') || host.toLowerCase().endsWith('.local');

@@ -3,27 +3,25 @@
  * and their actions into messages and timers (RFC 3261 §17).
  */
 import {
-  CSeq,
   checkRequest,
-  From,
-  formatUri,
   type SipMessage,
   type SipRequest,
   type SipResponse,
   SipSyntaxError,
-  To,
   Via,
 } from '@sip-stack/parser';
 import type { Clock, Timer } from '../../core/clock.js';
 import { CodedError } from '../../core/errors.js';
 import type { Logger } from '../../core/logger.js';
-import type { Endpoint } from '../../core/network.js';
 import { type Random, randomToken } from '../../core/random.js';
+import { PROTOCOLS } from '../resolution/plan.js';
 import { makeResponse } from '../response.js';
-import type { SipTransport } from '../transport.js';
-import { responseDestination } from '../udp-transport.js';
+import { isReliable, type Source, type Target } from '../transport/transport.js';
+import type { TransportManager } from '../transport/transport-manager.js';
+import { responseTarget } from '../transport/via.js';
 import { inviteClient, stepInviteClient } from './invite-client.js';
 import { inviteServer, startInviteServer, stepInviteServer } from './invite-server.js';
+import { clientKey, MAGIC_COOKIE, serverKey } from './keys.js';
 import {
   type ClientAction,
   type ClientEvent,
@@ -35,9 +33,7 @@ import {
 } from './machine.js';
 import { nonInviteClient, stepNonInviteClient } from './non-invite-client.js';
 import { nonInviteServer, stepNonInviteServer } from './non-invite-server.js';
-
-/** RFC 3261 §8.1.1.7: a branch that starts so is unique across space and time. */
-const MAGIC_COOKIE = 'z9hG4bK';
+import { TimerSet } from './timer-set.js';
 
 /** Requests beyond this many open server transactions are answered 503 and forgotten. */
 export const MAX_SERVER_TRANSACTIONS = 8192;
@@ -51,17 +47,20 @@ export interface ClientHandlers {
 
 export interface ServerTransaction {
   readonly request: SipRequest;
-  readonly source: Endpoint;
+  readonly source: Source;
   respond(response: SipResponse): void;
 }
 
 export interface TransactionUser {
   /** A new request, no retransmission. An ACK comes with `transaction` undefined: it has none. */
-  request(request: SipRequest, transaction: ServerTransaction | undefined, source: Endpoint): void;
+  request(request: SipRequest, transaction: ServerTransaction | undefined, source: Source): void;
 }
 
 export interface TransactionLayerOptions {
-  readonly transport: SipTransport;
+  readonly transports: Pick<
+    TransportManager,
+    'onMessage' | 'onFlowClosed' | 'send' | 'needsConnection' | 'sentBy' | 'local'
+  >;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -72,22 +71,27 @@ interface Running<Event> {
   step(event: Event): void;
 }
 
+interface RunningClient extends Running<ClientEvent> {
+  readonly target: Target;
+  /** The connection it went by. */
+  flow: string | undefined;
+  answered: boolean;
+  /** What the transport said when it failed. */
+  error: Error | undefined;
+}
+
 export class TransactionLayer {
   readonly #options: TransactionLayerOptions;
-  readonly #settings: TransactionSettings;
   readonly #user: TransactionUser;
-  readonly #clients = new Map<string, Running<ClientEvent>>();
+  readonly #clients = new Map<string, RunningClient>();
   readonly #servers = new Map<string, Running<ServerEvent>>();
   readonly #timers = new Set<Timer>();
 
   constructor(options: TransactionLayerOptions, user: TransactionUser) {
     this.#options = options;
     this.#user = user;
-    this.#settings = {
-      timers: options.timers ?? RFC3261_TIMERS,
-      reliable: options.transport.reliable,
-    };
-    options.transport.onMessage = (message, from) => this.#receive(message, from);
+    options.transports.onMessage = (message, source) => this.#receive(message, source);
+    options.transports.onFlowClosed = (flow, error) => this.#flowClosed(flow, error);
   }
 
   /** Open transactions, for statistics and tests of teardown. */
@@ -100,16 +104,52 @@ export class TransactionLayer {
     return MAGIC_COOKIE + randomToken(this.#options.random, 12);
   }
 
-  /** Sends a request (not ACK) whose top Via carries the branch of this transaction. */
-  request(request: SipRequest, to: Endpoint, handlers: ClientHandlers): void {
+  /**
+   * Sends a request (not ACK) whose top Via carries the branch of this transaction; how it travels, the
+   * Via is told here. One too large for a datagram goes over TCP, unless that is refused (§18.1.1).
+   */
+  request(request: SipRequest, target: Target, handlers: ClientHandlers): void {
+    if (request.method === 'CANCEL') {
+      // It follows its INVITE, with the same Via (§9.1).
+      const invite = this.#clients.get(clientKey(request, 'INVITE'));
+      this.#start(request, invite?.target ?? target, handlers);
+      return;
+    }
+    this.#stamp(request, target);
+    if (!this.#options.transports.needsConnection(request, target)) {
+      this.#start(request, target, handlers);
+      return;
+    }
+    const byConnection: Target = { ...target, protocol: 'TCP' };
+    this.#stamp(request, byConnection);
+    this.#start(request, byConnection, {
+      response: handlers.response,
+      failed: error => {
+        if (error.code !== 'CONNECTION_REFUSED') {
+          handlers.failed(error);
+          return;
+        }
+        this.#stamp(request, target);
+        this.#start(request, target, handlers);
+      },
+    });
+  }
+
+  #start(request: SipRequest, target: Target, handlers: ClientHandlers): void {
     const key = clientKey(request);
     const timers = new TimerSet(this.#options.clock, this.#timers);
+    const settings = this.#settings(target);
     const machine =
       request.method === 'INVITE'
-        ? inviteClient(request, this.#settings)
-        : nonInviteClient(request, this.#settings);
-    const running: Running<ClientEvent> = {
+        ? inviteClient(request, settings)
+        : nonInviteClient(request, settings);
+    const running: RunningClient = {
+      target,
+      flow: undefined,
+      answered: false,
+      error: undefined,
       step: event => {
+        if (event.type === 'response') running.answered = true;
         const actions =
           'invite' in machine
             ? stepInviteClient(machine, event)
@@ -120,9 +160,10 @@ export class TransactionLayer {
     const perform = (action: ClientAction): void => {
       switch (action.type) {
         case 'send':
-          this.#options.transport.send(action.message, to, () =>
-            running.step({ type: 'transport-error' }),
-          );
+          running.flow = this.#options.transports.send(action.message, target, error => {
+            running.error = error;
+            running.step({ type: 'transport-error' });
+          });
           return;
         case 'set-timer':
           timers.set(action.timer, action.ms, () =>
@@ -136,11 +177,12 @@ export class TransactionLayer {
           handlers.response(action.response);
           return;
         case 'fail':
-          handlers.failed(requestFailure(request.method, to, action.reason));
+          handlers.failed(requestFailure(request.method, target, action.reason, running.error));
           return;
         case 'terminate':
           timers.clear();
-          this.#clients.delete(key);
+          // The same request may be under way by another protocol already.
+          if (this.#clients.get(key) === running) this.#clients.delete(key);
           return;
       }
     };
@@ -149,8 +191,12 @@ export class TransactionLayer {
   }
 
   /** Sends a message outside any transaction: the ACK to a 2xx. */
-  sendStateless(message: SipRequest, to: Endpoint): void {
-    this.#options.transport.send(message, to, () => undefined);
+  sendStateless(message: SipRequest, target: Target): void {
+    const { transports } = this.#options;
+    const large = transports.needsConnection(message, target);
+    const chosen: Target = large ? { ...target, protocol: 'TCP' } : target;
+    this.#stamp(message, chosen);
+    transports.send(message, chosen, () => undefined);
   }
 
   /** Ends every transaction where it stands. */
@@ -161,14 +207,42 @@ export class TransactionLayer {
     this.#servers.clear();
   }
 
-  #receive(message: SipMessage, from: Endpoint): void {
+  #settings({ protocol }: Target | Source): TransactionSettings {
+    return { timers: this.#options.timers ?? RFC3261_TIMERS, reliable: isReliable(protocol) };
+  }
+
+  /** The top Via says by which protocol a request goes, and where its responses may come (§18.1.1). */
+  #stamp(request: SipRequest, { protocol }: Target): void {
+    const [via, ...others] = request.headers.all(Via);
+    if (!via || via.transport === protocol) return;
+    const { transports } = this.#options;
+    const own = { address: via.host, port: via.port ?? PROTOCOLS[protocol].defaultPort };
+    const { host, port } = transports.sentBy(protocol, own);
+    const { params } = via;
+    // RFC 5923 §5: requests to us may come by the connection we open, where we would take one anyway.
+    if (isReliable(protocol) && transports.local(protocol)) params.set('alias');
+    else params.delete('alias');
+    request.headers.set(Via, { transport: protocol, host, port, params }, ...others);
+  }
+
+  /** Who has a first answer gets the others somehow: the server opens a connection for them (§18.2.2). */
+  #flowClosed(flow: string, error: Error): void {
+    for (const client of [...this.#clients.values()]) {
+      if (client.flow !== flow || client.answered) continue;
+      client.error = error;
+      client.step({ type: 'transport-error' });
+    }
+  }
+
+  #receive(message: SipMessage, source: Source): void {
     try {
       if (message.kind === 'response') this.#receiveResponse(message);
-      else this.#receiveRequest(message, from);
+      else this.#receiveRequest(message, source);
     } catch (error) {
       if (!(error instanceof SipSyntaxError)) throw error;
-      this.#options.logger.debug({ from, reason: error.message }, 'a malformed SIP message');
-      if (message.kind === 'request' && message.method !== 'ACK') this.#refuse(message, error);
+      this.#options.logger.debug({ source, reason: error.message }, 'a malformed SIP message');
+      if (message.kind === 'request' && message.method !== 'ACK')
+        this.#refuse(message, source, error.status);
     }
   }
 
@@ -176,38 +250,35 @@ export class TransactionLayer {
     this.#clients.get(clientKey(response))?.step({ type: 'response', response });
   }
 
-  /** Answers what cannot be understood without keeping anything of it. */
-  #refuse(request: SipRequest, error: SipSyntaxError): void {
-    const response = makeResponse(request, error.status);
-    this.#options.transport.send(response, responseDestination(request), () => undefined);
+  /** Answers a request without keeping anything of it. */
+  #refuse(request: SipRequest, source: Source, status: number): void {
+    const response = makeResponse(request, status);
+    this.#options.transports.send(response, responseTarget(request, source), () => undefined);
   }
 
-  #receiveRequest(message: SipRequest, from: Endpoint): void {
+  #receiveRequest(message: SipRequest, source: Source): void {
     checkRequest(message);
     const key = serverKey(message);
     const known = this.#servers.get(key);
     if (known) {
       known.step({ type: 'request', request: message });
       // The ACK to a 2xx is no part of the transaction it shares a branch with (RFC 2543 peers reuse it).
-      if (message.method === 'ACK') this.#user.request(message, undefined, from);
+      if (message.method === 'ACK') this.#user.request(message, undefined, source);
     } else if (message.method === 'ACK') {
-      this.#user.request(message, undefined, from);
+      this.#user.request(message, undefined, source);
     } else if (this.#servers.size >= MAX_SERVER_TRANSACTIONS) {
-      this.#options.transport.send(
-        makeResponse(message, 503),
-        responseDestination(message),
-        () => undefined,
-      );
+      this.#refuse(message, source, 503);
     } else {
-      this.#open(key, message, from);
+      this.#open(key, message, source);
     }
   }
 
-  #open(key: string, request: SipRequest, source: Endpoint): void {
-    const destination = responseDestination(request);
+  #open(key: string, request: SipRequest, source: Source): void {
+    const target = responseTarget(request, source);
+    const settings = this.#settings(source);
     const timers = new TimerSet(this.#options.clock, this.#timers);
     const machine =
-      request.method === 'INVITE' ? inviteServer(this.#settings) : nonInviteServer(this.#settings);
+      request.method === 'INVITE' ? inviteServer(settings) : nonInviteServer(settings);
     const running: Running<ServerEvent> = {
       step: event => {
         const actions =
@@ -220,7 +291,7 @@ export class TransactionLayer {
     const perform = (action: ServerAction): void => {
       switch (action.type) {
         case 'send':
-          this.#options.transport.send(action.message, destination, () =>
+          this.#options.transports.send(action.message, target, () =>
             running.step({ type: 'transport-error' }),
           );
           return;
@@ -251,76 +322,21 @@ export class TransactionLayer {
   }
 }
 
-/** The named timers of one transaction; all of them also in the layer's set, so that closing ends them. */
-class TimerSet {
-  readonly #clock: Clock;
-  readonly #all: Set<Timer>;
-  readonly #named = new Map<string, Timer>();
-
-  constructor(clock: Clock, all: Set<Timer>) {
-    this.#clock = clock;
-    this.#all = all;
-  }
-
-  set(name: string, ms: number, fire: () => void): void {
-    this.cancel(name);
-    const timer = this.#clock.after(ms, () => {
-      this.#all.delete(timer);
-      this.#named.delete(name);
-      fire();
+function requestFailure(
+  method: string,
+  { endpoint, protocol }: Target,
+  reason: 'timeout' | 'transport',
+  cause: Error | undefined,
+): CodedError {
+  const where = `${endpoint.address} port ${endpoint.port}`;
+  if (reason === 'timeout') {
+    return new CodedError('REQUEST_TIMEOUT', `${where} did not answer ${method} in time`, {
+      remedy: `Check that the other phone is switched on and that no firewall stops ${protocol} to it.`,
     });
-    this.#named.set(name, timer);
-    this.#all.add(timer);
   }
-
-  cancel(name: string): void {
-    const timer = this.#named.get(name);
-    if (!timer) return;
-    timer.cancel();
-    this.#named.delete(name);
-    this.#all.delete(timer);
-  }
-
-  clear(): void {
-    for (const name of [...this.#named.keys()]) this.cancel(name);
-  }
-}
-
-/** RFC 3261 §17.1.3: a response belongs to the transaction of its top branch and CSeq method. */
-function clientKey(message: SipMessage): string {
-  const { headers } = message;
-  return `${headers.require(Via).params.get('branch') ?? ''} ${headers.require(CSeq).method}`;
-}
-
-/** RFC 3261 §17.2.3; an ACK shares the key of its INVITE. */
-function serverKey(request: SipRequest): string {
-  const { headers } = request;
-  const via = headers.require(Via);
-  const method = request.method === 'ACK' ? 'INVITE' : request.method;
-  const branch = via.params.get('branch') ?? '';
-  const sentBy = `${via.host.toLowerCase()}:${via.port ?? 5060}`;
-  if (branch.startsWith(MAGIC_COOKIE)) return `${branch} ${sentBy} ${method}`;
-  // RFC 2543 peers make no unique branch; the To tag is left out since the ACK brings a new one.
-  return [
-    '2543',
-    formatUri(request.uri),
-    headers.require(From).params.get('tag') ?? '',
-    headers.text('Call-ID') ?? '',
-    headers.require(CSeq).sequence,
-    sentBy,
-    branch,
-    method,
-    method === 'INVITE' ? '' : (headers.require(To).params.get('tag') ?? ''),
-  ].join(' ');
-}
-
-function requestFailure(method: string, to: Endpoint, reason: 'timeout' | 'transport'): CodedError {
-  const where = `${to.address} port ${to.port}`;
-  return reason === 'timeout'
-    ? new CodedError('REQUEST_TIMEOUT', `${where} did not answer ${method} in time`, {
-        remedy: 'Check that the other phone is switched on and that no firewall stops UDP to it.',
-      })
-    : new CodedError('NO_ROUTE', `${method} could not be sent to ${where}`, {
-        remedy: 'Check that this machine and the other are on the same network.',
-      });
+  if (cause instanceof CodedError) return cause;
+  return new CodedError('NO_ROUTE', `${method} could not be sent to ${where}`, {
+    cause,
+    remedy: 'Check that this machine and the other are on the same network.',
+  });
 }

@@ -75,7 +75,7 @@ function registration(user: number): SipRequest {
 function registrations(): { bytesEach: number; perSecond: number } {
   const before = heapBytes();
   const state = newRegistrar();
-  const flow = { address: '192.0.2.7', port: 5060 };
+  const flow = { protocol: 'UDP', endpoint: { address: '192.0.2.7', port: 5060 } } as const;
   const started = performance.now();
   for (let user = 0; user < REGISTRATIONS; user++) {
     const request = registration(user);
