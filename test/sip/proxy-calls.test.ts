@@ -256,6 +256,20 @@ t.test(
   },
 );
 
+t.test('a phone that dies while it rings leaves nothing behind', async t => {
+  const { lab, alice, bob } = await house();
+  ringing(bob);
+  await lab.register('bob@one.example', P1, `<sip:bob@${BOB}>`);
+  const { session, events } = lab.call(alice, 'bob@one.example', P1);
+  await lab.clock.advance(500);
+  lab.network.setLink(BOB, false);
+  lab.phones.splice(lab.phones.indexOf(bob), 1);
+  session.hangUp();
+  await lab.clock.advance(40_000);
+  t.same(events, ['ringing', 'ended by local 487']);
+  await lab.isIdle(t);
+});
+
 t.test('a request that comes back unchanged is a loop: 482, after one round', async t => {
   const lab = new Lab();
   const round = (host: string) => async () => [target(sipUri({ user: 'x', host }))];

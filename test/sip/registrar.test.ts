@@ -330,7 +330,7 @@ function driver() {
     const respond = (response: SipResponse) => {
       status = response.status;
     };
-    await registrar.request(request, { request, source: PHONE, respond });
+    await registrar.request(request, { request, source: PHONE, respond, abandon: () => undefined });
     return status;
   };
   return { clock, registrar, changed, send };

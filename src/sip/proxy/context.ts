@@ -118,6 +118,8 @@ export type ProxyAction =
     }
   /** Send the CANCEL to the request of this branch. */
   | { readonly type: 'cancel'; readonly branch: number; readonly reason: string | undefined }
+  /** Forget the transaction of this branch: no answer will come (§9.1). */
+  | { readonly type: 'forget'; readonly branch: number }
   | { readonly type: 'set-timer'; readonly timer: ProxyTimer; readonly ms: number }
   | { readonly type: 'cancel-timer'; readonly timer: ProxyTimer }
   /** Nothing more will come of this context. */

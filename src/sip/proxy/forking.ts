@@ -224,7 +224,8 @@ export function onBranchTimer(
   if (!branch || branch.state === 'done') return [];
   if (name === 'cancel') {
     // It does not even answer the INVITE that was cancelled (§9.1).
-    return finish(context, branch, local(context, context.cancelled ? 487 : 408));
+    const final = local(context, context.cancelled ? 487 : 408);
+    return [{ type: 'forget', branch: branch.id }, ...finish(context, branch, final)];
   }
   if (branch.cancel !== 'no') return [];
   branch.timedOut = true;

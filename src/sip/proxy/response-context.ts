@@ -4,7 +4,11 @@ import type { Clock, Timer } from '../../core/clock.js';
 import { asError } from '../../core/errors.js';
 import type { Logger } from '../../core/logger.js';
 import { makeResponse } from '../response.js';
-import type { ServerTransaction, TransactionLayer } from '../transaction/layer.js';
+import type {
+  ClientTransaction,
+  ServerTransaction,
+  TransactionLayer,
+} from '../transaction/layer.js';
 import { loopAwareBranch } from './branch.js';
 import type { ProxyAction, ProxyContext, ProxyEvent, ProxyTimer } from './context.js';
 import type { ProxyHooks } from './hooks.js';
@@ -22,13 +26,19 @@ export interface ResponseContextOptions {
   released(): void;
 }
 
+interface Sent {
+  readonly request: SipRequest;
+  readonly hop: NextHop;
+  readonly transaction: ClientTransaction;
+}
+
 type Send = Extract<ProxyAction, { type: 'send' }>;
 
 export class ResponseContext {
   readonly #options: ResponseContextOptions;
   readonly #timers = new Map<string, Timer>();
   /** By branch: what was sent last, for the CANCEL to it. */
-  readonly #sent = new Map<number, { request: SipRequest; hop: NextHop }>();
+  readonly #sent = new Map<number, Sent>();
 
   constructor(options: ResponseContextOptions) {
     this.#options = options;
@@ -63,14 +73,16 @@ export class ResponseContext {
   }
 
   #perform(action: ProxyAction): void {
-    const { transaction, clock, hooks, state } = this.#options;
+    const { transaction, clock, hooks } = this.#options;
     switch (action.type) {
       case 'respond':
         transaction.respond(action.response);
         return;
       case 'abandon':
-        // The layer ends a server transaction by a response only; this one at least is no 408.
-        transaction.respond(makeResponse(state.request, 504, state.tag));
+        transaction.abandon();
+        return;
+      case 'forget':
+        this.#sent.get(action.branch)?.transaction.abandon();
         return;
       case 'locate':
         void this.guard(async () => {
@@ -120,14 +132,14 @@ export class ResponseContext {
       state.settings.addressFor(hop),
       loopAwareBranch(transactions.newBranch(), loop),
     );
-    this.#sent.set(branch, { request, hop });
-    transactions.request(request, hop, {
+    const transaction = transactions.request(request, hop, {
       response: response => this.step({ type: 'response', branch, response }),
       failed: ({ code }) => {
         const reason = code === 'REQUEST_TIMEOUT' ? 'timeout' : 'transport';
         this.step({ type: 'failed', branch, reason });
       },
     });
+    this.#sent.set(branch, { request, hop, transaction });
   }
 
   #cancel(branch: number, reason: string | undefined): void {

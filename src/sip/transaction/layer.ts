@@ -45,10 +45,17 @@ export interface ClientHandlers {
   failed(error: CodedError): void;
 }
 
+export interface ClientTransaction {
+  /** Forgets it where it stands: nothing more is sent or told (RFC 3261 §9.1). */
+  abandon(): void;
+}
+
 export interface ServerTransaction {
   readonly request: SipRequest;
   readonly source: Source;
   respond(response: SipResponse): void;
+  /** Ends it without an answer (RFC 4320 §4.2). */
+  abandon(): void;
 }
 
 export interface TransactionUser {
@@ -108,21 +115,19 @@ export class TransactionLayer {
    * Sends a request (not ACK) whose top Via carries the branch of this transaction; how it travels, the
    * Via is told here. One too large for a datagram goes over TCP, unless that is refused (§18.1.1).
    */
-  request(request: SipRequest, target: Target, handlers: ClientHandlers): void {
+  request(request: SipRequest, target: Target, handlers: ClientHandlers): ClientTransaction {
     if (request.method === 'CANCEL') {
       // It follows its INVITE, with the same Via (§9.1).
       const invite = this.#clients.get(clientKey(request, 'INVITE'));
-      this.#start(request, invite?.target ?? target, handlers);
-      return;
+      return this.#start(request, invite?.target ?? target, handlers);
     }
     this.#stamp(request, target);
     if (!this.#options.transports.needsConnection(request, target)) {
-      this.#start(request, target, handlers);
-      return;
+      return this.#start(request, target, handlers);
     }
     const byConnection: Target = { ...target, protocol: 'TCP' };
     this.#stamp(request, byConnection);
-    this.#start(request, byConnection, {
+    let current = this.#start(request, byConnection, {
       response: handlers.response,
       failed: error => {
         if (error.code !== 'CONNECTION_REFUSED') {
@@ -130,12 +135,13 @@ export class TransactionLayer {
           return;
         }
         this.#stamp(request, target);
-        this.#start(request, target, handlers);
+        current = this.#start(request, target, handlers);
       },
     });
+    return { abandon: () => current.abandon() };
   }
 
-  #start(request: SipRequest, target: Target, handlers: ClientHandlers): void {
+  #start(request: SipRequest, target: Target, handlers: ClientHandlers): ClientTransaction {
     const key = clientKey(request);
     const timers = new TimerSet(this.#options.clock, this.#timers);
     const settings = this.#settings(target);
@@ -188,6 +194,7 @@ export class TransactionLayer {
     };
     this.#clients.set(key, running);
     running.step({ type: 'start' });
+    return { abandon: () => perform({ type: 'terminate' }) };
   }
 
   /** Sends a message outside any transaction: the ACK to a 2xx. */
@@ -318,7 +325,8 @@ export class TransactionLayer {
     this.#servers.set(key, running);
     if (request.method === 'INVITE') for (const action of startInviteServer()) perform(action);
     const respond = (response: SipResponse) => running.step({ type: 'respond', response });
-    this.#user.request(request, { request, source, respond }, source);
+    const abandon = () => perform({ type: 'terminate' });
+    this.#user.request(request, { request, source, respond, abandon }, source);
   }
 }
 
