@@ -3,7 +3,7 @@ import { parseMessage, type SipRequest, SipSyntaxError } from '@sip-stack/parser
 
 /**
  * The header fields of a datagram whose start line or body is malformed, on a start line that says nothing.
- * Enough to make a response of; undefined for responses, ACK, and what has not even header fields.
+ * Enough to make a response of; undefined for responses, ACK, and what names no Via to answer to.
  */
 export function readableRequest(data: Uint8Array): SipRequest | undefined {
   const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1');
@@ -16,7 +16,7 @@ export function readableRequest(data: Uint8Array): SipRequest | undefined {
     const message = parseMessage(
       Buffer.from(`UNREADABLE sip:unreadable SIP/2.0${fields}\r\n\r\n`, 'latin1'),
     );
-    return message.kind === 'request' ? message : undefined;
+    return message.kind === 'request' && message.headers.has('Via') ? message : undefined;
   } catch (error) {
     if (error instanceof SipSyntaxError) return undefined;
     throw error;

@@ -150,7 +150,7 @@ async function sideBySide(tasks: readonly (() => Promise<Figure>)[]): Promise<Fi
 async function take(site: Site, { file, user, keys }: Taken): Promise<Figure> {
   const options = await scenarioOptions(site, file);
   const call = { target: site.target, user };
-  return outcome(file, await playScenario({ ...options, call, ...(keys && { keys }) }));
+  return outcome(file, [await playScenario({ ...options, call, ...(keys && { keys }) })]);
 }
 
 async function place(site: Site, scenario: Placed): Promise<Figure> {
@@ -173,17 +173,18 @@ async function place(site: Site, scenario: Placed): Promise<Figure> {
     ],
     { cleanup: site.cleanup, data: options.directory },
   );
+  const problems: (string | undefined)[] = [];
   if (interruptAt) {
-    await call.heard(interruptAt, 10_000);
+    await call.heard(interruptAt, 10_000).catch(error => problems.push(String(error)));
     await new Promise(resolve => setTimeout(resolve, INTERRUPT_AFTER_MS));
     call.child.process.kill('SIGINT');
   }
-  const problems = (await Promise.all(played)).filter(problem => problem !== undefined);
+  problems.push(...(await Promise.all(played)));
   const found = await call.child.ended;
   if (found !== exit) {
     problems.push(`ringline: expected exit status ${exit}, found ${found}\n${call.child.output()}`);
   }
-  return outcome(file, problems.join('\n') || undefined);
+  return outcome(file, problems);
 }
 
 async function scenarioOptions({ cleanup, directory }: Site, file: string) {
@@ -205,9 +206,10 @@ function accountFile({ directory, port }: { directory: string; port: number }): 
   return file;
 }
 
-function outcome(file: string, problem: string | undefined): Figure {
+function outcome(file: string, problems: readonly (string | undefined)[]): Figure {
   const text = readFileSync(join(FOLDER, `${file}.xml`), 'utf8');
   const behaviour = /<scenario name="([^"]*)"/.exec(text)?.[1] ?? file;
-  if (problem !== undefined) progress(`${file}: ${problem}`);
-  return exactly(1, `SIPp: ${behaviour}`, problem === undefined ? 1 : 0, 'passed');
+  const found = problems.filter(problem => problem !== undefined);
+  for (const problem of found) progress(`${file}: ${problem}`);
+  return exactly(1, `SIPp: ${behaviour}`, found.length === 0 ? 1 : 0, 'passed');
 }

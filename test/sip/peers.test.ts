@@ -86,6 +86,17 @@ t.test('422 to an INVITE brings it again with the interval demanded, then no mor
   t.same(events, ['ended by remote 422'], 'it demands what it got');
 });
 
+t.test('an interval of nothing, granted, makes no storm of refreshes', async t => {
+  const lab = await pair();
+  const headers = { 'Session-Expires': '0;refresher=uac', Allow: 'UPDATE' };
+  const peer = await insteadOfBob(lab, () => [{ status: 200, headers }]);
+  const session = lab.call();
+  await lab.clock.advance(10_000);
+  const refreshes = methodsOf(peer).filter(method => method.endsWith('UPDATE')).length;
+  t.ok(refreshes > 2 && refreshes <= 10, `${refreshes} in 10 s`);
+  t.equal(session.established, true);
+});
+
 t.test('the ACK to a 2xx carries the credentials of its INVITE (§13.2.2.4)', async t => {
   const exchange: AuthenticationExchange = {
     authorize: request => request.headers.setText('Proxy-Authorization', 'Test let me in'),

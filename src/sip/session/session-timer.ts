@@ -16,6 +16,8 @@ import {
 export const SESSION_INTERVAL_S = 1800;
 /** The shortest we accept: RFC 4028 §5. */
 export const MIN_INTERVAL_S = 90;
+/** Granted less than we bear, against §7.2, a call goes on; but not for a storm of refreshes. */
+const LEAST_HEEDED_S = 2;
 /** A party that is not the refresher ends the session this long before it expires, at most: §10. */
 const EXPIRY_MARGIN_S = 32;
 
@@ -84,7 +86,7 @@ export function grantTimer(
 /** The caller's side: what the 2xx agreed on (§7.2). */
 export function agreeTimer(timer: SessionTimerState, response: SipResponse): void {
   const granted = response.headers.first(SessionExpires);
-  timer.intervalS = granted?.seconds;
+  timer.intervalS = granted && Math.max(granted.seconds, LEAST_HEEDED_S);
   timer.refresher = granted?.params.get('refresher') === 'uas' ? 'them' : 'us';
 }
 
