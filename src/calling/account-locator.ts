@@ -13,6 +13,12 @@ export class AccountLocator implements Locator {
   async locate(target: SipUri): Promise<readonly Location[]> {
     const account = this.#accounts.forTarget(target);
     if (!account) return [];
-    return [{ uri: target, endpoint: await account.serverEndpoint(), source: 'account' }];
+    const servers = await account.serverTargets();
+    return servers.map(server => ({
+      uri: target,
+      endpoint: server.endpoint,
+      target: server,
+      source: 'account',
+    }));
   }
 }

@@ -15,10 +15,10 @@ import {
 import type { Clock, Timer } from '../core/clock.js';
 import { asError, errorCode } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
-import type { Endpoint } from '../core/network.js';
 import { type Random, randomUnit } from '../core/random.js';
 import type { RequestSeries } from '../sip/request-client.js';
-import { type HostLookup, resolveUri } from '../sip/resolver.js';
+import type { UriResolver } from '../sip/resolver.js';
+import type { Target } from '../sip/transport/transport.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import {
   DEFAULT_EXPIRES_S,
@@ -57,7 +57,7 @@ export interface AccountContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly lookup: HostLookup;
+  readonly resolve: UriResolver;
 }
 
 export class Account extends EventEmitter<AccountEvents> {
@@ -110,9 +110,9 @@ export class Account extends EventEmitter<AccountEvents> {
     this.#timer?.cancel();
   }
 
-  /** Where requests of this account are sent. Throws as `resolveUri`. */
-  serverEndpoint(): Promise<Endpoint> {
-    return resolveUri(this.#server, this.#context.lookup);
+  /** Where requests of this account may be sent, best first. Throws as `UriResolver`. */
+  serverTargets(): Promise<readonly Target[]> {
+    return this.#context.resolve(this.#server);
   }
 
   #step(event: RegistrationEvent): void {
@@ -139,14 +139,30 @@ export class Account extends EventEmitter<AccountEvents> {
     }
   }
 
+  /** Tries each server of the account until one answers (RFC 3263 §4.3). */
   async #register(expires: number): Promise<RegistrationAnswer> {
-    const { userAgent, logger } = this.#context;
+    let failure: RegistrationAnswer = { status: 503, reason: 'no server was found' };
+    try {
+      for (const target of await this.serverTargets()) {
+        const answer = await this.#registerAt(target, expires);
+        if (answer.status !== 408 && answer.status !== 503) return answer;
+        failure = answer;
+      }
+    } catch (error) {
+      failure = { status: 503, reason: asError(error).message };
+    }
+    const { logger } = this.#context;
+    logger.debug({ aor: formatUri(this.aor), reason: failure.reason }, 'could not register');
+    return failure;
+  }
+
+  async #registerAt(to: Target, expires: number): Promise<RegistrationAnswer> {
     const address = { uri: this.aor, params: new Params() };
     try {
-      const response = await userAgent.request({
+      const response = await this.#context.userAgent.request({
         method: 'REGISTER',
         uri: sipUri({ scheme: this.#server.scheme, host: this.aor.host }),
-        to: await this.serverEndpoint(),
+        to,
         from: address,
         toward: address,
         headers: { Expires: String(expires) },
@@ -154,9 +170,8 @@ export class Account extends EventEmitter<AccountEvents> {
       });
       return readAnswer(response, this.aor.user);
     } catch (error) {
-      const { message } = asError(error);
-      logger.debug({ aor: formatUri(this.aor), reason: message }, 'could not register');
-      return { status: errorCode(error) === 'REQUEST_TIMEOUT' ? 408 : 503, reason: message };
+      const status = errorCode(error) === 'REQUEST_TIMEOUT' ? 408 : 503;
+      return { status, reason: asError(error).message };
     }
   }
 }

@@ -34,6 +34,13 @@ export function endedLocally(): CallEnd {
 }
 
 export function noSuchName(target: string): CallEnd {
+  if (target.includes('.')) {
+    return {
+      code: 'NO_SUCH_NAME',
+      message: `nobody was found at "${target}": neither this network nor the DNS knows the name`,
+      remedy: 'Check the spelling, or call by address.',
+    };
+  }
   return {
     code: 'NO_SUCH_NAME',
     message: `no phone called "${target}" was found`,

@@ -283,7 +283,7 @@ export class Call extends EventEmitter<CallEvents> {
     if (this.#state.trying !== location || this.phase !== 'trying') return;
     const session = userAgent.invite({
       uri: location.uri,
-      to: location.endpoint,
+      to: location.target ?? location.endpoint,
       from: this.#context.identity(location.uri),
       local,
       offer: makeOffer(audio),

@@ -1,23 +1,23 @@
-/** A host name, by its A and AAAA records: RFC 3263 §4.2 for a URI with a port, and port 5060 without one. */
+/** A host name or domain, by its DNS records: RFC 3263. */
 import { isIP } from 'node:net';
 import type { SipUri } from '@sip-stack/parser';
 import { type Clock, SystemClock } from '../core/clock.js';
-import { DEFAULT_SIP_PORT, type HostLookup } from '../sip/resolver.js';
+import type { UriResolver } from '../sip/resolver.js';
 import { serverOf } from './address-locator.js';
 import type { Location, Locator } from './locator.js';
 import { withinTime } from './within-time.js';
 
-/** As long as most resolvers wait for their first server. */
+/** As long as a resolution takes at most. */
 export const DNS_WITHIN_MS = 5000;
 
 /** Gives up after `DNS_WITHIN_MS`. */
 export class DnsLocator implements Locator {
-  readonly #lookup: HostLookup;
+  readonly #resolve: UriResolver;
   readonly #clock: Clock;
 
-  /** @param lookup rejects, or gives nothing, for a name that does not exist */
-  constructor(lookup: HostLookup, clock: Clock = new SystemClock()) {
-    this.#lookup = lookup;
+  /** @param resolve rejects, or gives nothing, for a name that does not exist */
+  constructor(resolve: UriResolver, clock: Clock = new SystemClock()) {
+    this.#resolve = resolve;
     this.#clock = clock;
   }
 
@@ -25,10 +25,14 @@ export class DnsLocator implements Locator {
     const host = serverOf(target);
     // `local` alone stands for phones on this network, and is no host.
     if (target.scheme !== 'sip' || isIP(host) !== 0 || host.toLowerCase() === 'local') return [];
-    const port = target.port ?? DEFAULT_SIP_PORT;
-    const answer = this.#lookup(host).catch(() => []);
-    const addresses = (await withinTime(this.#clock, DNS_WITHIN_MS, answer, signal)) ?? [];
+    const answer = this.#resolve(target).catch(() => []);
+    const targets = (await withinTime(this.#clock, DNS_WITHIN_MS, answer, signal)) ?? [];
     // The Request-URI keeps the name: the server there may serve several (RFC 3261 §8.1.1.1).
-    return addresses.map(address => ({ uri: target, endpoint: { address, port }, source: 'dns' }));
+    return targets.map(found => ({
+      uri: target,
+      endpoint: found.endpoint,
+      target: found,
+      source: 'dns',
+    }));
   }
 }

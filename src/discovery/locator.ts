@@ -1,6 +1,7 @@
 /** "Where is this address now?", asked of the LAN, the ring and ordinary SIP in turn. */
 import type { SipUri } from '@sip-stack/parser';
 import type { Endpoint } from '../core/network.js';
+import type { Target } from '../sip/transport/transport.js';
 
 /** One place where a call to the address may be sent. */
 export interface Location {
@@ -8,6 +9,8 @@ export interface Location {
   readonly uri: SipUri;
   /** Where the request is sent. */
   readonly endpoint: Endpoint;
+  /** How, where the URI does not say: DNS may name a protocol (RFC 3263). */
+  readonly target?: Target;
   /** Who said so: `lan`, `address`, … */
   readonly source: string;
 }

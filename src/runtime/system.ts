@@ -1,8 +1,9 @@
 /** The real seams: this machine's time, network, randomness, media thread and discovery. */
 import { lookup } from 'node:dns/promises';
+import type { Uri } from '@sip-stack/parser';
 import { SystemClock } from '../core/clock.js';
 import type { Logger } from '../core/logger.js';
-import type { NetworkWatcher } from '../core/network.js';
+import type { InterfaceAddress, NetworkWatcher } from '../core/network.js';
 import { PollingNetworkWatcher } from '../core/network-watcher.js';
 import { SystemRandom } from '../core/random.js';
 import { SystemNetwork } from '../core/system-network.js';
@@ -13,6 +14,9 @@ import { LocatorChain } from '../discovery/locator.js';
 import { MdnsBrowser } from '../discovery/mdns-browser.js';
 import { WorkerMediaEngine } from '../media/worker-engine.js';
 import { loadNative } from '../native/index.js';
+import { CachingDns } from '../sip/resolution/caching-dns.js';
+import { SystemDns } from '../sip/resolution/system-dns.js';
+import { type AddressFamily, TargetResolver } from '../sip/resolution/target-resolver.js';
 import type { TelephoneSeams } from './telephone.js';
 
 export interface System extends TelephoneSeams {
@@ -23,6 +27,23 @@ export function systemSeams(logger: Logger): System {
   const clock = new SystemClock();
   const network = new SystemNetwork(loadNative()?.openMarkedUdpSocket);
   const watcher = new PollingNetworkWatcher(clock, () => network.addresses());
+  const random = new SystemRandom();
+  const dns = new SystemDns();
+  const cache = new CachingDns(dns, clock);
+  watcher.on('change', () => {
+    // Another network has other name servers, and perhaps other answers.
+    dns.refresh();
+    cache.clear();
+  });
+  const resolver = new TargetResolver({
+    dns: cache,
+    lookup: lookUpHost,
+    clock,
+    random,
+    protocols: ['UDP', 'TCP'],
+    families: () => familiesOf(network.addresses()),
+  });
+  const resolve = (uri: Uri) => resolver.resolve(uri);
   const browser = new MdnsBrowser({ clock, logger, watcher });
   return {
     clock,
@@ -30,15 +51,22 @@ export function systemSeams(logger: Logger): System {
     watcher,
     browser,
     logger,
-    random: new SystemRandom(),
+    random,
     media: new WorkerMediaEngine(),
-    lookup: lookUpHost,
+    resolve,
     locator: new LocatorChain([
       new AddressLocator(),
       new LanLocator(browser),
-      new DnsLocator(lookUpHost),
+      new DnsLocator(resolve),
     ]),
   };
+}
+
+/** IPv4 first: it is what the phone listens on where nothing else is said. */
+function familiesOf(addresses: readonly InterfaceAddress[]): AddressFamily[] {
+  const here = new Set(addresses.filter(({ internal }) => !internal).map(({ family }) => family));
+  const families = (['IPv4', 'IPv6'] as const).filter(family => here.has(family));
+  return families.length > 0 ? families : ['IPv4'];
 }
 
 /** By the system's resolver: hosts file, DNS, and mDNS where nss-mdns is set up. */

@@ -21,7 +21,7 @@ import { foldName } from '../discovery/phone-name.js';
 import type { MediaEngine } from '../media/engine.js';
 import { EchoTest } from '../services/echo-test.js';
 import type { AudioFormat } from '../sip/offer-answer.js';
-import type { HostLookup } from '../sip/resolver.js';
+import type { UriResolver } from '../sip/resolver.js';
 import { type CallerIdentity, UserAgent } from '../sip/user-agent.js';
 
 export interface TelephoneSeams {
@@ -32,7 +32,7 @@ export interface TelephoneSeams {
   readonly media: MediaEngine;
   readonly browser: Browser;
   readonly locator: Locator;
-  readonly lookup: HostLookup;
+  readonly resolve: UriResolver;
 }
 
 export interface TelephoneOptions {

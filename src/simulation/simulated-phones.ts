@@ -6,6 +6,7 @@ import { LanLocator } from '../discovery/lan-locator.js';
 import { LocatorChain } from '../discovery/locator.js';
 import { LocalMediaEngine } from '../media/local-engine.js';
 import { Telephone, type TelephoneOptions } from '../runtime/telephone.js';
+import { resolverByLookup } from '../sip/resolver.js';
 import { SeededRandom } from './seeded-random.js';
 import { VirtualClock } from './virtual-clock.js';
 import { VirtualLan } from './virtual-lan.js';
@@ -55,7 +56,7 @@ export class Simulation {
       browser,
       logger: this.#logger,
       media: new LocalMediaEngine({ clock, network, random }),
-      lookup: async () => [],
+      resolve: resolverByLookup(async () => []),
       locator: new LocatorChain([new AddressLocator(), new LanLocator(browser)]),
     };
     const listen = { address, port: 5060 };

@@ -1,35 +1,43 @@
-/** Where a URI's requests go. Literal addresses for now, and host names by the lookup handed in. */
+/** Where the requests to a URI may be sent: what the rooms above ask, whoever answers. */
 import { isIP } from 'node:net';
 import { isSipUri, type Uri } from '@sip-stack/parser';
 import { CodedError } from '../core/errors.js';
-import type { Endpoint } from '../core/network.js';
 import { describeTarget, PROTOCOLS } from './resolution/plan.js';
+import type { HostLookup } from './resolution/target-resolver.js';
+import type { Target } from './transport/transport.js';
 
 /** RFC 3261 §19.1.2. */
 export const DEFAULT_SIP_PORT = PROTOCOLS.UDP.defaultPort;
 
-/** Addresses of a host name, best first; empty where it has none. */
-export type HostLookup = (host: string) => Promise<readonly string[]>;
+/** Targets of a URI, best first, never empty; throws `CodedError` `NO_SUCH_HOST` and the like. */
+export type UriResolver = (uri: Uri) => Promise<readonly Target[]>;
 
-/** @throws {CodedError} `UNSUPPORTED_URI`, `NO_SUCH_HOST` */
-export async function resolveUri(uri: Uri, lookup: HostLookup): Promise<Endpoint> {
-  if (!isSipUri(uri) || uri.scheme !== 'sip') {
-    throw new CodedError('UNSUPPORTED_URI', `expected a sip: address, found a ${uri.scheme}: one`, {
-      remedy: 'Call it by a sip: address.',
-    });
-  }
-  const host = uri.params.get('maddr') ?? uri.host;
-  const port = uri.port ?? PROTOCOLS[describeTarget(uri).protocol].defaultPort;
-  if (isIP(host)) return { address: host, port };
-  const [address] = await lookup(host);
-  if (address === undefined) {
-    throw new CodedError(
-      'NO_SUCH_HOST',
-      `the name ${host} is not known to the DNS of this network`,
-      {
+/**
+ * Resolves addresses by themselves and names by a lookup alone, without the DNS records of RFC 3263
+ * (`resolution/target-resolver.ts` knows those): for networks without DNS, and for tests.
+ *
+ * The resolver throws `CodedError` `UNSUPPORTED_URI`, `NO_SUCH_HOST`.
+ */
+export function resolverByLookup(lookup: HostLookup): UriResolver {
+  return async uri => {
+    if (!isSipUri(uri) || uri.scheme !== 'sip') {
+      throw new CodedError(
+        'UNSUPPORTED_URI',
+        `expected a sip: address, found a ${uri.scheme}: one`,
+        {
+          remedy: 'Call it by a sip: address.',
+        },
+      );
+    }
+    const { protocol } = describeTarget(uri);
+    const host = uri.params.get('maddr') ?? uri.host;
+    const port = uri.port ?? PROTOCOLS[protocol].defaultPort;
+    const addresses = isIP(host) ? [host] : await lookup(host);
+    if (addresses.length === 0) {
+      throw new CodedError('NO_SUCH_HOST', `the name ${host} is not known on this network`, {
         remedy: 'Check the spelling, or call by address.',
-      },
-    );
-  }
-  return { address, port };
+      });
+    }
+    return addresses.map(address => ({ protocol, endpoint: { address, port } }));
+  };
 }

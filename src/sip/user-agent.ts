@@ -42,7 +42,7 @@ import {
   type RequestSeries,
 } from './request-client.js';
 import { describeTarget } from './resolution/plan.js';
-import { type HostLookup, resolveUri } from './resolver.js';
+import type { UriResolver } from './resolver.js';
 import { makeResponse } from './response.js';
 import { calleeSession, callerSession } from './session/machine.js';
 import { SESSION_OPTIONS } from './session/requests.js';
@@ -67,8 +67,8 @@ export interface UserAgentOptions extends TransportOptions {
   readonly logger: Logger;
   /** User-Agent and Server, e.g. `Ringline/0.1.0`. */
   readonly product: string;
-  /** Names in Contact and Route, which may be anything, are looked up with this. */
-  readonly lookup: HostLookup;
+  /** For Contact and Route of the other side, which may name anything. */
+  readonly resolve: UriResolver;
   readonly timers?: TransactionTimers;
   /** Without one, a challenge (401, 407) is a refusal. */
   readonly authenticator?: RequestAuthenticator;
@@ -467,9 +467,10 @@ export class UserAgent {
     const hop = nextHop(request);
     // A browser listens nowhere; it is reached by the connection it opened (RFC 7118 §5.2).
     if (isSipUri(hop) && hop.host.endsWith('.invalid')) return peer;
-    const { address, port } = await resolveUri(hop, this.#options.lookup);
-    const endpoint = { address: withZoneOf(address, peer.endpoint.address), port };
-    return targetOf(hop, endpoint);
+    const [target] = await this.#options.resolve(hop);
+    if (!target) return peer;
+    const { address, port } = target.endpoint;
+    return { ...target, endpoint: { address: withZoneOf(address, peer.endpoint.address), port } };
   }
 
   /** Gives a challenged request of a session its next sequence number and branch. */

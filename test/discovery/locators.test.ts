@@ -8,6 +8,7 @@ import { LAN_WITHIN_MS, LanLocator } from '../../src/discovery/lan-locator.js';
 import { type Locator, LocatorChain } from '../../src/discovery/locator.js';
 import { checkPhoneName, foldName, isPhoneName, nextName } from '../../src/discovery/phone-name.js';
 import { VirtualClock } from '../../src/simulation/virtual-clock.js';
+import { resolverByLookup } from '../../src/sip/resolver.js';
 
 const never = new AbortController().signal;
 
@@ -104,13 +105,16 @@ t.test('a host name is looked up, and a lookup that fails or hangs finds nothing
   const hosts: Record<string, string[]> = { 'pbx.example': ['192.0.2.1', '2001:db8::1'] };
   const asked: string[] = [];
   const clock = new VirtualClock();
-  const locator = new DnsLocator(async host => {
-    asked.push(host);
-    if (host === 'hangs.example') return new Promise<string[]>(() => undefined);
-    const addresses = hosts[host];
-    if (!addresses) throw new Error('ENOTFOUND');
-    return addresses;
-  }, clock);
+  const locator = new DnsLocator(
+    resolverByLookup(async host => {
+      asked.push(host);
+      if (host === 'hangs.example') return new Promise<string[]>(() => undefined);
+      const addresses = hosts[host];
+      if (!addresses) throw new Error('ENOTFOUND');
+      return addresses;
+    }),
+    clock,
+  );
   t.same(await located(locator, 'sip:bob@pbx.example'), [
     'dns sip:bob@pbx.example at 192.0.2.1 5060',
     'dns sip:bob@pbx.example at 2001:db8::1 5060',
@@ -147,10 +151,12 @@ t.test('a host name is looked up, and a lookup that fails or hangs finds nothing
 t.test('locators are asked in turn until one knows', async t => {
   const browser = new OnePhone();
   const asked: string[] = [];
-  const dns = new DnsLocator(async host => {
-    asked.push(host);
-    return ['192.0.2.1'];
-  });
+  const dns = new DnsLocator(
+    resolverByLookup(async host => {
+      asked.push(host);
+      return ['192.0.2.1'];
+    }),
+  );
   const chain = new LocatorChain([new AddressLocator(), new LanLocator(browser), dns]);
   t.match(await located(chain, 'sip:alice@alice.local'), [/^lan/, /^lan/]);
   t.match(await located(chain, 'sip:x@192.0.2.7'), [/^address/]);

@@ -6,6 +6,7 @@ import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { VirtualClock } from '../../src/simulation/virtual-clock.js';
 import { type LinkOptions, VirtualNetwork } from '../../src/simulation/virtual-network.js';
 import type { RequestAuthenticator } from '../../src/sip/request-client.js';
+import { resolverByLookup } from '../../src/sip/resolver.js';
 import type { SipSession } from '../../src/sip/session/session.js';
 import { UserAgent } from '../../src/sip/user-agent.js';
 
@@ -36,7 +37,7 @@ export async function pair(
       logger: silentLogger,
       listen: { address: '0.0.0.0', port: 5060 },
       product: 'Test/1',
-      lookup: async () => [],
+      resolve: resolverByLookup(async () => []),
       ...(authenticator && { authenticator }),
     });
   const alice = agent(ALICE, seed + 1);

@@ -9,6 +9,7 @@ import type { ProxyHooks } from '../../src/sip/proxy/hooks.js';
 import { SipProxy } from '../../src/sip/proxy/proxy.js';
 import { type NextHop, type Target, targetOf } from '../../src/sip/proxy/target.js';
 import { Registrar } from '../../src/sip/registrar/registrar.js';
+import { resolverByLookup } from '../../src/sip/resolver.js';
 import type { SipSession } from '../../src/sip/session/session.js';
 import { TransactionLayer } from '../../src/sip/transaction/layer.js';
 import { TransportManager } from '../../src/sip/transport/transport-manager.js';
@@ -58,7 +59,7 @@ export class Lab {
       logger: silentLogger,
       listen: { address: '0.0.0.0', port: 5060 },
       product: 'Test/1',
-      lookup: async () => (outbound === undefined ? [] : [outbound]),
+      resolve: resolverByLookup(async () => (outbound === undefined ? [] : [outbound])),
     });
     const phone: Phone = {
       address,

@@ -5,6 +5,7 @@ import type { Endpoint, StreamConnection } from '../../src/core/network.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { VirtualClock } from '../../src/simulation/virtual-clock.js';
 import { VirtualNetwork } from '../../src/simulation/virtual-network.js';
+import { resolverByLookup } from '../../src/sip/resolver.js';
 import type { TransportOptions } from '../../src/sip/transport/transport-manager.js';
 import { UserAgent } from '../../src/sip/user-agent.js';
 
@@ -57,7 +58,7 @@ export function lab(seed = 1): Lab {
         logger: silentLogger,
         listen: { address, port: SIP_PORT },
         product: 'Test/1',
-        lookup: async () => [],
+        resolve: resolverByLookup(async () => []),
         ...options,
       });
       await agent.start();

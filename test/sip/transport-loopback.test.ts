@@ -8,6 +8,7 @@ import { silentLogger } from '../../src/core/logger.js';
 import type { Endpoint, StreamConnection } from '../../src/core/network.js';
 import { SystemRandom } from '../../src/core/random.js';
 import { SystemNetwork } from '../../src/core/system-network.js';
+import { resolverByLookup } from '../../src/sip/resolver.js';
 import { speaksFor } from '../../src/sip/transport/tls-trust.js';
 import type { TransportOptions } from '../../src/sip/transport/transport-manager.js';
 import { UserAgent } from '../../src/sip/user-agent.js';
@@ -26,7 +27,7 @@ async function agent(t: Test, options: TransportOptions): Promise<UserAgent> {
     random: new SystemRandom(),
     logger: silentLogger,
     product: 'Test/1',
-    lookup: async () => [],
+    resolve: resolverByLookup(async () => []),
     ...options,
   });
   await agent.start();

@@ -8,7 +8,6 @@ import type { Clock } from '../../core/clock.js';
 import { CodedError } from '../../core/errors.js';
 import type { Endpoint } from '../../core/network.js';
 import type { Random } from '../../core/random.js';
-import type { HostLookup } from '../resolver.js';
 import type { DnsAnswer, DnsClient, NaptrRecord } from './dns.js';
 import { isLocalName, type Plan, PROTOCOLS, planFor, type SipProtocol } from './plan.js';
 import { orderServers } from './srv-order.js';
@@ -22,6 +21,9 @@ export interface Target {
    */
   readonly tlsName?: string;
 }
+
+/** Addresses of a host name, best first; empty where it has none. */
+export type HostLookup = (host: string) => Promise<readonly string[]>;
 
 export type AddressFamily = 'IPv4' | 'IPv6';
 
