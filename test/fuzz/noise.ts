@@ -1,6 +1,6 @@
 /**
  * A call goes on while strangers send noise to every port of the phone: nothing of it may be missing
- * or repeated, and the phone's memory stays flat. Before that, broken messages for the parser alone.
+ * or repeated, and the phone's memory stays flat.
  * Run by `make fuzz`: FUZZ_SECONDS=60 FUZZ_SEED=… node dist/test/fuzz/noise.js [--json]
  */
 import { randomInt } from 'node:crypto';
@@ -16,7 +16,6 @@ import { Ringline } from '../harness/ringline.js';
 import { untilAnswered } from '../harness/udp.js';
 import { witnessed } from '../harness/witness.js';
 import { NoiseMaker } from './noise-maker.js';
-import { fuzzParser } from './parser-fuzz.js';
 
 const SECONDS = Number(process.env.FUZZ_SECONDS ?? 60);
 const SEED = Number(process.env.FUZZ_SEED ?? randomInt(2 ** 32));
@@ -34,7 +33,7 @@ const MDNS_PORT = 5353;
 await runProgram({ withinSeconds: 3 * SECONDS + 150 }, async cleanup => {
   if (!(SECONDS >= 5)) throw new PlainFailure('expected FUZZ_SECONDS to be 5 or more');
   progress(`fuzz: repeat with FUZZ_SEED=${SEED}`);
-  const figures: Figure[] = fuzzParser(SEED);
+  const figures: Figure[] = [];
 
   const directory = temporaryDirectory(cleanup);
   const phone = new Ringline(['run', '--name', 'fuzzed', '--listen', '127.0.0.1:0'], {
