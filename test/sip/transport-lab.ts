@@ -1,12 +1,26 @@
 /** User agents and bare transports on a virtual network: the fixture of the tests of transports. */
-import { parseMessage, type SipRequest, type SipResponse, sipUri } from '@sip-stack/parser';
+import {
+  parseMessage,
+  type SipMessage,
+  type SipRequest,
+  type SipResponse,
+  sipUri,
+} from '@sip-stack/parser';
 import { silentLogger } from '../../src/core/logger.js';
 import type { Endpoint, StreamConnection } from '../../src/core/network.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { VirtualClock } from '../../src/simulation/virtual-clock.js';
 import { VirtualNetwork } from '../../src/simulation/virtual-network.js';
+
 import { resolverByLookup } from '../../src/sip/resolver.js';
-import type { TransportOptions } from '../../src/sip/transport/transport-manager.js';
+
+import { TransactionLayer } from '../../src/sip/transaction/layer.js';
+import type { Source, Target } from '../../src/sip/transport/transport.js';
+import {
+  TransportManager,
+  type TransportOptions,
+} from '../../src/sip/transport/transport-manager.js';
+
 import { UserAgent } from '../../src/sip/user-agent.js';
 
 export const ALICE = '10.0.0.1';
@@ -114,4 +128,54 @@ export function target(transport: string, address = BOB) {
 
 export function ping(agent: UserAgent, transport: string, to: Endpoint): Promise<SipResponse> {
   return agent.ping(target(transport, to.address), to, 'alice');
+}
+
+export const BOB_SIP = { address: BOB, port: SIP_PORT };
+export const TO_BOB: Target = { protocol: 'TCP', endpoint: BOB_SIP };
+
+/** How many connections a host asked for. */
+export const attempts = ({ network }: Lab, from = ALICE) =>
+  network.trace.filter(entry => entry.what === 'SYN' && entry.from.startsWith(`${from}:`)).length;
+
+/** Transports alone, and what came in by them. */
+export async function transports(
+  world: Lab,
+  address = ALICE,
+  options: Partial<TransportOptions> = {},
+) {
+  const heard: { message: SipMessage; source: Source }[] = [];
+  const lost: { flow: string; error: Error }[] = [];
+  const manager = await TransportManager.open({
+    network: world.network.host(address),
+    clock: world.clock,
+    random: new SeededRandom(7),
+    logger: silentLogger,
+    listen: { address, port: SIP_PORT },
+    ...options,
+  });
+  manager.onMessage = (message, source) => heard.push({ message, source });
+  manager.onFlowClosed = (flow, error) => lost.push({ flow, error });
+  return { manager, heard, lost };
+}
+
+/** Transactions alone: what they send is answered by `bob` if there is one. */
+export async function transactions(world: Lab) {
+  const { manager } = await transports(world);
+  const layer = new TransactionLayer(
+    {
+      transports: manager,
+      clock: world.clock,
+      random: new SeededRandom(8),
+      logger: silentLogger,
+    },
+    { request: () => undefined },
+  );
+  const ask = (message: SipRequest, to: Target) =>
+    new Promise<SipResponse>((resolve, reject) => {
+      layer.request(message, to, {
+        response: response => response.status >= 200 && resolve(response),
+        failed: reject,
+      });
+    });
+  return { manager, layer, ask };
 }

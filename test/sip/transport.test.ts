@@ -1,4 +1,4 @@
-import { type SipMessage, type SipRequest, type SipResponse, Via } from '@sip-stack/parser';
+import { Via } from '@sip-stack/parser';
 import t from 'tap';
 import type { CodedError } from '../../src/core/errors.js';
 import { silentLogger } from '../../src/core/logger.js';
@@ -6,72 +6,26 @@ import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { makeResponse } from '../../src/sip/response.js';
 import { TransactionLayer } from '../../src/sip/transaction/layer.js';
 import { DEFAULT_FLOW_LIMITS } from '../../src/sip/transport/flow-limits.js';
-import type { Source, Target } from '../../src/sip/transport/transport.js';
-import {
-  TransportManager,
-  type TransportOptions,
-} from '../../src/sip/transport/transport-manager.js';
+import type { Target } from '../../src/sip/transport/transport.js';
 import { selfSigned } from './certificate.js';
 import { record } from './pair.js';
 import {
   ALICE,
+  attempts,
   BOB,
-  type Lab,
+  BOB_SIP,
   lab,
   ping,
   request,
   SIP_PORT,
   STRANGER,
+  TO_BOB,
   tap,
   target,
   text,
+  transactions,
+  transports,
 } from './transport-lab.js';
-
-const BOB_SIP = { address: BOB, port: SIP_PORT };
-const TO_BOB: Target = { protocol: 'TCP', endpoint: BOB_SIP };
-
-/** How many connections a host asked for. */
-const attempts = ({ network }: Lab, from = ALICE) =>
-  network.trace.filter(entry => entry.what === 'SYN' && entry.from.startsWith(`${from}:`)).length;
-
-/** Transports alone, and what came in by them. */
-async function transports(world: Lab, address = ALICE, options: Partial<TransportOptions> = {}) {
-  const heard: { message: SipMessage; source: Source }[] = [];
-  const lost: { flow: string; error: Error }[] = [];
-  const manager = await TransportManager.open({
-    network: world.network.host(address),
-    clock: world.clock,
-    random: new SeededRandom(7),
-    logger: silentLogger,
-    listen: { address, port: SIP_PORT },
-    ...options,
-  });
-  manager.onMessage = (message, source) => heard.push({ message, source });
-  manager.onFlowClosed = (flow, error) => lost.push({ flow, error });
-  return { manager, heard, lost };
-}
-
-/** Transactions alone: what they send is answered by `bob` if there is one. */
-async function transactions(world: Lab) {
-  const { manager } = await transports(world);
-  const layer = new TransactionLayer(
-    {
-      transports: manager,
-      clock: world.clock,
-      random: new SeededRandom(8),
-      logger: silentLogger,
-    },
-    { request: () => undefined },
-  );
-  const ask = (message: SipRequest, to: Target) =>
-    new Promise<SipResponse>((resolve, reject) => {
-      layer.request(message, to, {
-        response: response => response.status >= 200 && resolve(response),
-        failed: reject,
-      });
-    });
-  return { manager, layer, ask };
-}
 
 t.test('a message in single octets is one message, two in one piece are two', async t => {
   const world = lab();
@@ -93,19 +47,6 @@ t.test('a message in single octets is one message, two in one piece are two', as
   t.equal(Buffer.from(heard[2]?.message.body ?? '').toString(), 'hello');
   t.equal(manager.statistics.malformed, 1);
   t.equal(manager.connections, 1, 'what is framed but no SIP does not end the connection');
-});
-
-t.test('what cannot be framed ends the connection', async t => {
-  const world = lab();
-  const { heard } = await transports(world, BOB);
-  const endless = await world.connect();
-  endless.stream.write(Buffer.alloc(70_000, 'x'));
-  const greedy = await world.connect();
-  greedy.stream.write(Buffer.from(text('MESSAGE', { 'Content-Length': '99999999' })));
-  await world.clock.advance(50);
-  t.ok(endless.closed, 'a head too large');
-  t.ok(greedy.closed, 'a body too large');
-  t.equal(heard.length, 0);
 });
 
 t.test('a response goes back by the connection its request came by', async t => {
@@ -299,174 +240,6 @@ t.test('an unanswered request fails with its connection, an answered one goes on
   again.stream.write(Buffer.from(answer('200 OK')));
   await world.clock.advance(50);
   t.same(statuses, [180, 200]);
-});
-
-t.test('a connection without traffic is closed after ten minutes', async t => {
-  const world = lab();
-  const alice = await world.agent(ALICE);
-  const bob = await world.agent(BOB);
-  await world.during(ping(alice, 'tcp', BOB_SIP));
-  await world.clock.advance(DEFAULT_FLOW_LIMITS.idleMs - 1000);
-  await world.during(ping(alice, 'tcp', BOB_SIP));
-  await world.clock.advance(DEFAULT_FLOW_LIMITS.idleMs - 1000);
-  t.equal(alice.transports.connections, 1);
-  await world.clock.advance(2000);
-  t.equal(alice.transports.connections, 0);
-  t.equal(bob.transports.connections, 0);
-  t.equal(world.network.streams.size, 0);
-  t.equal(world.clock.pending, 0, 'and leaves nothing behind');
-});
-
-t.test(
-  'there is room for so many connections; one that is idle makes room for a new one',
-  async t => {
-    const world = lab();
-    const flowLimits = { connections: 4, perAddress: 2 };
-    const { manager } = await transports(world, BOB, { flowLimits });
-    const from = async (host: string, count: number) => {
-      const taps = [];
-      for (let i = 0; i < count; i++) taps.push(await world.connect(BOB_SIP, host));
-      await world.clock.advance(10);
-      return taps;
-    };
-    const greedy = await from('10.0.1.1', 3);
-    t.same(
-      greedy.map(({ closed }) => closed !== undefined),
-      [false, false, true],
-      'two from one address',
-    );
-    const others = await from('10.0.1.2', 2);
-    const [late] = await from('10.0.1.3', 1);
-    t.ok(late?.closed, 'four in all');
-    await world.clock.advance(DEFAULT_FLOW_LIMITS.crowdedIdleMs);
-    greedy[0]?.stream.write(Buffer.from('\r\n\r\n'));
-    await world.clock.advance(1000);
-    const [now] = await from('10.0.1.3', 1);
-    t.notOk(now?.closed);
-    t.ok(greedy[1]?.closed, 'the idlest went');
-    t.notOk(greedy[0]?.closed ?? others[0]?.closed);
-    t.equal(manager.connections, 4);
-    const failed: Error[] = [];
-    greedy[0]?.stream.write(Buffer.from('\r\n\r\n'));
-    for (const { stream } of [...others, ...(now ? [now] : [])]) {
-      stream.write(Buffer.from('\r\n\r\n'));
-    }
-    await world.clock.advance(10);
-    const towards: Target = { protocol: 'TCP', endpoint: { address: ALICE, port: SIP_PORT } };
-    manager.send(request('OPTIONS', 'z9hG4bK1'), towards, error => failed.push(error));
-    await world.clock.advance(10);
-    t.match(failed, [{ code: 'TOO_MANY_CONNECTIONS' }]);
-  },
-);
-
-t.test('who does not finish a message is hung up on, who says nothing is not', async t => {
-  const world = lab();
-  await transports(world, BOB);
-  const slow = await world.connect();
-  const quiet = await world.connect();
-  const halfPing = await world.connect();
-  halfPing.stream.write(Buffer.from('\r\n'));
-  const started = world.clock.now();
-  const options = text('OPTIONS');
-  for (let i = 0; !slow.closed && i < options.length; i++) {
-    slow.stream.write(Buffer.from(options[i] ?? ''));
-    await world.clock.advance(500);
-  }
-  const took = world.clock.now() - started;
-  t.ok(took >= DEFAULT_FLOW_LIMITS.partialMs && took < DEFAULT_FLOW_LIMITS.partialMs + 1000);
-  t.notOk(quiet.closed);
-  t.notOk(halfPing.closed);
-});
-
-t.test('unfinished messages of all connections share one bound', async t => {
-  const world = lab();
-  const flowLimits = { unfinishedOctets: 200_000 };
-  const { manager } = await transports(world, BOB, { flowLimits });
-  const open = text('MESSAGE', { 'Content-Length': '100000' });
-  const first = await world.connect();
-  const second = await world.connect();
-  const third = await world.connect();
-  for (const { stream } of [first, second, third]) {
-    stream.write(Buffer.from(open + 'x'.repeat(80_000)));
-    await world.clock.advance(10);
-  }
-  t.ok(third.closed);
-  t.notOk(first.closed ?? second.closed);
-  first.stream.write(Buffer.from('x'.repeat(20_000)));
-  await world.clock.advance(10);
-  const fourth = await world.connect();
-  fourth.stream.write(Buffer.from(open + 'x'.repeat(80_000)));
-  await world.clock.advance(10);
-  t.notOk(fourth.closed, 'what is finished makes room');
-  t.equal(manager.connections, 3);
-});
-
-t.test('a peer that takes nothing holds up so much and no more', async t => {
-  const world = lab();
-  const { manager, lost } = await transports(world, ALICE, {
-    flowLimits: { backlogOctets: 100_000 },
-  });
-  await world.agent(BOB);
-  const failed: Error[] = [];
-  const send = () =>
-    manager.send(request('OPTIONS', 'z9hG4bK1', 30_000), TO_BOB, error => failed.push(error));
-  send();
-  await world.clock.advance(50);
-  world.network.setLink(BOB, false);
-  const flows = new Set([send(), send(), send()]);
-  t.equal(lost.length, 0);
-  t.equal(flows.size, 1);
-  send();
-  t.match(lost, [{ flow: [...flows][0], error: { code: 'BACKLOG_FULL' } }]);
-  // The next one opens a connection, which waits as long and holds no more.
-  for (let i = 0; i < 4; i++) send();
-  await world.clock.advance(0);
-  t.match(failed, [{ code: 'BACKLOG_FULL' }]);
-  await world.clock.advance(DEFAULT_FLOW_LIMITS.handshakeMs);
-  t.equal(failed.length, 4);
-  t.equal(manager.connections, 0);
-});
-
-t.test(
-  'what a short cut of the link holds back arrives, a long one ends the connection',
-  async t => {
-    const world = lab();
-    const alice = await world.agent(ALICE);
-    await world.agent(BOB);
-    await world.during(ping(alice, 'tcp', BOB_SIP));
-    world.network.setLink(BOB, false);
-    const patient = ping(alice, 'tcp', BOB_SIP);
-    await world.clock.advance(5000);
-    world.network.setLink(BOB, true);
-    t.equal((await world.during(patient, 100)).status, 200);
-    t.equal(attempts(world), 1);
-    world.network.setLink(BOB, false);
-    await t.rejects(world.during(ping(alice, 'tcp', BOB_SIP)), { code: 'REQUEST_TIMEOUT' });
-    await world.clock.advance(60_000);
-    t.equal(alice.transports.connections, 0, 'reset');
-  },
-);
-
-t.test('pings are answered; a kept connection is pinged, and given up when it is dead', async t => {
-  const world = lab();
-  const alice = await world.agent(ALICE);
-  const bob = await world.agent(BOB);
-  const stranger = await world.connect();
-  stranger.stream.write(Buffer.from('\r\n\r\n'));
-  await world.clock.advance(50);
-  t.equal(stranger.heard, '\r\n');
-  t.equal(alice.transports.keepAlive(TO_BOB), false, 'there is none yet');
-  await world.during(ping(alice, 'tcp', BOB_SIP));
-  t.equal(alice.transports.keepAlive(TO_BOB, 100_000), true);
-  const before = world.network.trace.length;
-  await world.clock.advance(2 * DEFAULT_FLOW_LIMITS.idleMs);
-  t.equal(alice.transports.connections, 1, 'a kept connection is never idle');
-  const pings = (world.network.trace.length - before) / 2;
-  t.ok(pings >= 12 && pings <= 15, `${pings} pings, every 80 to 100 s`);
-  world.network.setLink(BOB, false);
-  await world.clock.advance(100_000 + DEFAULT_FLOW_LIMITS.pongMs);
-  t.equal(alice.transports.connections, 0);
-  t.equal(bob.transports.keepAlive(TO_BOB), false);
 });
 
 t.test('a request too large for a datagram goes over TCP, a smaller one does not', async t => {
