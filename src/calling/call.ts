@@ -11,18 +11,11 @@ import {
   type SipUri,
 } from '@sip-stack/parser';
 import type { Clock, Timer } from '../core/clock.js';
-import { asError, CodedError } from '../core/errors.js';
+import { asError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Location, Locator } from '../discovery/locator.js';
 import type { LegStatistics, MediaEngine, MediaLeg } from '../media/engine.js';
-import {
-  type AgreedAudio,
-  type AudioFormat,
-  answerOffer,
-  type LocalAudio,
-  makeOffer,
-  readAnswer,
-} from '../sip/offer-answer.js';
+import type { AudioFormat } from '../sip/offer-answer.js';
 import { DEFAULT_SIP_PORT } from '../sip/resolver.js';
 import type { SipSession } from '../sip/session/session.js';
 import type { CallerIdentity, UserAgent } from '../sip/user-agent.js';
@@ -36,13 +29,8 @@ import {
   outgoingCall,
   stepCall,
 } from './call-machine.js';
+import { CallMedia } from './call-media.js';
 import { progressOf, referralOf, referTo, reportedStatus } from './transfer.js';
-
-/** What this phone can speak, best first. */
-export const AUDIO_FORMATS: readonly (AudioFormat & { name: 'PCMU' | 'PCMA' })[] = [
-  { name: 'PCMU', payloadType: 0, clockRate: 8000 },
-  { name: 'PCMA', payloadType: 8, clockRate: 8000 },
-];
 
 export interface CallEvents {
   /** `trying`, `ringing` or `connected` was reached. */
@@ -77,16 +65,13 @@ export class Call extends EventEmitter<CallEvents> {
   readonly #uri: SipUri | undefined;
   readonly #timers = new Map<string, Timer>();
   readonly #locating = new AbortController();
-  #sessionId: number;
   #target: string;
   /** Header fields of the INVITE that the caller of the call asks for: Replaces, Referred-By. */
   #inviteHeaders: Readonly<Record<string, string>> = {};
-  #sdpVersion = 0;
-  #localAddress = '';
-  #held = false;
   #session: SipSession | undefined;
-  #leg: MediaLeg | undefined;
-  #agreed: AgreedAudio | undefined;
+  #media: CallMedia;
+  /** Whom the other side has passed us on to, while they are being called. */
+  #next: Call | undefined;
   #connectedAt: number | undefined;
 
   static outgoing(context: CallContext, uri: SipUri, target: string): Call {
@@ -105,7 +90,7 @@ export class Call extends EventEmitter<CallEvents> {
     this.#context = context;
     this.#state = state;
     this.#uri = uri;
-    this.#sessionId = context.newSessionId();
+    this.#media = new CallMedia({ ...context, sessionId: context.newSessionId() });
     this.#target = state.target;
     this.direction = state.direction;
   }
@@ -135,12 +120,12 @@ export class Call extends EventEmitter<CallEvents> {
 
   /** Our stream of the call, once media is open: connect it to what should be heard. */
   get leg(): MediaLeg | undefined {
-    return this.#leg;
+    return this.#media.leg;
   }
 
   /** The codec in use, once agreed on. */
   get format(): AudioFormat | undefined {
-    return this.#agreed?.format;
+    return this.#media.format;
   }
 
   /** Clock time at which it was connected. */
@@ -170,15 +155,13 @@ export class Call extends EventEmitter<CallEvents> {
 
   /** Whether we keep the other side waiting. */
   get held(): boolean {
-    return this.#held;
+    return this.#media.held;
   }
 
   /** Keeps the other side waiting, or takes the conversation up again; by an offer of its own. */
   hold(held: boolean): void {
-    if (held === this.#held || this.phase !== 'connected') return;
-    this.#held = held;
-    this.#sdpVersion++;
-    this.#session?.reoffer(makeOffer(this.#localAudio()));
+    if (held === this.held || this.phase !== 'connected') return;
+    this.#session?.reoffer(this.#media.offerHold(held));
   }
 
   /**
@@ -210,7 +193,7 @@ export class Call extends EventEmitter<CallEvents> {
   }
 
   async statistics(): Promise<LegStatistics | undefined> {
-    return this.#leg?.statistics();
+    return this.#media.statistics();
   }
 
   #step(event: CallEvent): void {
@@ -256,6 +239,7 @@ export class Call extends EventEmitter<CallEvents> {
         return;
       case 'finish':
         this.#locating.abort();
+        this.#next?.hangUp();
         void this.#finish(action.end);
         return;
     }
@@ -279,14 +263,14 @@ export class Call extends EventEmitter<CallEvents> {
   async #try(location: Location): Promise<void> {
     const { userAgent } = this.#context;
     const local = await userAgent.localEndpointFor(location.endpoint.address);
-    const audio = await this.#openAudio(local.address);
+    await this.#openMedia(local.address);
     if (this.#state.trying !== location || this.phase !== 'trying') return;
     const session = userAgent.invite({
       uri: location.uri,
       to: location.target ?? location.endpoint,
       from: this.#context.identity(location.uri),
       local,
-      offer: makeOffer(audio),
+      offer: this.#media.offer(),
       headers: this.#inviteHeaders,
     });
     this.#session = session;
@@ -296,22 +280,22 @@ export class Call extends EventEmitter<CallEvents> {
   async #accept(): Promise<void> {
     const session = this.#session;
     if (!session) return;
-    const audio = await this.#openAudio(session.local.address);
+    await this.#openMedia(session.local.address);
     if (this.phase !== 'answering') return;
     if (session.offer === undefined) {
       // The caller leaves the offer to us; its answer comes with the ACK.
-      session.accept(makeOffer(audio));
+      session.accept(this.#media.offer());
       return;
     }
-    let answer: ReturnType<typeof answerOffer>;
+    let answer: string;
     try {
-      answer = answerOffer(session.offer, audio);
+      answer = this.#media.answer(session.offer);
     } catch (error) {
       session.reject(488);
       throw error;
     }
-    session.accept(answer.sdp);
-    this.#agree(answer.agreed);
+    session.accept(answer);
+    this.#step({ type: 'connected' });
   }
 
   #listen(session: SipSession): void {
@@ -338,10 +322,8 @@ export class Call extends EventEmitter<CallEvents> {
   /** The other side's answer to our offer. */
   #negotiated(sdp: string | undefined): void {
     try {
-      if (sdp === undefined) {
-        throw new CodedError('BAD_SDP', 'expected an answer to our offer of media, found none');
-      }
-      this.#agree(readAnswer(sdp, this.#localAudio()));
+      this.#media.agree(sdp);
+      this.#step({ type: 'connected' });
     } catch (error) {
       this.#step({ type: 'failed', end: endOfError(error) });
     }
@@ -362,7 +344,8 @@ export class Call extends EventEmitter<CallEvents> {
   /** The other side passes us on to somebody: we call them, and tell how it goes. */
   #onRefer(session: SipSession, refer: SipRequest): void {
     const referral = referralOf(refer);
-    if (!referral || this.phase !== 'connected' || this.#session !== session) {
+    const busy = this.#next !== undefined;
+    if (!referral || busy || this.phase !== 'connected' || this.#session !== session) {
       session.respond(refer, 603);
       return;
     }
@@ -391,33 +374,27 @@ export class Call extends EventEmitter<CallEvents> {
 
   /** When `next` is connected, this call goes on with its other side: who listens here hears no gap. */
   #followedBy(next: Call): void {
-    const giveUp = () => next.hangUp();
-    this.once('ended', giveUp);
+    this.#next = next;
     next.on('phase', phase => {
-      if (phase !== 'connected' || this.phase !== 'connected') return;
-      this.off('ended', giveUp);
-      void this.#takeOver(next);
+      if (phase === 'connected' && this.phase === 'connected') void this.#takeOver(next);
+    });
+    next.once('ended', () => {
+      this.#next = undefined;
     });
   }
 
   async #takeOver(next: Call): Promise<void> {
-    const [oldSession, oldLeg] = [this.#dropSession(), this.#leg];
-    const session = next.#dropSession();
-    this.#leg = next.#leg;
-    next.#leg = undefined;
-    next.#retire();
-    this.#agreed = next.#agreed;
-    this.#localAddress = next.#localAddress;
-    this.#sessionId = next.#sessionId;
-    this.#sdpVersion = next.#sdpVersion;
+    const [session, media] = [this.#dropSession(), this.#media];
+    this.#next = undefined;
+    this.#session = next.#dropSession();
+    this.#media = next.#media;
     this.#target = next.target;
-    this.#held = false;
-    this.#session = session;
-    if (session) this.#listen(session);
-    if (oldLeg && this.#leg) this.#context.media.replace(oldLeg, this.#leg);
-    oldSession?.hangUp();
+    next.#retire();
+    if (this.#session) this.#listen(this.#session);
+    this.#media.takePlaceOf(media);
+    session?.hangUp();
     this.emit('transferred', this.#target);
-    await oldLeg?.close();
+    await media.close();
   }
 
   /** Its session and media live on in another call. */
@@ -429,7 +406,7 @@ export class Call extends EventEmitter<CallEvents> {
   /** Tones and announcements before the call is taken; what is wrong with them will show in the answer. */
   #early(sdp: string): void {
     try {
-      this.#configure(readAnswer(sdp, this.#localAudio()));
+      this.#media.agree(sdp);
     } catch (error) {
       this.#context.logger.debug({ reason: asError(error).message }, 'early media not understood');
     }
@@ -437,68 +414,30 @@ export class Call extends EventEmitter<CallEvents> {
 
   #reanswered(sdp: string | undefined): void {
     try {
-      if (sdp !== undefined) this.#configure(readAnswer(sdp, this.#localAudio()));
+      if (sdp !== undefined) this.#media.agree(sdp);
     } catch (error) {
       this.#step({ type: 'failed', end: endOfError(error) });
     }
   }
 
   #onReoffer(session: SipSession, offer: string | undefined): void {
-    this.#sdpVersion++;
+    this.#media.renew();
     try {
-      if (offer === undefined) {
-        session.accept(makeOffer(this.#localAudio()));
-        return;
-      }
-      const { sdp, agreed } = answerOffer(offer, this.#localAudio());
-      session.accept(sdp);
-      this.#agree(agreed);
+      session.accept(offer === undefined ? this.#media.offer() : this.#media.answer(offer));
     } catch (error) {
       this.#context.logger.debug({ reason: asError(error).message }, 'refused other media');
       session.reject(488);
     }
   }
 
-  #agree(agreed: AgreedAudio): void {
-    this.#configure(agreed);
-    this.#step({ type: 'connected' });
-  }
-
-  #configure(agreed: AgreedAudio): void {
-    const ours = AUDIO_FORMATS.find(format => format.name === agreed.format.name);
-    if (!ours || !this.#leg) return;
-    this.#agreed = agreed;
-    const { remote, rtcp, send, receive } = agreed;
-    const format = { name: ours.name, payloadType: agreed.format.payloadType };
-    this.#leg.configure({ remote, rtcp, format, send, receive });
-  }
-
-  async #openAudio(address: string): Promise<LocalAudio> {
-    const previous = this.#leg;
-    this.#leg = undefined;
-    await previous?.close();
-    const leg = await this.#context.media.openLeg({ address });
-    if (this.phase === 'ended') await leg.close();
-    this.#leg = leg;
-    this.#localAddress = address;
-    return this.#localAudio();
-  }
-
-  #localAudio(): LocalAudio {
-    return {
-      endpoint: { address: this.#localAddress, port: this.#leg?.port ?? 0 },
-      formats: this.#context.formats,
-      sessionId: this.#sessionId,
-      version: this.#sdpVersion,
-      hold: this.#held,
-    };
+  async #openMedia(address: string): Promise<void> {
+    await this.#media.open(address);
+    // Hung up meanwhile: what was opened too late is closed at once.
+    if (this.phase === 'ended') await this.#media.close();
   }
 
   async #checkMedia(): Promise<void> {
-    const statistics = await this.#leg?.statistics();
-    const since = this.#context.clock.now() - (this.#connectedAt ?? 0);
-    const expected = this.#agreed?.receive && statistics;
-    const ms = expected ? Math.min(statistics.silentForMs ?? since, since) : undefined;
+    const ms = await this.#media.silence(this.#context.clock.now() - (this.#connectedAt ?? 0));
     this.#step({ type: 'media-silence', ms });
   }
 
@@ -511,8 +450,8 @@ export class Call extends EventEmitter<CallEvents> {
   async #finish(end: CallEnd): Promise<void> {
     let statistics: LegStatistics | undefined;
     try {
-      statistics = await this.#leg?.statistics();
-      await this.#leg?.close();
+      statistics = await this.#media.statistics();
+      await this.#media.close();
     } catch (error) {
       this.#context.logger.warn({ reason: asError(error).message }, 'could not close media');
     }

@@ -6,7 +6,7 @@
 import type { SipUri } from '@sip-stack/parser';
 import { AccountLocator } from '../calling/account-locator.js';
 import { AccountCredentials, type AccountSettings, Accounts } from '../calling/accounts.js';
-import { AUDIO_FORMATS } from '../calling/call.js';
+import { AUDIO_FORMATS } from '../calling/call-media.js';
 import { Calls, type Destination } from '../calling/calls.js';
 import { Person } from '../calling/person.js';
 import { MeetingRoom } from '../conference/meeting-room.js';

@@ -1,6 +1,7 @@
 import { formatUri, parseMessage, serializeMessage } from '@sip-stack/parser';
 import t from 'tap';
-import { AUDIO_FORMATS, type Call } from '../../src/calling/call.js';
+import type { Call } from '../../src/calling/call.js';
+import { AUDIO_FORMATS } from '../../src/calling/call-media.js';
 import { parseDialled } from '../../src/calling/dialled.js';
 import { Simulation } from '../../src/simulation/simulated-phones.js';
 import { makeResponse } from '../../src/sip/response.js';

@@ -1,0 +1,132 @@
+/** The media of one call: its leg, what we say of it in SDP, and what both sides agreed on. */
+import { CodedError } from '../core/errors.js';
+import type { LegStatistics, MediaEngine, MediaLeg } from '../media/engine.js';
+import {
+  type AgreedAudio,
+  type AudioFormat,
+  answerOffer,
+  type LocalAudio,
+  makeOffer,
+  readAnswer,
+} from '../sip/offer-answer.js';
+
+/** What this phone can speak, best first. */
+export const AUDIO_FORMATS: readonly (AudioFormat & { name: 'PCMU' | 'PCMA' })[] = [
+  { name: 'PCMU', payloadType: 0, clockRate: 8000 },
+  { name: 'PCMA', payloadType: 8, clockRate: 8000 },
+];
+
+export interface CallMediaOptions {
+  readonly media: MediaEngine;
+  /** Codecs offered and accepted, best first. */
+  readonly formats: readonly AudioFormat[];
+  /** For the o= line; any number. */
+  readonly sessionId: number;
+}
+
+export class CallMedia {
+  readonly #options: CallMediaOptions;
+  #leg: MediaLeg | undefined;
+  #address = '';
+  /** Grows with each description that differs from the one before (RFC 3264 §8). */
+  #version = 0;
+  #held = false;
+  #agreed: AgreedAudio | undefined;
+
+  constructor(options: CallMediaOptions) {
+    this.#options = options;
+  }
+
+  get leg(): MediaLeg | undefined {
+    return this.#leg;
+  }
+
+  /** The codec in use, once agreed on. */
+  get format(): AudioFormat | undefined {
+    return this.#agreed?.format;
+  }
+
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** Opens the leg at this address of ours, in place of one opened before. Throws as `openLeg`. */
+  async open(address: string): Promise<void> {
+    await this.close();
+    this.#leg = await this.#options.media.openLeg({ address });
+    this.#address = address;
+  }
+
+  async close(): Promise<void> {
+    const leg = this.#leg;
+    this.#leg = undefined;
+    await leg?.close();
+  }
+
+  /** A description of our side, for an offer of ours. */
+  offer(): string {
+    return makeOffer(this.#local);
+  }
+
+  /** The same after a change: the other side waits, or is heard again. */
+  offerHold(held: boolean): string {
+    this.#held = held;
+    this.#version++;
+    return this.offer();
+  }
+
+  /** Another offer within the call is about to be answered, or ours to be made again. */
+  renew(): void {
+    this.#version++;
+  }
+
+  /** Our answer, by which media flows from now on. Throws `CodedError` `BAD_SDP`, `NO_COMMON_CODEC`. */
+  answer(offer: string): string {
+    const { sdp, agreed } = answerOffer(offer, this.#local);
+    this.#configure(agreed);
+    return sdp;
+  }
+
+  /** Takes the other side's answer. Throws as `answer`. */
+  agree(answer: string | undefined): void {
+    if (answer === undefined) {
+      throw new CodedError('BAD_SDP', 'expected an answer to our offer of media, found none');
+    }
+    this.#configure(readAnswer(answer, this.#local));
+  }
+
+  async statistics(): Promise<LegStatistics | undefined> {
+    return this.#leg?.statistics();
+  }
+
+  /** Since the other side was last heard, in ms; undefined where it is not expected to be. */
+  async silence(connectedForMs: number): Promise<number | undefined> {
+    const statistics = await this.#leg?.statistics();
+    if (!statistics || !this.#agreed?.receive) return undefined;
+    return Math.min(statistics.silentForMs ?? connectedForMs, connectedForMs);
+  }
+
+  /** Who hears this leg, and whom it hears, are those of `previous` from now on. */
+  takePlaceOf(previous: CallMedia): void {
+    if (previous.#leg && this.#leg) this.#options.media.replace(previous.#leg, this.#leg);
+  }
+
+  get #local(): LocalAudio {
+    return {
+      endpoint: { address: this.#address, port: this.#leg?.port ?? 0 },
+      formats: this.#options.formats,
+      sessionId: this.#options.sessionId,
+      version: this.#version,
+      hold: this.#held,
+    };
+  }
+
+  #configure(agreed: AgreedAudio): void {
+    const ours = AUDIO_FORMATS.find(format => format.name === agreed.format.name);
+    if (!ours || !this.#leg) return;
+    this.#agreed = agreed;
+    const { remote, rtcp, send, receive } = agreed;
+    const format = { name: ours.name, payloadType: agreed.format.payloadType };
+    this.#leg.configure({ remote, rtcp, format, send, receive });
+  }
+}
