@@ -25,28 +25,23 @@ import {
   sipUri,
   To,
   type Uri,
-  Via,
 } from '@sip-stack/parser';
 import type { Clock } from '../core/clock.js';
-import { withoutZone, withZoneOf } from '../core/endpoint.js';
+import { withoutZone } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Endpoint, Network } from '../core/network.js';
 import { type Random, randomToken, randomUnit } from '../core/random.js';
 import { ALLOWED_METHODS, refusalOf } from './admission.js';
-import { type Dialog, dialogKey, nextHop, withTag } from './dialog.js';
-import {
-  type RequestAuthenticator,
-  RequestClient,
-  type RequestHandlers,
-  type RequestSeries,
-} from './request-client.js';
+import { type Dialog, dialogKey, withTag } from './dialog.js';
+import { type RequestAuthenticator, RequestClient, type RequestSeries } from './request-client.js';
 import { describeTarget } from './resolution/plan.js';
 import type { UriResolver } from './resolver.js';
 import { makeResponse } from './response.js';
 import { calleeSession, callerSession } from './session/machine.js';
 import { SESSION_OPTIONS } from './session/requests.js';
 import { type SessionHost, SipSession } from './session/session.js';
+import { SessionRequests } from './session/session-requests.js';
 import { askForTimer } from './session/session-timer.js';
 import type { Session } from './session/state.js';
 import { type ServerTransaction, TransactionLayer } from './transaction/layer.js';
@@ -161,7 +156,8 @@ export class UserAgent {
       { request: (request, transaction) => this.#receive(request, transaction) },
     );
     const client = new RequestClient({ ...this.#options, transactions });
-    this.#started = { transports, transactions, client };
+    const requests = new SessionRequests({ ...this.#options, transactions, client });
+    this.#started = { transports, transactions, client, requests };
   }
 
   /** Hangs up every call, waits a moment for the other sides to hear it, and closes. */
@@ -379,11 +375,8 @@ export class UserAgent {
   #newSession(state: Session, local: Endpoint, peer: Target): SipSession {
     const host: SessionHost = {
       after: (ms, fire) => this.#options.clock.after(ms, fire),
-      send: (session, request) =>
-        request === session.invite
-          ? this.#sendInvite(session, request, peer)
-          : this.#sendInDialog(session, request, peer),
-      acknowledge: ack => void this.#sendAck(ack, local, peer),
+      send: (session, request) => this.#running.requests.send(session, request, peer),
+      acknowledge: ack => void this.#started?.requests.acknowledge(ack, local, peer),
       respond: (request, response) =>
         this.#transactionOf.get(request)?.respond(this.#signed(response)),
       adopt: (session, dialog) => this.#adopt(session, dialog),
@@ -402,87 +395,6 @@ export class UserAgent {
     this.#sessionOfDialog.delete(this.#keyOfSession.get(session) ?? '');
     this.#keyOfSession.delete(session);
     this.#sessionOfInvite.delete(inviteKey(session.invite));
-  }
-
-  #sendInvite(session: SipSession, request: SipRequest, peer: Target): void {
-    const { client } = this.#running;
-    client.addVia(request, session.local);
-    client.send(request, peer, {
-      ...this.#reissuing(session, session.local),
-      response: response => session.step({ type: 'response', response }),
-      failed: error => {
-        const status = error.code === 'REQUEST_TIMEOUT' ? 408 : 503;
-        session.step({ type: 'invite-failed', status, reason: error.message });
-      },
-    });
-  }
-
-  #sendInDialog(session: SipSession, request: SipRequest, peer: Target): void {
-    const cancels = request.method === 'CANCEL';
-    // Counted from now on, not from when the address is known: `stop` waits for it.
-    const { client } = this.#running;
-    const settled = client.expectResponse();
-    // A CANCEL follows its INVITE (§9.1).
-    void (cancels ? Promise.resolve(peer) : this.#destination(request, peer))
-      .then(to => {
-        if (!cancels) client.addVia(request, session.local);
-        client.send(request, to, {
-          ...(cancels ? {} : this.#reissuing(session, session.local)),
-          response: (response, sent) => {
-            const { status } = response;
-            if (status < 200 || cancels) return;
-            session.step({ type: 'dialog-response', request: sent, status, response });
-          },
-          failed: error => {
-            const status = error.code === 'REQUEST_TIMEOUT' ? 408 : 503;
-            if (!cancels) session.step({ type: 'dialog-response', request, status });
-          },
-          settled,
-        });
-      })
-      .catch(error => {
-        this.#undeliverable(request, error);
-        settled();
-      });
-  }
-
-  async #sendAck(ack: SipRequest, local: Endpoint, peer: Target): Promise<void> {
-    try {
-      const to = await this.#destination(ack, peer);
-      // Sent again as it is, and with the branch it had, when the 2xx comes again.
-      if (!ack.headers.has(Via)) this.#started?.client.addVia(ack, local);
-      this.#started?.transactions.sendStateless(ack, to);
-    } catch (error) {
-      this.#undeliverable(ack, error);
-    }
-  }
-
-  #undeliverable(request: SipRequest, error: unknown): void {
-    const reason = asError(error).message;
-    this.#options.logger.warn({ method: request.method, reason }, 'could not send a request');
-  }
-
-  /** Where a request within a dialog goes: by the URIs of the dialog, where anybody listens there. */
-  async #destination(request: SipRequest, peer: Target): Promise<Target> {
-    const hop = nextHop(request);
-    // A browser listens nowhere; it is reached by the connection it opened (RFC 7118 §5.2).
-    if (isSipUri(hop) && hop.host.endsWith('.invalid')) return peer;
-    const [target] = await this.#options.resolve(hop);
-    if (!target) return peer;
-    const { address, port } = target.endpoint;
-    return { ...target, endpoint: { address: withZoneOf(address, peer.endpoint.address), port } };
-  }
-
-  /** Gives a challenged request of a session its next sequence number and branch. */
-  #reissuing(session: SipSession, local: Endpoint): Pick<RequestHandlers, 'reissue'> {
-    return {
-      reissue: (challenged, request) => {
-        const sequence = session.nextSequence(challenged);
-        request.headers.set(CSeq, { sequence, method: request.method });
-        this.#started?.client.addVia(request, local);
-        session.step({ type: 'reissued', challenged, request });
-      },
-    };
   }
 
   #ours({ user, displayName, host }: CallerIdentity, { address, port }: Endpoint): NameAddr {
@@ -516,6 +428,7 @@ interface Started {
   readonly transports: TransportManager;
   readonly transactions: TransactionLayer;
   readonly client: RequestClient;
+  readonly requests: SessionRequests;
 }
 
 function targetOf(uri: Uri, to: Endpoint | Target): Target {
