@@ -119,8 +119,8 @@ export const PPreferredIdentity = addressList('P-Preferred-Identity');
 /** `*` in a REGISTER stands for all bindings (RFC 3261 §10.2.2). */
 export type ContactValue = NameAddr | '*';
 
-/** RFC 3840 §9: values of feature tags are quoted. */
-const BASE_FEATURES = [
+/** The base feature tags of RFC 3840 §9, whose values are quoted; all later ones start with `+`. */
+export const BASE_FEATURES: readonly string[] = [
   'actor',
   'application',
   'audio',

@@ -1,35 +1,17 @@
 /** Caller preferences (RFC 3841 §7.2) against what devices said they can do (RFC 3840). */
-import { AcceptContact, type Params, RejectContact, type SipRequest } from '@sip-stack/parser';
+import {
+  AcceptContact,
+  BASE_FEATURES,
+  type Params,
+  RejectContact,
+  type SipRequest,
+} from '@sip-stack/parser';
 
 export interface CallerPreferences {
   readonly method: string;
   readonly accept: readonly Params[];
   readonly reject: readonly Params[];
 }
-
-/** RFC 3840 §9; all later tags start with `+`. */
-const BASE_TAGS: ReadonlySet<string> = new Set([
-  'actor',
-  'application',
-  'audio',
-  'automata',
-  'class',
-  'control',
-  'data',
-  'description',
-  'duplex',
-  'events',
-  'extensions',
-  'isfocus',
-  'language',
-  'methods',
-  'mobility',
-  'priority',
-  'schemes',
-  'text',
-  'type',
-  'video',
-]);
 
 /** @throws {SipSyntaxError} */
 export function preferencesOf({ method, headers }: SipRequest): CallerPreferences {
@@ -87,7 +69,7 @@ function featuresOf(params: Params | undefined): Map<string, string> {
   const features = new Map<string, string>();
   for (const [name, value] of params ?? []) {
     const tag = name.toLowerCase();
-    if (BASE_TAGS.has(tag) || tag.startsWith('+')) features.set(tag, value);
+    if (BASE_FEATURES.includes(tag) || tag.startsWith('+')) features.set(tag, value);
   }
   return features;
 }
