@@ -81,11 +81,12 @@ export class Telephone implements Service {
       formats: options.formats ?? AUDIO_FORMATS,
       destinations,
     });
-    // The user agent stops first: calls are hung up while their media still stands.
+    // The user agent stops before media: calls are hung up while it still stands. It starts before what
+    // takes longer to load: a phone answers as soon as it can.
     this.#services = new ServiceGroup([
       media,
-      browser,
       this.userAgent,
+      browser,
       {
         start: async () => {
           if (options.register ?? true) this.accounts.start();
