@@ -17,8 +17,9 @@ import type { Location, Locator } from '../discovery/locator.js';
 import type { LegStatistics, MediaEngine, MediaLeg } from '../media/engine.js';
 import type { AudioFormat } from '../sip/offer-answer.js';
 import { DEFAULT_SIP_PORT } from '../sip/resolver.js';
+import type { CallerIdentity } from '../sip/self.js';
 import type { SipSession } from '../sip/session/session.js';
-import type { CallerIdentity, UserAgent } from '../sip/user-agent.js';
+import type { UserAgent } from '../sip/user-agent.js';
 import { type CallEnd, endOfError } from './call-end.js';
 import {
   type CallAction,

@@ -22,7 +22,8 @@ import type { MediaEngine } from '../media/engine.js';
 import { EchoTest } from '../services/echo-test.js';
 import type { AudioFormat } from '../sip/offer-answer.js';
 import type { UriResolver } from '../sip/resolver.js';
-import { type CallerIdentity, UserAgent } from '../sip/user-agent.js';
+import type { CallerIdentity } from '../sip/self.js';
+import { UserAgent } from '../sip/user-agent.js';
 
 export interface TelephoneSeams {
   readonly clock: Clock;

@@ -15,7 +15,8 @@ import { makeResponse } from './response.js';
 import { SESSION_OPTIONS } from './session/requests.js';
 import { interval, intervalTooSmall, MIN_INTERVAL_S } from './session/session-timer.js';
 
-export const ALLOWED_METHODS: readonly string[] = [
+/** The methods of calls, and of asking whether one is possible. */
+export const SESSION_METHODS: readonly string[] = [
   'INVITE',
   'ACK',
   'CANCEL',
@@ -27,12 +28,21 @@ export const ALLOWED_METHODS: readonly string[] = [
   'NOTIFY',
 ];
 
+export interface Admission {
+  readonly localTag: string;
+  /** Methods that somebody here handles. */
+  readonly allowed: readonly string[];
+}
+
 /** The refusal a request deserves; undefined where it may pass. */
-export function refusalOf(request: SipRequest, localTag: string): SipResponse | undefined {
+export function refusalOf(
+  request: SipRequest,
+  { localTag, allowed }: Admission,
+): SipResponse | undefined {
   const { headers, method, body } = request;
-  if (!ALLOWED_METHODS.includes(method)) {
+  if (!allowed.includes(method)) {
     const response = makeResponse(request, 405, localTag);
-    response.headers.set(Allow, ...ALLOWED_METHODS);
+    response.headers.set(Allow, ...allowed);
     return response;
   }
   if (!isSipUri(request.uri)) return makeResponse(request, 416, localTag);

@@ -1,0 +1,75 @@
+/** How a user agent names itself in what it sends: From, Contact, tags, Server and what it can do. */
+import {
+  Allow,
+  type NameAddr,
+  Params,
+  Server,
+  type SipRequest,
+  type SipResponse,
+  Supported,
+  sipUri,
+} from '@sip-stack/parser';
+import { withoutZone } from '../core/endpoint.js';
+import type { Endpoint } from '../core/network.js';
+import { type Random, randomToken } from '../core/random.js';
+import { makeResponse } from './response.js';
+import { SESSION_OPTIONS } from './session/requests.js';
+import type { SipProtocol } from './transport/transport.js';
+import type { TransportManager } from './transport/transport-manager.js';
+
+/** Who calls, asks or sends. */
+export interface CallerIdentity {
+  readonly user: string;
+  readonly displayName?: string;
+  /** Domain of the account; our own address by default. */
+  readonly host?: string;
+}
+
+export interface SelfOptions {
+  readonly random: Random;
+  readonly product: string;
+  readonly transports: Pick<TransportManager, 'sentBy'>;
+  /** Asked each time: features come and go with those who handle their requests. */
+  readonly allowed: () => readonly string[];
+}
+
+export class Self {
+  readonly #options: SelfOptions;
+
+  constructor(options: SelfOptions) {
+    this.#options = options;
+  }
+
+  /** For From, without a tag. */
+  address({ user, displayName, host }: CallerIdentity, { address, port }: Endpoint): NameAddr {
+    const here = { user, host: withoutZone(address), port };
+    const uri = sipUri(host === undefined ? here : { user, host });
+    return { ...(displayName && { displayName }), uri, params: new Params() };
+  }
+
+  /** Where requests within a dialog reach us: by the protocol it began with. */
+  contact(user: string, local: Endpoint, protocol: SipProtocol): NameAddr {
+    const uri = sipUri({ user, ...this.#options.transports.sentBy(protocol, local) });
+    if (protocol !== 'UDP') uri.params.set('transport', protocol.toLowerCase());
+    return { uri, params: new Params() };
+  }
+
+  newTag(): string {
+    return randomToken(this.#options.random, 8);
+  }
+
+  /** A response to a request outside any dialog. */
+  response(request: SipRequest, status: number): SipResponse {
+    return this.signed(makeResponse(request, status, this.newTag()));
+  }
+
+  /** Adds who answers, and where it agrees, what it can do (§11.2, §13.3.1.4). */
+  signed(response: SipResponse): SipResponse {
+    const { headers, status } = response;
+    headers.set(Server, this.#options.product);
+    if (status >= 200 && status < 300) {
+      headers.set(Allow, ...this.#options.allowed()).set(Supported, ...SESSION_OPTIONS);
+    }
+    return response;
+  }
+}

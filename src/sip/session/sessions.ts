@@ -1,0 +1,236 @@
+/** All sessions of a user agent: it begins them, and hands each the requests that are its own. */
+import {
+  Allow,
+  CallId,
+  Contact,
+  ContentType,
+  CSeq,
+  From,
+  isSipUri,
+  Params,
+  Replaces,
+  type SipRequest,
+  SipSyntaxError,
+  type SipUri,
+  Supported,
+} from '@sip-stack/parser';
+import type { Clock } from '../../core/clock.js';
+import { asError } from '../../core/errors.js';
+import type { Logger } from '../../core/logger.js';
+import type { Endpoint } from '../../core/network.js';
+import { type Random, randomUnit } from '../../core/random.js';
+import { type Dialog, withTag } from '../dialog.js';
+import type { Dialogs, DialogUser } from '../dialogs.js';
+import type { RequestClient } from '../request-client.js';
+import { makeResponse } from '../response.js';
+import type { CallerIdentity, Self } from '../self.js';
+import type { ServerTransaction } from '../transaction/layer.js';
+import type { TransactionTimers } from '../transaction/machine.js';
+import type { Target } from '../transport/transport.js';
+import { calleeSession, callerSession } from './machine.js';
+import { SESSION_OPTIONS } from './requests.js';
+import { type SessionHost, SipSession } from './session.js';
+import type { SessionRequests } from './session-requests.js';
+import { askForTimer } from './session-timer.js';
+import type { Session } from './state.js';
+
+export interface SessionsOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly timers: TransactionTimers;
+  readonly self: Self;
+  readonly client: RequestClient;
+  readonly requests: SessionRequests;
+  readonly dialogs: Dialogs;
+  readonly allowed: () => readonly string[];
+  /** Throws `CodedError` `NO_ROUTE`. */
+  readonly localEndpointFor: (remote: string) => Promise<Endpoint>;
+  /** A call came in. */
+  readonly onSession: (session: SipSession) => void;
+}
+
+export interface NewInvite {
+  readonly uri: SipUri;
+  readonly target: Target;
+  readonly from: CallerIdentity;
+  readonly local: Endpoint;
+  readonly offer: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export class Sessions {
+  readonly #options: SessionsOptions;
+  /** By which transaction a session answers a request. */
+  readonly #transactionOf = new WeakMap<SipRequest, ServerTransaction>();
+  readonly #ofInvite = new Map<string, SipSession>();
+  readonly #current = new Map<SipSession, SessionDialogs>();
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#current.size;
+  }
+
+  /** Calls. What becomes of it is told by the session's events. */
+  begin({ uri, target, from: caller, local, offer, headers = {} }: NewInvite): SipSession {
+    const { client, self, allowed } = this.#options;
+    const localTag = self.newTag();
+    const from = withTag(self.address(caller, local), localTag);
+    const request = client.compose({ method: 'INVITE', uri, local, from });
+    const contact = self.contact(caller.user, local, target.protocol);
+    request.headers
+      .set(Contact, contact)
+      .set(Allow, ...allowed())
+      .set(Supported, ...SESSION_OPTIONS)
+      .set(ContentType, { type: 'application/sdp', params: new Params() });
+    for (const [name, value] of Object.entries(headers)) request.headers.setText(name, value);
+    request.body = new TextEncoder().encode(offer);
+    const state = callerSession({ ...this.#seams, invite: request, contact, localTag });
+    askForTimer(state.timer, request);
+    const session = this.#newSession(state, local, target);
+    session.step({ type: 'start' });
+    return session;
+  }
+
+  /** Takes an INVITE outside any dialog. */
+  take(request: SipRequest, transaction: ServerTransaction): void {
+    const { self, logger } = this.#options;
+    const refuse = (status: number) => transaction.respond(self.response(request, status));
+    const key = inviteKey(request);
+    if (this.#ofInvite.has(key)) {
+      // The same INVITE by another path (§8.2.2.2).
+      refuse(482);
+      return;
+    }
+    const replaced = this.#replacedBy(request);
+    if (request.headers.has(Replaces) && !replaced?.established) {
+      refuse(481);
+      return;
+    }
+    this.#transactionOf.set(request, transaction);
+    void this.#admit(request, transaction, key, replaced).catch(error => {
+      logger.warn({ reason: asError(error).message }, 'could not take a call');
+      refuse(error instanceof SipSyntaxError ? error.status : 500);
+    });
+  }
+
+  cancel(request: SipRequest, transaction: ServerTransaction): void {
+    const { self } = this.#options;
+    const session = this.#ofInvite.get(inviteKey(request));
+    // The tag that the INVITE's own responses have (§9.2).
+    const tag = session?.localTag ?? self.newTag();
+    transaction.respond(self.signed(makeResponse(request, session ? 200 : 481, tag)));
+    session?.step({ type: 'cancelled' });
+  }
+
+  hangUpAll(): void {
+    for (const session of [...this.#current.keys()]) session.hangUp();
+  }
+
+  /** Forgets every session without telling the other side. */
+  abandonAll(): void {
+    for (const session of [...this.#current.keys()]) {
+      session.abandon();
+      this.#release(session);
+    }
+  }
+
+  /** RFC 3891 §3: the dialog named, from the other end's point of view. */
+  #replacedBy(request: SipRequest): SipSession | undefined {
+    const { callId = '', params } = request.headers.first(Replaces) ?? {};
+    const localTag = params?.get('to-tag') ?? '';
+    const remoteTag = params?.get('from-tag') ?? '';
+    const user = this.#options.dialogs.find({ callId, localTag, remoteTag });
+    return user instanceof SessionDialogs ? user.session : undefined;
+  }
+
+  async #admit(
+    request: SipRequest,
+    { source }: ServerTransaction,
+    key: string,
+    replaced: SipSession | undefined,
+  ): Promise<void> {
+    const { self, localEndpointFor, onSession } = this.#options;
+    const local = await localEndpointFor(source.endpoint.address);
+    const user = isSipUri(request.uri) ? (request.uri.user ?? '') : '';
+    const state = calleeSession({
+      ...this.#seams,
+      invite: request,
+      contact: self.contact(user, local, source.protocol),
+      localTag: self.newTag(),
+    });
+    const session = this.#newSession(state, local, source);
+    session.replaces = replaced;
+    this.#ofInvite.set(key, session);
+    try {
+      session.step({ type: 'start' });
+    } catch (error) {
+      this.#release(session);
+      throw error;
+    }
+    onSession(session);
+  }
+
+  get #seams(): Pick<Session, 'timers' | 'chance'> {
+    const { timers, random } = this.#options;
+    return { timers, chance: () => randomUnit(random) };
+  }
+
+  /** @param peer how the other side was or is first reached */
+  #newSession(state: Session, local: Endpoint, peer: Target): SipSession {
+    const { clock, requests, self } = this.#options;
+    const host: SessionHost = {
+      after: (ms, fire) => clock.after(ms, fire),
+      send: (session, request) => requests.send(session, request, peer),
+      acknowledge: ack => void requests.acknowledge(ack, { local, peer }),
+      respond: (request, response) =>
+        this.#transactionOf.get(request)?.respond(self.signed(response)),
+      adopt: (session, dialog) => this.#adopt(session, dialog),
+      release: session => this.#release(session),
+    };
+    const session = new SipSession(state, local, host);
+    this.#current.set(session, new SessionDialogs(session, this.#transactionOf));
+    return session;
+  }
+
+  #adopt(session: SipSession, dialog: Dialog): void {
+    const user = this.#current.get(session);
+    if (!user) return;
+    user.dialogs.push(dialog);
+    this.#options.dialogs.add(dialog, user);
+  }
+
+  #release(session: SipSession): void {
+    const user = this.#current.get(session);
+    if (!user) return;
+    for (const dialog of user.dialogs) this.#options.dialogs.remove(dialog, user);
+    this.#current.delete(session);
+    this.#ofInvite.delete(inviteKey(session.invite));
+  }
+}
+
+/** A session as the user of its dialogs. */
+class SessionDialogs implements DialogUser {
+  readonly session: SipSession;
+  readonly dialogs: Dialog[] = [];
+  readonly #transactionOf: WeakMap<SipRequest, ServerTransaction>;
+
+  constructor(session: SipSession, transactionOf: WeakMap<SipRequest, ServerTransaction>) {
+    this.session = session;
+    this.#transactionOf = transactionOf;
+  }
+
+  request(request: SipRequest, transaction: ServerTransaction | undefined): void {
+    if (transaction) this.#transactionOf.set(request, transaction);
+    this.session.step({ type: 'request', request });
+  }
+}
+
+/** An INVITE and the CANCEL to it have these in common, and no other INVITE does (§8.2.2.2, §9.1). */
+function inviteKey({ headers }: SipRequest): string {
+  const from = headers.require(From).params.get('tag') ?? '';
+  return `${headers.require(CallId)} ${from} ${headers.require(CSeq).sequence}`;
+}
