@@ -4,6 +4,7 @@ import { loadSettings } from '../runtime/config.js';
 import type { Config } from '../runtime/config-settings.js';
 import { phoneStatus } from '../runtime/control-client.js';
 import type { PhoneStatus } from '../runtime/phone-status.js';
+import type { UserStatus } from '../sip/server/sip-server.js';
 import { EXIT } from './exit-codes.js';
 import { formatTable, type Output } from './output.js';
 
@@ -35,6 +36,7 @@ function describe(status: PhoneStatus): string {
       aor,
       answer ? `${phase} (${answer})` : phase,
     ]),
+    ...status.users.map(user => [`user ${user.name}`, describeDevices(user)]),
     ['phones seen', status.phones.join(', ') || 'none'],
     [
       'SIP messages',
@@ -53,6 +55,14 @@ function describe(status: PhoneStatus): string {
     call.seconds === undefined ? '' : duration(call.seconds),
   ]);
   return `${formatTable(rows)}\n\n${formatTable([['call', 'with', 'is', 'codec', 'for'], ...calls])}`;
+}
+
+function describeDevices({ devices }: UserStatus): string {
+  const told = devices.map(
+    ({ at, protocol, expiresInSeconds }) =>
+      `${at}${protocol ? ` (${protocol})` : ''} for ${duration(expiresInSeconds)}`,
+  );
+  return told.length > 0 ? `registered from ${told.join(', ')}` : 'not registered';
 }
 
 function duration(seconds: number): string {

@@ -8,6 +8,7 @@ import type { AccountSettings } from '../calling/accounts.js';
 import { parseEndpoint } from '../core/endpoint.js';
 import { asError, CodedError, errorCode } from '../core/errors.js';
 import { isPhoneName } from '../discovery/phone-name.js';
+import type { UserSettings } from '../sip/server/users.js';
 import schema from './config.schema.json' with { type: 'json' };
 import { nearest } from './config-nearest.js';
 import { type Config, DEFAULT_LISTEN, type LogLevel } from './config-settings.js';
@@ -19,6 +20,7 @@ interface RawConfig {
   readonly data?: string;
   readonly log?: LogLevel;
   readonly accounts?: readonly RawAccount[];
+  readonly users?: readonly UserSettings[];
 }
 
 interface RawAccount {
@@ -90,8 +92,11 @@ function parseConfig(text: string, path: string): RawConfig {
 
   const value: unknown = document.toJS() ?? {};
   const validate = newValidator();
-  if (validate(value)) return value;
-  const mistakes = (validate.errors ?? []).map(error => mistakeOf(document, error));
+  const valid = validate(value);
+  const mistakes = valid
+    ? repeatedUsers(document, value)
+    : (validate.errors ?? []).map(error => mistakeOf(document, error));
+  if (valid && mistakes.length === 0) return value;
   throw badConfig(
     path,
     lines,
@@ -127,12 +132,24 @@ function mistakeOf(document: Document, error: ErrorObject): Mistake {
     const message = `${[...path, key].join('.')}: unknown setting; ${hint}`;
     return { offset: keyOffset(document, path, key), message };
   }
+  const found = path.at(-1) === 'password' ? describeSecret(error.data) : describe(error.data);
   const expected = error.parentSchema?.title ?? `one of ${error.parentSchema?.enum?.join(', ')}`;
-  const message = `expected ${expected}, found ${describe(error.data)}`;
+  const message = `expected ${expected}, found ${found}`;
   return {
     offset: valueOffset(document, path),
     message: path.length === 0 ? message : `${path.join('.')}: ${message}`,
   };
+}
+
+/** Two users of one name could not be told apart: case does not matter in them. */
+function repeatedUsers(document: Document, { users = [] }: RawConfig): Mistake[] {
+  const names = users.map(({ name }) => name.toLowerCase());
+  return names.flatMap((name, index) => {
+    if (names.indexOf(name) === index) return [];
+    const path = ['users', String(index), 'name'];
+    const message = `${path.join('.')}: expected a name of its own, found "${name}" twice`;
+    return [{ offset: valueOffset(document, path), message }];
+  });
 }
 
 function keyOffset(document: Document, path: readonly string[], key: string): number {
@@ -153,6 +170,12 @@ function describe(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a group of settings';
   return typeof value === 'string' ? JSON.stringify(value) : `the ${typeof value} ${value}`;
+}
+
+/** Errors end up in logs, and passwords must not. */
+function describeSecret(value: unknown): string {
+  if (typeof value === 'string') return `one of ${value.length}`;
+  return typeof value === 'number' ? 'a number (put it in quotes)' : `a ${typeof value}`;
 }
 
 function badConfig(path: string, lines: LineCounter, mistakes: readonly Mistake[]): CodedError {

@@ -5,6 +5,7 @@ import type { AccountSettings } from '../calling/accounts.js';
 import { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
 import { isPhoneName } from '../discovery/phone-name.js';
+import type { UserSettings } from '../sip/server/users.js';
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -17,6 +18,7 @@ export interface Settings {
   readonly data: string;
   readonly log: LogLevel;
   readonly accounts: readonly AccountSettings[];
+  readonly users: readonly UserSettings[];
 }
 
 /** What one source says: the file, or the command line. */

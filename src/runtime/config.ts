@@ -32,6 +32,7 @@ export async function loadSettings(flags: Config, path?: string): Promise<Settin
     data: resolve(flags.data ?? config.data ?? data),
     log: flags.log ?? config.log ?? 'warn',
     accounts: config.accounts ?? [],
+    users: config.users ?? [],
   };
 }
 

@@ -1,6 +1,7 @@
 /** What `ringline status` shows of a running phone. */
 
 import type { AccountStatus } from '../calling/account.js';
+import type { UserStatus } from '../sip/server/sip-server.js';
 
 export interface CallStatus {
   readonly id: string;
@@ -29,6 +30,8 @@ export interface PhoneStatus {
   /** Somebody answers its calls; otherwise they ring. */
   readonly attended: boolean;
   readonly accounts: readonly AccountStatus[];
+  /** Who may register here, with the devices that are registered. */
+  readonly users: readonly UserStatus[];
   /** Other phones on the network, by name. */
   readonly phones: readonly string[];
   readonly residentMegabytes: number;

@@ -121,6 +121,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       roomMembers: telephone.room.members.length,
       attended: telephone.person.attended,
       accounts: telephone.accounts.status,
+      users: telephone.server.status,
       phones: telephone.browser
         .phones()
         .filter(({ deviceId }) => deviceId !== this.#deviceId)

@@ -23,7 +23,9 @@ import { EchoTest } from '../services/echo-test.js';
 import type { AudioFormat } from '../sip/offer-answer.js';
 import type { UriResolver } from '../sip/resolver.js';
 import type { CallerIdentity } from '../sip/self.js';
+import type { UserSettings } from '../sip/server/users.js';
 import { UserAgent } from '../sip/user-agent.js';
+import { ServerRole } from './server-role.js';
 
 export interface TelephoneSeams {
   readonly clock: Clock;
@@ -46,6 +48,8 @@ export interface TelephoneOptions {
   readonly accounts?: readonly AccountSettings[];
   /** False: use the accounts for calling, but do not register. */
   readonly register?: boolean;
+  /** Who may register ordinary phones and browsers here; nobody by default. */
+  readonly users?: readonly UserSettings[];
 }
 
 export class Telephone implements Service {
@@ -56,6 +60,7 @@ export class Telephone implements Service {
   readonly room: MeetingRoom;
   readonly media: MediaEngine;
   readonly browser: Browser;
+  readonly server: ServerRole;
   readonly #services: ServiceGroup;
   /** What it was told to be called, and what it is called on this network after a conflict. */
   readonly #givenName: string;
@@ -74,10 +79,18 @@ export class Telephone implements Service {
     this.person = new Person({ isMe: user => this.#isMe(user) });
     this.room = new MeetingRoom(media, logger);
     const destinations: Destination[] = [new EchoTest(media), this.room, this.person];
+    this.server = new ServerRole({
+      ...seams,
+      userAgent: this.userAgent,
+      users: options.users ?? [],
+      realm: options.name,
+      names: () => [this.#name, this.#givenName],
+      isPhone: user => destinations.some(destination => destination.answersTo(user)),
+    });
     this.calls = new Calls({
       ...seams,
       userAgent: this.userAgent,
-      locator: new LocatorChain([new AccountLocator(this.accounts), seams.locator]),
+      locator: new LocatorChain([new AccountLocator(this.accounts), this.server, seams.locator]),
       identity: uri => this.#identityToward(uri),
       formats: options.formats ?? AUDIO_FORMATS,
       destinations,
@@ -87,6 +100,7 @@ export class Telephone implements Service {
     this.#services = new ServiceGroup([
       media,
       this.userAgent,
+      this.server,
       browser,
       {
         start: async () => {

@@ -122,6 +122,11 @@ export class UserAgent {
     return this.#running.transports;
   }
 
+  /** For those who serve others on the same sockets. */
+  get transactions(): TransactionLayer {
+    return this.#running.transactions;
+  }
+
   get statistics(): TransportStatistics {
     return this.transports.statistics;
   }

@@ -61,7 +61,7 @@ t.test('each error tells where it is, what was expected and what was found', asy
     ['Listne: 1', ['1:1: Listne: unknown setting; did you mean "listen"?']],
     [
       'colour: red',
-      ['1:1: colour: unknown setting; expected one of name, listen, data, log, accounts'],
+      ['1:1: colour: unknown setting; expected one of name, listen, data, log, accounts, users'],
     ],
     ['- name', ['1:1: expected settings such as "name: kitchen", found a list']],
     ['name', ['1:1: expected settings such as "name: kitchen", found "name"']],
@@ -102,6 +102,7 @@ t.test('flags come before the file, the file before the defaults', async t => {
     data,
     log: 'warn',
     accounts: [],
+    users: [],
   });
   writeFileSync(join(data, 'ringline.yaml'), 'name: hall\nlog: warn\n');
   const inData = await loadSettings({ data, name: 'attic' });
@@ -165,5 +166,36 @@ const badAccounts: readonly [text: string, error: RegExp][] = [
 for (const [text, error] of badAccounts) {
   t.test(`an account that is none: ${JSON.stringify(text)}`, async t => {
     t.match((await errorsOf(text)).join('\n'), error);
+  });
+}
+
+t.test('users are read as they stand there', async t => {
+  const users = [
+    { name: 'anna', password: 'long enough' },
+    { name: '101', password: '12345678' },
+  ];
+  writeFileSync(path, JSON.stringify({ users }));
+  t.same((await loadConfig(path)).users, users);
+});
+
+const badUsers: readonly [text: string, error: RegExp][] = [
+  ['users: anna', /1:8: users: expected a list of users/],
+  ['users:\n  - name: anna', /2:5: users.0: expected a user with a name and a password/],
+  ['users:\n  - name: a b\n    password: long-enough', /2:11: users.0.name: expected letters and/],
+  [
+    'users:\n  - name: anna\n    password: long-enough\n  - name: Anna\n    password: long-enough',
+    /4:11: users.1.name: expected a name of its own, found "anna" twice/,
+  ],
+  ['users:\n  - name: anna\n    password: hidden', /3:15: .*8 characters or more, found one of 6/],
+  [
+    'users:\n  - name: anna\n    password: 271828182',
+    /3:15: .*found a number \(put it in quotes\)/,
+  ],
+];
+for (const [text, error] of badUsers) {
+  t.test(`a user that is none: ${JSON.stringify(text)}`, async t => {
+    const told = (await errorsOf(text)).join('\n');
+    t.match(told, error);
+    t.notMatch(told, /hidden|271828182/, 'passwords are not repeated');
   });
 }

@@ -8,6 +8,7 @@ export interface ProxyHooks
   /**
    * Policy, authentication above all, asked before anything else about every request but CANCEL and ACK.
    *
+   * @param request as it will go on: what is meant for this proxy alone may be taken from it
    * @returns the response that refuses the request, or undefined
    */
   admit(request: SipRequest, source: NextHop): Promise<SipResponse | undefined>;

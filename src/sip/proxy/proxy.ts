@@ -82,14 +82,15 @@ export class SipProxy implements TransactionUser {
   async #begin(request: SipRequest, transaction: ServerTransaction): Promise<void> {
     const { hooks } = this.#options;
     const key = request.method === 'INVITE' ? inviteKey(request) : undefined;
+    const state = proxyContext(request, {
+      source: transaction.source,
+      settings: this.#settings,
+      tag: this.#newTag(),
+    });
     const context = new ResponseContext({
       ...this.#options,
       transaction,
-      state: proxyContext(request, {
-        source: transaction.source,
-        settings: this.#settings,
-        tag: this.#newTag(),
-      }),
+      state,
       released: () => {
         this.#contexts.delete(context);
         if (key !== undefined && this.#invites.get(key) === context) this.#invites.delete(key);
@@ -98,7 +99,7 @@ export class SipProxy implements TransactionUser {
     this.#contexts.add(context);
     if (key !== undefined) this.#invites.set(key, context);
     await context.guard(async () => {
-      const response = await hooks.admit(request, transaction.source);
+      const response = await hooks.admit(state.request, transaction.source);
       context.step(response ? { type: 'refused', response } : { type: 'admitted' });
     });
   }

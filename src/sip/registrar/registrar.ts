@@ -13,6 +13,7 @@ import type { Logger } from '../../core/logger.js';
 import { type Random, randomToken } from '../../core/random.js';
 import { makeResponse } from '../response.js';
 import type { ServerTransaction } from '../transaction/layer.js';
+import type { Source } from '../transport/transport.js';
 import { addressOfRecord, type RegisteredContact } from './binding.js';
 import {
   lookup,
@@ -33,13 +34,15 @@ export type Authentication =
 
 export interface RegistrarHooks {
   /** Comes before anything else, e.g. digest (RFC 3261 §22). */
-  authenticate(request: SipRequest): Promise<Authentication>;
+  authenticate(request: SipRequest, source: Source): Promise<Authentication>;
   /**
    * Whether this user may register this address-of-record.
    *
    * @returns undefined, or the status that says why not: 403, or 404 for no address of this domain
    */
   authorize(user: string, aor: Uri): number | undefined;
+  /** The one address for all that mean the same user, as where a domain has several names. */
+  canonical?(uri: Uri): Uri;
   /** What the device is to put into Route of its requests (RFC 3608); empty for nothing. */
   serviceRoute(aor: string): readonly NameAddr[];
   /** The bindings of an address-of-record changed or were refreshed. */
@@ -82,13 +85,13 @@ export class Registrar {
 
   /** Where `uri` can be reached now, best first; empty for an address nobody registered. */
   lookup(uri: Uri): RegisteredContact[] {
-    const aor = addressOfRecord(uri);
+    const aor = this.#aorOf(uri);
     return aor === undefined ? [] : lookup(this.#state, aor, this.#options.clock.now());
   }
 
   /** Forgets a contact that is known to be gone. */
   remove(uri: Uri, contact: Uri): void {
-    const aor = addressOfRecord(uri);
+    const aor = this.#aorOf(uri);
     if (aor === undefined) return;
     this.#step({ type: 'remove', aor, contact, now: this.#options.clock.now() });
   }
@@ -101,13 +104,13 @@ export class Registrar {
 
   async #register(request: SipRequest, transaction: ServerTransaction): Promise<void> {
     const { hooks, clock } = this.#options;
-    const proof = await hooks.authenticate(request);
+    const proof = await hooks.authenticate(request, transaction.source);
     if (proof.type === 'refused') {
       transaction.respond(proof.response);
       return;
     }
     const { uri } = request.headers.require(To);
-    const aor = addressOfRecord(uri);
+    const aor = this.#aorOf(uri);
     const refusal = aor === undefined ? 404 : hooks.authorize(proof.user, uri);
     if (aor === undefined || refusal !== undefined) {
       transaction.respond(makeResponse(request, refusal ?? 404, this.#newTag()));
@@ -123,6 +126,10 @@ export class Registrar {
       now: clock.now(),
     });
     if (response) transaction.respond(response);
+  }
+
+  #aorOf(uri: Uri): string | undefined {
+    return addressOfRecord(this.#options.hooks.canonical?.(uri) ?? uri);
   }
 
   /** @returns the response, where the event was a request */

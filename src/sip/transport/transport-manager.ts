@@ -106,6 +106,11 @@ export class TransportManager {
     return this.#table.size;
   }
 
+  /** Whether the connection that is so named in a `Source` is there still. */
+  isOpen(flow: string): boolean {
+    return this.#table.get(flow) !== undefined;
+  }
+
   /** As `SipTransport.send`. */
   send(message: SipMessage, target: Target, onFailure: (error: Error) => void): string | undefined {
     try {

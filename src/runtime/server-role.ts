@@ -1,0 +1,93 @@
+/** The telephone as registrar and proxy of ordinary phones and browsers, where it has users. */
+import type { SipUri } from '@sip-stack/parser';
+import type { Clock } from '../core/clock.js';
+import { CodedError } from '../core/errors.js';
+import type { Service } from '../core/lifecycle.js';
+import type { Logger } from '../core/logger.js';
+import type { Network } from '../core/network.js';
+import type { Random } from '../core/random.js';
+import type { Location, Locator } from '../discovery/locator.js';
+import { describeTarget } from '../sip/resolution/plan.js';
+import { SipServer, type UserStatus } from '../sip/server/sip-server.js';
+import type { UserSettings } from '../sip/server/users.js';
+import type { UserAgent } from '../sip/user-agent.js';
+
+export interface ServerRoleOptions {
+  readonly clock: Clock;
+  readonly network: Network;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly userAgent: UserAgent;
+  readonly users: readonly UserSettings[];
+  /** What the phone was told to be called: what passwords are for. */
+  readonly realm: string;
+  /** What the phone is called now, first, and what it was told to be called. */
+  readonly names: () => readonly string[];
+  /** Whether the phone itself, or one of its services, goes by this name; empty for none. */
+  readonly isPhone: (user: string) => boolean;
+  /** Where phones of this network and other addresses are. */
+  readonly locator: Locator;
+}
+
+/** Without users it does nothing. */
+export class ServerRole implements Service, Locator {
+  readonly #options: ServerRoleOptions;
+  #server: SipServer | undefined;
+  #stopped = new AbortController();
+
+  /** @throws {CodedError} `NAME_TAKEN` */
+  constructor(options: ServerRoleOptions) {
+    this.#options = options;
+    const taken = options.users.find(({ name }) => options.isPhone(name));
+    if (!taken) return;
+    throw new CodedError(
+      'NAME_TAKEN',
+      `expected users with names of their own, found "${taken.name}", which this phone answers to itself`,
+      { remedy: 'Call this user something else under `users` in the configuration.' },
+    );
+  }
+
+  get status(): readonly UserStatus[] {
+    return this.#server?.status ?? [];
+  }
+
+  async start(): Promise<void> {
+    const { users, userAgent, names } = this.#options;
+    if (users.length === 0) return;
+    this.#stopped = new AbortController();
+    const server = new SipServer({
+      ...this.#options,
+      names: () => names().map(name => `${name}.local`),
+      locate: uri => this.#locateOthers(uri),
+    });
+    userAgent.router = (request, transaction, source) => server.take(request, transaction, source);
+    this.#server = server;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#server) return;
+    this.#options.userAgent.router = undefined;
+    this.#stopped.abort();
+    this.#server.stop();
+    this.#server = undefined;
+  }
+
+  /** For the phone's own calls: the devices of a user. */
+  async locate(target: SipUri): Promise<readonly Location[]> {
+    const found = (await this.#server?.locateUser(target)) ?? [];
+    return found.map(({ uri, hop }) => ({
+      uri,
+      endpoint: hop.endpoint,
+      target: hop,
+      source: 'registrar',
+    }));
+  }
+
+  async #locateOthers(uri: SipUri) {
+    const found = await this.#options.locator.locate(uri, this.#stopped.signal);
+    return found.map(({ uri, endpoint, target }) => ({
+      uri,
+      hop: target ?? { ...describeTarget(uri), endpoint },
+    }));
+  }
+}

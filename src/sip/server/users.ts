@@ -1,0 +1,117 @@
+/** Who may register here, and how they prove it: RFC 3261 §22, with the hashes of RFC 8760. */
+import { isSipUri, ProxyAuthorization, type SipRequest, sipUri, type Uri } from '@sip-stack/parser';
+import type { Clock } from '../../core/clock.js';
+import type { Logger } from '../../core/logger.js';
+import type { Random } from '../../core/random.js';
+import { randomToken } from '../../core/random.js';
+import { type DigestAlgorithm, ha1Of } from '../digest/computation.js';
+import { type CredentialStore, DigestServer } from '../digest/server.js';
+import type { Authentication } from '../registrar/registrar.js';
+import type { Source } from '../transport/transport.js';
+
+/** Somebody who may register a phone of theirs here. */
+export interface UserSettings {
+  /** The user part of their address; compared without regard to case. */
+  readonly name: string;
+  readonly password: string;
+}
+
+export interface UsersOptions {
+  readonly users: readonly UserSettings[];
+  /** What the password is for, as phones show it. */
+  readonly realm: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** The host of the address that stands for all by which a user may be called. */
+const CANONICAL_HOST = 'local';
+
+const STRONGEST_FIRST: readonly DigestAlgorithm[] = ['SHA-256', 'MD5'];
+/** SIP libraries for browsers read the first challenge only, and know MD5 alone. */
+const MD5_FIRST: readonly DigestAlgorithm[] = ['MD5', 'SHA-256'];
+
+type Role = 'user-agent' | 'proxy';
+
+export class Users {
+  readonly #options: UsersOptions;
+  readonly #passwords: ReadonlyMap<string, string>;
+  readonly #servers = new Map<string, DigestServer>();
+
+  constructor(options: UsersOptions) {
+    this.#options = options;
+    this.#passwords = new Map(options.users.map(({ name, password }) => [fold(name), password]));
+  }
+
+  get names(): readonly string[] {
+    return [...this.#passwords.keys()];
+  }
+
+  /** The user of that name, whatever its case. */
+  find(name: string | undefined): string | undefined {
+    const user = fold(name ?? '');
+    return this.#passwords.has(user) ? user : undefined;
+  }
+
+  /** The one address under which a user's phones are kept. */
+  addressOf(user: string): Uri {
+    return sipUri({ user: fold(user), host: CANONICAL_HOST });
+  }
+
+  /** As `addressOf`, for any of the addresses of a user. */
+  canonical(uri: Uri): Uri {
+    return isSipUri(uri) && uri.user !== undefined ? this.addressOf(uri.user) : uri;
+  }
+
+  /**
+   * Whose request this is.
+   *
+   * @param role who asks: the registrar is asked as a user agent (401), the proxy as such (407)
+   * @throws {SipSyntaxError} for a credentials line that cannot be read
+   */
+  authenticate(request: SipRequest, { protocol, endpoint }: Source, role: Role): Authentication {
+    const { clock, random, logger } = this.#options;
+    const server = this.#server(role, protocol === 'WS' || protocol === 'WSS');
+    const judgement = server.check(request, clock.now());
+    if (judgement.type === 'accepted') {
+      return { type: 'proven', user: fold(judgement.username) };
+    }
+    const tried = request.headers.has(role === 'proxy' ? 'Proxy-Authorization' : 'Authorization');
+    const { method } = request;
+    if (tried) logger.info({ method, from: endpoint.address }, 'credentials were not accepted');
+    const response = server.refuse(request, judgement, randomToken(random, 8));
+    return { type: 'refused', response };
+  }
+
+  /** Takes off what was meant for us: whom it goes on to could try passwords on it. */
+  withholdCredentials({ headers }: SipRequest): void {
+    const others = headers
+      .all(ProxyAuthorization)
+      .filter(({ params }) => params.get('realm') !== this.#options.realm);
+    headers.set(ProxyAuthorization, ...others);
+  }
+
+  /** One for each way of asking; their nonces are their own. */
+  #server(role: Role, browser: boolean): DigestServer {
+    const key = `${role} ${browser}`;
+    const known = this.#servers.get(key);
+    if (known) return known;
+    const { realm, random } = this.#options;
+    const algorithms = browser ? MD5_FIRST : STRONGEST_FIRST;
+    const server = new DigestServer({ realm, random, role, algorithms, store: this.#store });
+    this.#servers.set(key, server);
+    return server;
+  }
+
+  readonly #store: CredentialStore = {
+    ha1: (username, realm, hash) => {
+      const password = this.#passwords.get(fold(username));
+      return password === undefined ? undefined : ha1Of(hash, username, realm, password);
+    },
+  };
+}
+
+function fold(name: string): string {
+  return name.toLowerCase();
+}
