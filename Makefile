@@ -56,9 +56,10 @@ bench: build ## figures: parser, SIP, media, whole process
 	@$(NODE) dist/test/bench/media/media.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/process.bench.js $(ARGS)
 
-fuzz: build ## random schedules, a million broken messages, then noise at every port for FUZZ_SECONDS (60)
+fuzz: build ## random schedules, a million broken inputs, then noise at every port for FUZZ_SECONDS (60)
 	@$(NODE) dist/test/fuzz/schedules.js $(ARGS)
 	@$(NODE) dist/test/sip-parser/fuzz.js $(ARGS)
+	@$(NODE) dist/test/fuzz/framing.js $(ARGS)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(NODE) dist/test/fuzz/noise.js $(ARGS)
 
 soak: build ## calls without a pause for SOAK_SECONDS (600): memory and descriptors

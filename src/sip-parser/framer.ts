@@ -22,6 +22,8 @@ const CR = 0x0d;
 const LF = 0x0a;
 const LINE_END_OCTETS = 2;
 const SMALLEST_BUFFER_OCTETS = 4096;
+/** A buffer in which nothing waits is kept up to here. */
+const LARGEST_IDLE_OCTETS = 65_536;
 
 export class StreamFramer {
   readonly #limits: ParseLimits;
@@ -140,6 +142,13 @@ export class StreamFramer {
   #consume(octets: number): void {
     this.#start += octets;
     this.#searched = 0;
+    if (this.#start < this.#end) return;
+    this.#start = 0;
+    this.#end = 0;
+    // Connections live long and are many: none keeps the room of its largest message.
+    if (this.#buffer.length > LARGEST_IDLE_OCTETS) {
+      this.#buffer = new Uint8Array(SMALLEST_BUFFER_OCTETS);
+    }
   }
 
   #append(chunk: Uint8Array): void {

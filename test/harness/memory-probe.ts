@@ -3,14 +3,10 @@
  * prints what is left. Resident memory alone tells little, since it rises and falls by tens of
  * megabytes with the collector's mood.
  */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-
-setFlagsFromString('--expose-gc');
-const collect: () => void = runInNewContext('gc');
+import { collectGarbage } from './garbage.js';
 
 process.on('SIGUSR2', () => {
-  collect();
+  collectGarbage();
   const { heapUsed, external, rss } = process.memoryUsage();
   const event = { event: 'memory', usedBytes: heapUsed + external, residentBytes: rss };
   process.stdout.write(`${JSON.stringify(event)}\n`);

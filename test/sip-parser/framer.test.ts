@@ -1,6 +1,10 @@
 import { type FramerEvent, parseMessage, StreamFramer } from '@sip-stack/parser';
 import fc from 'fast-check';
 import t from 'tap';
+import { SeededRandom } from '../../src/simulation/seeded-random.js';
+import { octetsInBuffers } from '../harness/garbage.js';
+import { corpus } from './corpus.js';
+import { checkStream, cut, randomStream } from './streams.js';
 
 const octets = (text: string) => new TextEncoder().encode(text);
 const options = (id: number, body: string) =>
@@ -98,4 +102,33 @@ t.test('a large message in small pieces takes a moment', async t => {
   for (let count = 0; count < 12_000; count++) dribble.push(line);
   const elapsed = performance.now() - start;
   if (elapsed > 2000) t.fail(`took ${elapsed} ms: each octet must be looked at once`);
+});
+
+/** `make fuzz` tries two hundred thousand. */
+const SEEDS = 2000;
+
+t.test('what comes of a stream, sound or broken, does not hang on where it is cut', async t => {
+  const messages = corpus().map(({ octets }) => octets.toString('latin1'));
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const random = new SeededRandom(seed);
+    const stream = randomStream(random, messages);
+    try {
+      checkStream(stream, cut(stream.octets, random));
+    } catch (error) {
+      t.error(error, `stream ${seed}`);
+    }
+  }
+  t.pass(`${SEEDS} streams`);
+});
+
+t.test('a large message leaves no large buffer behind', async t => {
+  const large = octets(options(1, 'x'.repeat(1_000_000)));
+  const framers = Array.from({ length: 20 }, () => new StreamFramer());
+  const before = octetsInBuffers();
+  for (const framer of framers) {
+    for (let at = 0; at < large.length; at += 65_536) framer.push(large.subarray(at, at + 65_536));
+  }
+  const kept = (octetsInBuffers() - before) / framers.length;
+  t.ok(kept < 70_000, `${kept} octets each`);
+  t.match(framers[0]?.push(large), [{ type: 'message' }], 'and the next is read as well');
 });
