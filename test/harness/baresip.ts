@@ -17,6 +17,14 @@ export interface BaresipOptions {
   readonly codec: PayloadFormat['name'];
   /** What it plays: a WAV file of 8 kHz, as long as the call. */
   readonly sound: string;
+  /** Registers there; without one it is called and calls by address. */
+  readonly account?: BaresipAccount;
+}
+
+export interface BaresipAccount {
+  /** `USER@HOST:PORT`, of the registrar. */
+  readonly address: string;
+  readonly password: string;
 }
 
 /** Calls `uri`, and hangs up after `seconds`. */
@@ -66,8 +74,16 @@ function writeConfiguration(options: BaresipOptions, accountParameters: string):
   ];
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, 'config'), `${lines.join('\n')}\n`);
-  const account = `<sip:peer@127.0.0.1:${port}>;regint=0;audio_codecs=${codec}${accountParameters}\n`;
+  const { address, login } = addressAndLogin(options);
+  const account = `<sip:${address}>;${login};audio_codecs=${codec}${accountParameters}\n`;
   writeFileSync(join(directory, 'accounts'), account);
+}
+
+function addressAndLogin({ account, port }: BaresipOptions): { address: string; login: string } {
+  if (!account) return { address: `peer@127.0.0.1:${port}`, login: 'regint=0' };
+  const { address, password } = account;
+  const [user] = address.split('@');
+  return { address, login: `auth_user=${user};auth_pass=${password};regint=60` };
 }
 
 function startBaresip({ cleanup, directory }: BaresipOptions, args: readonly string[]): Child {

@@ -20,6 +20,7 @@ import { freePort } from '../harness/udp.js';
 import { frequencyHz, levelDb, sine } from '../media/signal.js';
 import { measureAccounts } from './accounts.js';
 import { playScenarios } from './scenarios.js';
+import { measureUsers } from './users.js';
 
 const CODECS = ['PCMU', 'PCMA'] as const;
 const TONE_HZ = 440;
@@ -74,6 +75,7 @@ await runProgram({ withinSeconds: 180 }, async cleanup => {
   );
   await phone.stop();
   figures.push(...(await measureAccounts(cleanup, directory, sound)));
+  figures.push(...(await measureUsers(cleanup, directory, sound, TONE_HZ)));
   figures.push(...(await playScenarios(cleanup, directory)));
   return figures;
 });

@@ -46,6 +46,38 @@ t.test('who registers is asked for a password, by SHA-256 and by MD5', async t =
   t.same(algorithms, ['SHA-256', 'MD5']);
 });
 
+t.test(
+  'a device that cannot answer two challenges is offered MD5 alone when it comes again',
+  async t => {
+    const house = await household(t, 'anna');
+    const old = await house.phone(STRANGER);
+    const offered = async (method: string, field: typeof WwwAuthenticate) => {
+      const from = `anna@${KITCHEN}`;
+      const { headers } = await house.ask(old, method, `anna@${KITCHEN}`, { from });
+      return headers.all(field).map(({ params }) => params.get('algorithm'));
+    };
+    await offered('REGISTER', WwwAuthenticate);
+    t.equal(
+      (await offered('REGISTER', WwwAuthenticate)).length,
+      2,
+      'at once it is a second request',
+    );
+    await house.world.clock.advance(1000);
+    t.same(await offered('REGISTER', WwwAuthenticate), ['MD5']);
+    t.same(await offered('MESSAGE', ProxyAuthenticate), ['MD5']);
+  },
+);
+
+t.test('who answers a challenge is offered both the next time', async t => {
+  const { house, anna } = await annaAndBen(t);
+  const left = anna.agent.stop();
+  await house.world.clock.advance(60_000);
+  await left;
+  const forgetful = await house.phone(ANNA);
+  const { headers } = await house.ask(forgetful, 'REGISTER', `anna@${KITCHEN}`);
+  t.equal(headers.all(WwwAuthenticate).length, 2);
+});
+
 t.test('the right password registers, and status tells from where', async t => {
   const { house } = await annaAndBen(t);
   const at = (address: string) => [

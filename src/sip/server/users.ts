@@ -4,10 +4,11 @@ import type { Clock } from '../../core/clock.js';
 import type { Logger } from '../../core/logger.js';
 import type { Random } from '../../core/random.js';
 import { randomToken } from '../../core/random.js';
-import { type DigestAlgorithm, ha1Of } from '../digest/computation.js';
+import { ha1Of } from '../digest/computation.js';
 import { type CredentialStore, DigestServer } from '../digest/server.js';
 import type { Authentication } from '../registrar/registrar.js';
 import type { Source } from '../transport/transport.js';
+import { Challenges, OFFERS, type Offer } from './challenges.js';
 
 /** Somebody who may register a phone of theirs here. */
 export interface UserSettings {
@@ -28,15 +29,12 @@ export interface UsersOptions {
 /** The host of the address that stands for all by which a user may be called. */
 const CANONICAL_HOST = 'local';
 
-const STRONGEST_FIRST: readonly DigestAlgorithm[] = ['SHA-256', 'MD5'];
-/** SIP libraries for browsers read the first challenge only, and know MD5 alone. */
-const MD5_FIRST: readonly DigestAlgorithm[] = ['MD5', 'SHA-256'];
-
 type Role = 'user-agent' | 'proxy';
 
 export class Users {
   readonly #options: UsersOptions;
   readonly #passwords: ReadonlyMap<string, string>;
+  readonly #challenges = new Challenges();
   readonly #servers = new Map<string, DigestServer>();
 
   constructor(options: UsersOptions) {
@@ -70,16 +68,19 @@ export class Users {
    * @param role who asks: the registrar is asked as a user agent (401), the proxy as such (407)
    * @throws {SipSyntaxError} for a credentials line that cannot be read
    */
-  authenticate(request: SipRequest, { protocol, endpoint }: Source, role: Role): Authentication {
+  authenticate(request: SipRequest, source: Source, role: Role): Authentication {
     const { clock, random, logger } = this.#options;
-    const server = this.#server(role, protocol === 'WS' || protocol === 'WSS');
-    const judgement = server.check(request, clock.now());
+    const now = clock.now();
+    const tried = request.headers.has(role === 'proxy' ? 'Proxy-Authorization' : 'Authorization');
+    const offer = this.#challenges.offerTo(request, source, { tried, now });
+    const server = this.#server(role, offer);
+    const judgement = server.check(request, now);
     if (judgement.type === 'accepted') {
       return { type: 'proven', user: fold(judgement.username) };
     }
-    const tried = request.headers.has(role === 'proxy' ? 'Proxy-Authorization' : 'Authorization');
     const { method } = request;
-    if (tried) logger.info({ method, from: endpoint.address }, 'credentials were not accepted');
+    const from = source.endpoint.address;
+    if (tried) logger.info({ method, from }, 'credentials were not accepted');
     const response = server.refuse(request, judgement, randomToken(random, 8));
     return { type: 'refused', response };
   }
@@ -93,12 +94,12 @@ export class Users {
   }
 
   /** One for each way of asking; their nonces are their own. */
-  #server(role: Role, browser: boolean): DigestServer {
-    const key = `${role} ${browser}`;
+  #server(role: Role, offer: Offer): DigestServer {
+    const key = `${role} ${offer}`;
     const known = this.#servers.get(key);
     if (known) return known;
     const { realm, random } = this.#options;
-    const algorithms = browser ? MD5_FIRST : STRONGEST_FIRST;
+    const algorithms = OFFERS[offer];
     const server = new DigestServer({ realm, random, role, algorithms, store: this.#store });
     this.#servers.set(key, server);
     return server;
