@@ -137,6 +137,60 @@ t.test('who is called by name over TLS has to prove it (RFC 5922)', async t => {
   t.ok(speaksFor(new X509Certificate(selfSigned('carol.example').cert), 'carol.example'));
 });
 
+t.test('trust may depend on who is called: what one name proved counts for no other', async t => {
+  const certificate = selfSigned('bob', { dns: ['bob.example'] });
+  const bob = await agent(t, { listen: { tls: LOOPBACK }, ...withTls(certificate) });
+  const to = bound(bob, 'TLS');
+  const caller = async (known: string) => {
+    const authorities = { type: 'authorities', certificates: [known] } as const;
+    const trust = (name?: string) => (name === undefined ? anybody : authorities);
+    const from = await agent(t, { listen: { udp: LOOPBACK }, tls: { trust } });
+    const ping = async (host?: string) => {
+      const { status } = await from.ping(uriOf(to, 'TLS', host), to, 'alice');
+      return [status, from.transports.connections];
+    };
+    return ping;
+  };
+  const knowing = await caller(certificate.cert);
+  t.same(await knowing(), [200, 1]);
+  t.same(await knowing('bob.example'), [200, 2], 'nobody asked for proof on the first connection');
+  t.same(await knowing('bob.example'), [200, 2]);
+  t.same(await knowing(), [200, 2]);
+  const unknowing = await caller(selfSigned('other').cert);
+  t.same(await unknowing(), [200, 1]);
+  await t.rejects(unknowing('bob.example'), { code: 'TLS_UNTRUSTED', message: /self.signed/i });
+});
+
+t.test(
+  'one more protocol may be listened for later, with a certificate made when needed',
+  async t => {
+    let asked = 0;
+    let broken = true;
+    const certificate = selfSigned('bob');
+    const identity = async () => {
+      asked++;
+      if (broken) throw new Error('no key yet');
+      return certificate;
+    };
+    const bob = await agent(t, { listen: LOOPBACK, tls: { identity, trust: anybody } });
+    const alice = await agent(t, { listen: LOOPBACK, tls: { trust: anybody } });
+    t.equal(bob.transports.local('TLS'), undefined);
+    await bob.transports.listen('TLS', LOOPBACK);
+    await bob.transports.listen('WS', LOOPBACK);
+    t.equal(asked, 0);
+    const [tls, ws] = [bound(bob, 'TLS'), bound(bob, 'WS')];
+    t.equal((await alice.ping(uriOf(ws, 'WS'), ws, 'alice')).status, 200);
+    await t.rejects(alice.ping(uriOf(tls, 'TLS'), tls, 'alice'), { name: 'CodedError' });
+    broken = false;
+    t.equal((await alice.ping(uriOf(tls, 'TLS'), tls, 'alice')).status, 200);
+    t.equal(asked, 2);
+    await t.rejects(bob.transports.listen('WSS', tls), { code: 'ADDRESS_IN_USE' });
+    await t.rejects((await agent(t, { listen: LOOPBACK })).transports.listen('TLS', LOOPBACK), {
+      code: 'NO_TLS',
+    });
+  },
+);
+
 t.test('keys that are pinned hold in both directions', async t => {
   const [a, b, m] = [selfSigned('alice'), selfSigned('bob'), selfSigned('mallory')];
   const knowing = (identity: TestIdentity, ...known: TestIdentity[]) => ({

@@ -41,6 +41,7 @@ export interface ConnectionTransportOptions {
 export class ConnectionTransport implements SipTransport {
   readonly #options: ConnectionTransportOptions;
   #listener: StreamListener | undefined;
+  #closed = false;
 
   constructor(options: ConnectionTransportOptions) {
     this.#options = options;
@@ -52,10 +53,12 @@ export class ConnectionTransport implements SipTransport {
 
   /** Throws as `Network.listenStream` does. */
   async listen(endpoint: Endpoint): Promise<void> {
-    this.#listener = await this.#options.network.listenStream({
+    const listener = await this.#options.network.listenStream({
       ...endpoint,
       onConnection: stream => this.#accept(stream),
     });
+    if (this.#closed) listener.close();
+    else this.#listener = listener;
   }
 
   send(message: SipMessage, target: Target, onFailure: (error: Error) => void): string | undefined {
@@ -85,6 +88,7 @@ export class ConnectionTransport implements SipTransport {
 
   /** Takes no more connections. */
   close(): void {
+    this.#closed = true;
     this.#listener?.close();
   }
 

@@ -21,10 +21,20 @@ export type TlsTrust =
    */
   | { readonly type: 'authorities'; readonly certificates?: readonly string[] };
 
+/**
+ * How whom we call by `name` has to prove who it is; undefined for an address, and for who calls us.
+ * The same name always gets the same answer.
+ */
+export type TrustPolicy = (name: string | undefined) => TlsTrust;
+
 export interface TlsSettings {
-  /** Needed to listen; shown to servers that ask. */
-  readonly identity?: TlsIdentity;
-  readonly trust: TlsTrust;
+  /** Needed to listen; shown to servers that ask. A function is asked at each handshake. */
+  readonly identity?: TlsIdentity | (() => Promise<TlsIdentity>);
+  readonly trust: TlsTrust | TrustPolicy;
+}
+
+export function trustFor({ trust }: TlsSettings, name: string | undefined): TlsTrust {
+  return typeof trust === 'function' ? trust(name) : trust;
 }
 
 /**

@@ -6,6 +6,7 @@ import { CodedError, errorCode } from '../../core/errors.js';
 import type { Logger } from '../../core/logger.js';
 import type { Endpoint, Network } from '../../core/network.js';
 import { type Random, randomToken } from '../../core/random.js';
+import { PROTOCOLS } from '../resolution/plan.js';
 import { ConnectionTransport } from './connection-transport.js';
 import { DEFAULT_FLOW_LIMITS, type FlowLimits } from './flow-limits.js';
 import { FlowTable } from './flow-table.js';
@@ -96,6 +97,16 @@ export class TransportManager {
     this.#invalidHost = `${randomToken(options.random, 8)}.invalid`;
   }
 
+  /**
+   * Takes connections of one more protocol from now on, while all others work.
+   *
+   * @throws {CodedError} as `open`
+   */
+  async listen(protocol: Exclude<SipProtocol, 'UDP'>, endpoint: Endpoint): Promise<void> {
+    if (PROTOCOLS[protocol].secure && !this.#options.tls?.identity) throw noCertificate();
+    await this.#connection(protocol, endpoint).listen(endpoint);
+  }
+
   /** Where a protocol is listened for; undefined where it is not. */
   local(protocol: SipProtocol): Endpoint | undefined {
     return protocol === 'UDP' ? this.#udp?.local : this.#connections.get(protocol)?.local;
@@ -157,13 +168,8 @@ export class TransportManager {
     if (udp) this.#udp = await UdpTransport.open({ ...this.#common, listen: udp });
     const same = shared && { address: shared.address, port: this.#udp?.local.port ?? 0 };
     const wanted = { TCP: tcp ?? same, TLS: tls, WS: ws, WSS: wss };
-    if ((tls || wss) && !this.#options.tls?.identity) {
-      throw new CodedError('NO_TLS', 'expected a certificate to listen with, found none', {
-        remedy: 'Give a key and a certificate for it, or do not listen for TLS and WSS.',
-      });
-    }
     for (const [protocol, endpoint] of Object.entries(wanted)) {
-      if (endpoint) await this.#connection(protocol as keyof typeof wanted).listen(endpoint);
+      if (endpoint) await this.listen(protocol as keyof typeof wanted, endpoint);
     }
   }
 
@@ -176,7 +182,8 @@ export class TransportManager {
     });
   }
 
-  #connection(protocol: Exclude<SipProtocol, 'UDP'>): ConnectionTransport {
+  /** @param own where it will listen */
+  #connection(protocol: Exclude<SipProtocol, 'UDP'>, own?: Endpoint): ConnectionTransport {
     const known = this.#connections.get(protocol);
     if (known) return known;
     const { network, clock, random } = this.#options;
@@ -188,7 +195,7 @@ export class TransportManager {
       network,
       limits: this.#limits,
       table: this.#table,
-      ...this.#from(protocol),
+      ...this.#from(own),
     });
     this.#connections.set(protocol, transport);
     return transport;
@@ -204,12 +211,17 @@ export class TransportManager {
   }
 
   /** Who listens at one address only also calls from it. */
-  #from(protocol: Exclude<SipProtocol, 'UDP'>): { from?: string } {
+  #from(own: Endpoint | undefined): { from?: string } {
     const { listen } = this.#options;
-    const key = protocol.toLowerCase() as Lowercase<typeof protocol>;
-    const { address } = ('address' in listen ? listen : (listen[key] ?? listen.udp)) ?? {};
+    const { address } = own ?? ('address' in listen ? listen : listen.udp) ?? {};
     return address === undefined || address === '0.0.0.0' || address === '::'
       ? {}
       : { from: address };
   }
+}
+
+function noCertificate(): CodedError {
+  return new CodedError('NO_TLS', 'expected a certificate to listen with, found none', {
+    remedy: 'Give a key and a certificate for it, or do not listen for TLS and WSS.',
+  });
 }

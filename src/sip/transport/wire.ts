@@ -5,7 +5,7 @@ import type { Network, StreamConnection } from '../../core/network.js';
 import type { Flow } from './flow.js';
 import type { FlowLimits } from './flow-limits.js';
 import { type Link, type LinkEvents, StreamLink } from './link.js';
-import { checkPeer, type TlsSettings } from './tls-trust.js';
+import { checkPeer, type TlsSettings, trustFor } from './tls-trust.js';
 import type { SipProtocol, Target } from './transport.js';
 import { WebSocketHandshakes, type WebSocketOptions } from './web-socket.js';
 
@@ -49,7 +49,7 @@ export function makeWire(protocol: Exclude<SipProtocol, 'UDP'>, options: WireOpt
     accept: async (stream, events) => begin(await secure(stream), events),
     dial: async (stream, target, events) => begin(await secure(stream, target), events, target),
     serves: (flow, tlsName) => !secured || !tls || trusts(tls, flow, tlsName),
-    proven: flow => secured && tls?.trust.type !== 'anybody' && flow.certificate !== undefined,
+    proven: flow => secured && tls !== undefined && hasProved(tls, flow),
   };
 }
 
@@ -63,14 +63,16 @@ function webSocketBegin(handshakes: WebSocketHandshakes): Begin {
     target ? handshakes.dial(stream, events) : handshakes.accept(stream, events);
 }
 
-function securing(network: Network, { identity, trust }: TlsSettings): Secure {
-  const authorities = trust.type === 'authorities' ? trust.certificates : undefined;
-  const common = { ...(identity && { identity }), ...(authorities && { authorities }) };
-  return (stream, target) => {
+function securing(network: Network, tls: TlsSettings): Secure {
+  return async (stream, target) => {
     const serverName = target?.tlsName;
     const role = target ? 'dialled' : 'accepted';
+    const trust = trustFor(tls, serverName);
+    const authorities = trust.type === 'authorities' ? trust.certificates : undefined;
+    const identity = typeof tls.identity === 'function' ? await tls.identity() : tls.identity;
     return network.secureStream(stream, {
-      ...common,
+      ...(identity && { identity }),
+      ...(authorities && { authorities }),
       role: target ? 'client' : 'server',
       ...(serverName !== undefined && isIP(serverName) === 0 && { serverName }),
       verify: peer => checkPeer(trust, peer, role, serverName),
@@ -78,9 +80,14 @@ function securing(network: Network, { identity, trust }: TlsSettings): Secure {
   };
 }
 
-/** One that is being opened was judged by nobody yet: it serves only whom it is opened for. */
-function trusts({ trust }: TlsSettings, flow: Flow, tlsName: string | undefined): boolean {
+/**
+ * One that is being opened was judged by nobody yet: it serves only whom it is opened for. One that stands
+ * was judged by the trust in whom it was opened for, and proves nothing where another is asked for.
+ */
+function trusts(tls: TlsSettings, flow: Flow, tlsName: string | undefined): boolean {
   if (!flow.established) return flow.options.tlsName === tlsName;
+  const trust = trustFor(tls, tlsName);
+  if (trust.type !== 'anybody' && trust !== trustFor(tls, flow.options.tlsName)) return false;
   if (trust.type === 'authorities' && !flow.certificate) return tlsName === undefined;
   try {
     const { certificate } = flow;
@@ -89,4 +96,9 @@ function trusts({ trust }: TlsSettings, flow: Flow, tlsName: string | undefined)
   } catch {
     return false;
   }
+}
+
+function hasProved(tls: TlsSettings, flow: Flow): boolean {
+  const judgedBy = trustFor(tls, flow.options.tlsName);
+  return judgedBy.type !== 'anybody' && flow.certificate !== undefined;
 }
