@@ -1,6 +1,7 @@
 /** Calls to people in the domain of one of our accounts go by way of its server. */
 import type { SipUri } from '@sip-stack/parser';
 import type { Location, Locator } from '../discovery/locator.js';
+import { PROTOCOLS } from '../sip/resolution/plan.js';
 import type { Accounts } from './accounts.js';
 
 export class AccountLocator implements Locator {
@@ -14,11 +15,14 @@ export class AccountLocator implements Locator {
     const account = this.#accounts.forTarget(target);
     if (!account) return [];
     const servers = await account.serverTargets();
-    return servers.map(server => ({
-      uri: target,
-      endpoint: server.endpoint,
-      target: server,
-      source: 'account',
-    }));
+    // A server that is reached in the clear cannot be asked for what has to be secure all along.
+    return servers
+      .filter(({ protocol }) => target.scheme === 'sip' || PROTOCOLS[protocol].secure)
+      .map(server => ({
+        uri: target,
+        endpoint: server.endpoint,
+        target: server,
+        source: 'account',
+      }));
   }
 }

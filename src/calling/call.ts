@@ -1,6 +1,5 @@
 /** One call, as services and the command line hold it: the driver of a call machine. */
 import { EventEmitter } from 'node:events';
-import { isIP } from 'node:net';
 import {
   Contact,
   formatUri,
@@ -13,10 +12,10 @@ import {
 import type { Clock, Timer } from '../core/clock.js';
 import { asError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
+import { literalLocation } from '../discovery/address-locator.js';
 import type { Location, Locator } from '../discovery/locator.js';
 import type { LegStatistics, MediaEngine, MediaLeg } from '../media/engine.js';
 import type { AudioFormat } from '../sip/offer-answer.js';
-import { DEFAULT_SIP_PORT } from '../sip/resolver.js';
 import type { CallerIdentity } from '../sip/self.js';
 import type { SipSession } from '../sip/session/session.js';
 import type { UserAgent } from '../sip/user-agent.js';
@@ -314,7 +313,7 @@ export class Call extends EventEmitter<CallEvents> {
     session.on('reoffer', sdp => current(() => this.#onReoffer(session, sdp)));
     session.on('ended', ({ by, status, reason, response }) =>
       current(() => {
-        const locations = response ? redirections(response) : [];
+        const locations = response ? redirections(response, this.#uri) : [];
         this.#step({ type: 'session-ended', by, status, reason, locations });
       }),
     );
@@ -461,17 +460,26 @@ export class Call extends EventEmitter<CallEvents> {
 }
 
 /** Where a 3xx says to try instead, best first (RFC 3261 §8.1.3.4); literal addresses for now. */
-function redirections(response: SipResponse): Location[] {
+function redirections(response: SipResponse, called: SipUri | undefined): Location[] {
   if (response.status < 300 || response.status >= 400) return [];
   const contacts = response.headers.all(Contact).filter(contact => contact !== '*');
   const q = ({ params }: NameAddr) => Number(params.get('q') ?? 1);
   return contacts
     .sort((a, b) => q(b) - q(a))
     .flatMap(({ uri }) => {
-      if (!isSipUri(uri) || uri.scheme !== 'sip' || !isIP(uri.host)) return [];
-      const endpoint = { address: uri.host, port: uri.port ?? DEFAULT_SIP_PORT };
-      return [{ uri, endpoint, source: 'redirect' }];
+      // Who called `sips:` is not led to where others can listen.
+      if (!isSipUri(uri) || (called?.scheme === 'sips' && uri.scheme !== 'sips')) return [];
+      return redirection(uri) ?? [];
     });
+}
+
+/** Undefined for a name, and for a transport that nobody here speaks. */
+function redirection(uri: SipUri): Location | undefined {
+  try {
+    return literalLocation(uri, 'redirect');
+  } catch {
+    return undefined;
+  }
 }
 
 /** A caller, as a person would call them. */

@@ -26,8 +26,6 @@ export function parseDialled(text: string): SipUri {
 function fromUri(text: string): SipUri {
   const uri = parseUri(text);
   if (!isSipUri(uri)) throw badTarget(text, 'it is no sip: URI');
-  if (uri.scheme === 'sips')
-    throw badTarget(text, 'sips: needs TLS, which this phone does not speak');
   return uri;
 }
 

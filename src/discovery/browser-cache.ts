@@ -4,8 +4,15 @@
  * and no more than the limits below, whatever the network sends.
  */
 import type { InterfaceAddress } from '../core/network.js';
-import type { PhoneSighting } from './discovery.js';
-import { type PhoneRecord, phoneNameOf, SERVICE, textValue } from './dns-records.js';
+import type { PhonePorts, PhoneSighting } from './discovery.js';
+import {
+  type PhoneRecord,
+  PORT_KEYS,
+  phoneNameOf,
+  portValue,
+  SERVICE,
+  textValue,
+} from './dns-records.js';
 import { reachableEndpoints } from './endpoint-order.js';
 import { forgetAddresses, type HostAddresses, hearAddress } from './host-addresses.js';
 import { foldName } from './phone-name.js';
@@ -68,7 +75,9 @@ interface Instance {
   readonly name: string;
   pointer: Lifetime;
   server: (Lifetime & { readonly host: string; readonly port: number }) | undefined;
-  text: (Lifetime & { readonly deviceId: string | undefined }) | undefined;
+  text:
+    | (Lifetime & { readonly deviceId: string | undefined; readonly ports: PhonePorts })
+    | undefined;
   link: string;
   /** Asking for what is missing: the next time, and the pause after that. */
   askAt: number;
@@ -215,7 +224,7 @@ function hearInstance(
   instance.link = link;
   if (record.type === 'TXT') {
     const deviceId = textValue(record.texts, 'id')?.slice(0, MAX_DEVICE_ID_LENGTH);
-    instance.text = { ...life, deviceId };
+    instance.text = { ...life, deviceId, ports: portsIn(record.texts) };
   } else if (record.ttl > 0) {
     instance.server = { ...life, host: record.host, port: record.port };
     const host = foldName(record.host);
@@ -261,12 +270,24 @@ function sighting(state: BrowserState, instance: Instance): PhoneSighting | unde
   const addresses = state.hosts.get(foldName(server.host))?.values() ?? [];
   const endpoints = reachableEndpoints([...addresses], server.port, state.addresses);
   if (endpoints.length === 0) return undefined;
-  return { name, deviceId: text?.deviceId, endpoints, host: server.host, interfaceName: link };
+  const { deviceId, ports = {} } = text ?? {};
+  return { name, deviceId, endpoints, ports, host: server.host, interfaceName: link };
+}
+
+function portsIn(texts: readonly string[]): PhonePorts {
+  const [TLS, WS, WSS] = [PORT_KEYS.TLS, PORT_KEYS.WS, PORT_KEYS.WSS].map(key =>
+    portValue(texts, key),
+  );
+  return {
+    ...(TLS !== undefined && { TLS }),
+    ...(WS !== undefined && { WS }),
+    ...(WSS !== undefined && { WSS }),
+  };
 }
 
 function differ(a: PhoneSighting, b: PhoneSighting): boolean {
-  const facts = ({ name, deviceId, endpoints, host }: PhoneSighting) =>
-    JSON.stringify([name, deviceId, endpoints, host]);
+  const facts = ({ name, deviceId, endpoints, ports, host }: PhoneSighting) =>
+    JSON.stringify([name, deviceId, endpoints, ports, host]);
   return facts(a) !== facts(b);
 }
 

@@ -5,6 +5,9 @@
 import type { EventEmitter } from 'node:events';
 import type { Endpoint } from '../core/network.js';
 
+/** Where a phone takes SIP by other protocols than the usual ones; left out where it does not, or does not say. */
+export type PhonePorts = Readonly<Partial<Record<'TLS' | 'WS' | 'WSS', number>>>;
+
 /** A phone another host announces. */
 export interface PhoneSighting {
   /** The instance name, as people dial it; compared without regard to ASCII case. */
@@ -16,6 +19,7 @@ export interface PhoneSighting {
    * routable IPv6, link-local IPv6 (with its zone). Never empty.
    */
   readonly endpoints: readonly Endpoint[];
+  readonly ports?: PhonePorts;
   /** The host name in its SRV record, e.g. `alice.local`. */
   readonly host: string;
   /** Our interface it was last heard on, e.g. `eth0`. */
@@ -26,8 +30,11 @@ export interface PhoneSighting {
 export interface Advertisement {
   /** Wanted name; see `isPhoneName`. */
   readonly name: string;
-  /** Where its SIP transport listens. */
+  /** Where it listens for SIP over UDP. */
   readonly port: number;
+  /** Whether it takes SIP over TCP at the same port. */
+  readonly tcp?: boolean;
+  readonly ports?: PhonePorts;
   readonly deviceId: string;
 }
 

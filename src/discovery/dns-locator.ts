@@ -24,7 +24,7 @@ export class DnsLocator implements Locator {
   async locate(target: SipUri, signal: AbortSignal): Promise<readonly Location[]> {
     const host = serverOf(target);
     // `local` alone stands for phones on this network, and is no host.
-    if (target.scheme !== 'sip' || isIP(host) !== 0 || host.toLowerCase() === 'local') return [];
+    if (isIP(host) !== 0 || host.toLowerCase() === 'local') return [];
     const answer = this.#resolve(target).catch(() => []);
     const targets = (await withinTime(this.#clock, DNS_WITHIN_MS, answer, signal)) ?? [];
     // The Request-URI keeps the name: the server there may serve several (RFC 3261 §8.1.1.1).

@@ -5,6 +5,9 @@ import { foldName } from './phone-name.js';
 /** SIP over UDP, as the IANA service registry names it. */
 export const SERVICE = '_sip._udp.local';
 
+/** Keys of the TXT record: where the phone takes SIP by other protocols. */
+export const PORT_KEYS = { TLS: 'tls', WS: 'ws', WSS: 'wss' } as const;
+
 interface RecordBase {
   /** Folded to lower case. */
   readonly name: string;
@@ -59,6 +62,13 @@ export function textValue(texts: readonly string[], key: string): string | undef
   const prefix = `${key}=`;
   const text = texts.find(each => foldName(each).startsWith(prefix));
   return text?.slice(prefix.length);
+}
+
+/** A port in a TXT value; undefined for anything that is none. */
+export function portValue(texts: readonly string[], key: string): number | undefined {
+  const text = textValue(texts, key) ?? '';
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  return port > 0 && port <= 65_535 ? port : undefined;
 }
 
 /** The phone's name in `NAME._sip._udp.local`; undefined for anything else or a name with control characters. */

@@ -12,6 +12,7 @@ import { asError, CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { InterfaceAddress, NetworkWatcher } from '../core/network.js';
 import type { Advertisement, Advertiser, AdvertiserEvents } from './discovery.js';
+import { PORT_KEYS } from './dns-records.js';
 import { checkPhoneName, nextName } from './phone-name.js';
 import { withinTime } from './within-time.js';
 
@@ -34,6 +35,8 @@ interface Presence {
   readonly responder: Responder;
   readonly interfaceNames: readonly string[];
   service: CiaoService;
+  /** The same phone by TCP and TLS, once it has its name. */
+  others: readonly CiaoService[];
   begun: Promise<void>;
 }
 
@@ -91,7 +94,8 @@ export class MdnsAdvertiser extends EventEmitter<AdvertiserEvents> implements Ad
     const interfaceNames = await this.#interfaceNames();
     const responder = getResponder({ interface: [...interfaceNames], excludeIpv6Only: true });
     const service = responder.createService(serviceOptions(name, wanted));
-    this.#presence = { responder, interfaceNames, service, begun: Promise.resolve() };
+    const begun = Promise.resolve();
+    this.#presence = { responder, interfaceNames, service, others: [], begun };
     this.#advertise(this.#presence, name);
   }
 
@@ -102,16 +106,39 @@ export class MdnsAdvertiser extends EventEmitter<AdvertiserEvents> implements Ad
       if (presence.service !== service || !this.#wanted) return;
       const next = nextName(name);
       this.#logger.info({ name, next }, 'another phone has this name');
-      service.destroy().catch(error => this.#report(error));
+      for (const each of [service, ...presence.others]) this.#takeBack(each);
+      presence.others = [];
       presence.service = responder.createService(serviceOptions(next, this.#wanted));
       this.#advertise(presence, next);
     });
     presence.begun = service.advertise().then(
       () => {
-        if (this.#presence === presence && presence.service === service) this.#settle(name);
+        if (this.#presence !== presence || presence.service !== service) return;
+        this.#settle(name);
+        this.#announceOthers(presence, name);
       },
       error => this.#report(error),
     );
+  }
+
+  /** Whose name it is for UDP was asked; where somebody else has it for another protocol, they keep it. */
+  #announceOthers(presence: Presence, name: string): void {
+    if (!this.#wanted) return;
+    presence.others = otherServices(name, this.#wanted).map(options => {
+      const service = presence.responder.createService(options);
+      service.once('name-change', () => {
+        if (!presence.others.includes(service)) return;
+        this.#logger.info({ name, type: options.type }, 'this name is taken for this protocol');
+        presence.others = presence.others.filter(other => other !== service);
+        this.#takeBack(service);
+      });
+      service.advertise().catch(error => this.#report(error));
+      return service;
+    });
+  }
+
+  #takeBack(service: CiaoService): void {
+    service.destroy().catch(error => this.#report(error));
   }
 
   #settle(name: string): void {
@@ -125,7 +152,7 @@ export class MdnsAdvertiser extends EventEmitter<AdvertiserEvents> implements Ad
     this.#presence = undefined;
     if (!presence) return;
     const farewell = (async () => {
-      await presence.service.destroy();
+      await Promise.all([presence.service, ...presence.others].map(each => each.destroy()));
       // A responder shut down while it opens its sockets would never close them.
       await presence.begun;
       await presence.responder.shutdown();
@@ -154,16 +181,55 @@ export class MdnsAdvertiser extends EventEmitter<AdvertiserEvents> implements Ad
   }
 }
 
-function serviceOptions(name: string, { port, deviceId }: Advertisement): ServiceOptions {
+/**
+ * The host name a phone announces. The machine's own name may be taken by another responder on it, and is no
+ * conflict of phones.
+ */
+export function hostNameOf(deviceId: string): string {
+  return `ringline-${deviceId.replace(/[^0-9A-Za-z]/g, '').slice(0, 32) || 'phone'}.local`;
+}
+
+function serviceOptions(name: string, wanted: Advertisement): ServiceOptions {
+  const { port, deviceId, ports = {} } = wanted;
+  const elsewhere = Object.entries(PORT_KEYS).flatMap(([protocol, key]) => {
+    const other = ports[protocol as keyof typeof PORT_KEYS];
+    return other === undefined ? [] : [[key, String(other)]];
+  });
   return {
-    name,
-    // The host's own name may be taken by another responder of this machine, and is no conflict of phones.
-    hostname: `ringline-${deviceId.replace(/[^0-9A-Za-z]/g, '').slice(0, 32) || port}`,
+    ...serviceAt(name, wanted, port),
     type: 'sip',
     protocol: 'udp' as ServiceOptions['protocol'],
-    port,
-    txt: { txtvers: '1', id: deviceId, v: String(PROTOCOL_VERSION) },
+    txt: {
+      txtvers: '1',
+      id: deviceId,
+      v: String(PROTOCOL_VERSION),
+      ...Object.fromEntries(elsewhere),
+    },
   };
+}
+
+/** For programs that look for SIP by these alone; phones of ours read the TXT record of the first. */
+function otherServices(name: string, wanted: Advertisement): ServiceOptions[] {
+  const { port, tcp = false, ports: { TLS: tls } = {} } = wanted;
+  return [
+    ...(tcp ? [otherService('sip', 'tcp', serviceAt(name, wanted, port))] : []),
+    ...(tls === undefined ? [] : [otherService('sips', 'tls', serviceAt(name, wanted, tls))]),
+  ];
+}
+
+/** ciao takes a host name that another service of its own announces for one of another host. */
+function otherService(
+  type: string,
+  suffix: string,
+  { hostname, ...common }: ReturnType<typeof serviceAt>,
+): ServiceOptions {
+  const protocol = 'tcp' as ServiceOptions['protocol'];
+  return { ...common, type, protocol, hostname: `${hostname}-${suffix}` };
+}
+
+function serviceAt(name: string, { deviceId }: Advertisement, port: number) {
+  const hostname = hostNameOf(deviceId).slice(0, -'.local'.length);
+  return { name, hostname, port, txt: { txtvers: '1', id: deviceId } };
 }
 
 async function systemInterfaceNames(): Promise<readonly string[]> {

@@ -1,8 +1,8 @@
 /** Where the requests to a URI may be sent: what the rooms above ask, whoever answers. */
 import { isIP } from 'node:net';
-import { isSipUri, type Uri } from '@sip-stack/parser';
+import type { Uri } from '@sip-stack/parser';
 import { CodedError } from '../core/errors.js';
-import { describeTarget, PROTOCOLS } from './resolution/plan.js';
+import { directPlan, PROTOCOLS } from './resolution/plan.js';
 import type { HostLookup } from './resolution/target-resolver.js';
 import type { Target } from './transport/transport.js';
 
@@ -16,28 +16,22 @@ export type UriResolver = (uri: Uri) => Promise<readonly Target[]>;
  * Resolves addresses by themselves and names by a lookup alone, without the DNS records of RFC 3263
  * (`resolution/target-resolver.ts` knows those): for networks without DNS, and for tests.
  *
- * The resolver throws `CodedError` `UNSUPPORTED_URI`, `NO_SUCH_HOST`.
+ * The resolver throws `CodedError` `UNSUPPORTED_URI`, `UNSUPPORTED_TRANSPORT`, `NO_SUCH_HOST`.
  */
 export function resolverByLookup(lookup: HostLookup): UriResolver {
   return async uri => {
-    if (!isSipUri(uri) || uri.scheme !== 'sip') {
-      throw new CodedError(
-        'UNSUPPORTED_URI',
-        `expected a sip: address, found a ${uri.scheme}: one`,
-        {
-          remedy: 'Call it by a sip: address.',
-        },
-      );
-    }
-    const { protocol } = describeTarget(uri);
-    const host = uri.params.get('maddr') ?? uri.host;
-    const port = uri.port ?? PROTOCOLS[protocol].defaultPort;
+    const { host, tlsName, protocol, port } = directPlan(uri);
     const addresses = isIP(host) ? [host] : await lookup(host);
     if (addresses.length === 0) {
       throw new CodedError('NO_SUCH_HOST', `the name ${host} is not known on this network`, {
         remedy: 'Check the spelling, or call by address.',
       });
     }
-    return addresses.map(address => ({ protocol, endpoint: { address, port } }));
+    const { secure } = PROTOCOLS[protocol];
+    return addresses.map(address => ({
+      protocol,
+      endpoint: { address, port },
+      ...(secure && tlsName !== undefined && { tlsName }),
+    }));
   };
 }

@@ -12,8 +12,10 @@ import {
 import { withoutZone } from '../core/endpoint.js';
 import type { Endpoint } from '../core/network.js';
 import { type Random, randomToken } from '../core/random.js';
+import { PROTOCOLS } from './resolution/plan.js';
 import { makeResponse } from './response.js';
 import { SESSION_OPTIONS } from './session/requests.js';
+import { sipsTransport } from './sips.js';
 import type { SipProtocol } from './transport/transport.js';
 import type { TransportManager } from './transport/transport-manager.js';
 
@@ -47,10 +49,17 @@ export class Self {
     return { ...(displayName && { displayName }), uri, params: new Params() };
   }
 
-  /** Where requests within a dialog reach us: by the protocol it began with. */
-  contact(user: string, local: Endpoint, protocol: SipProtocol): NameAddr {
-    const uri = sipUri({ user, ...this.#options.transports.sentBy(protocol, local) });
-    if (protocol !== 'UDP') uri.params.set('transport', protocol.toLowerCase());
+  /**
+   * Where requests within a dialog reach us: by the protocol it began with.
+   *
+   * @param secure it has to be `sips:` (§8.1.1.8, §12.1.1), which says no more than the protocol keeps
+   */
+  contact(user: string, local: Endpoint, protocol: SipProtocol, secure: boolean): NameAddr {
+    const place = this.#options.transports.sentBy(protocol, local);
+    const sips = secure && PROTOCOLS[protocol].secure;
+    const uri = sipUri({ scheme: sips ? 'sips' : 'sip', user, ...place });
+    const transport = sips ? sipsTransport(protocol) : protocol.toLowerCase();
+    if (transport !== 'udp') uri.params.set('transport', transport);
     return { uri, params: new Params() };
   }
 

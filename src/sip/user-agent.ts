@@ -32,6 +32,7 @@ import { type CallerIdentity, Self } from './self.js';
 import type { SipSession } from './session/session.js';
 import { SessionRequests } from './session/session-requests.js';
 import { Sessions } from './session/sessions.js';
+import { isSips } from './sips.js';
 import { type ServerTransaction, TransactionLayer } from './transaction/layer.js';
 import { RFC3261_TIMERS, type TransactionTimers } from './transaction/machine.js';
 import type { SipProtocol, Source, Target, TransportStatistics } from './transport/transport.js';
@@ -225,7 +226,8 @@ export class UserAgent {
     const from = withTag(options.from, self.newTag());
     const request = client.compose({ method, uri, local, from, series, ...(toward && { toward }) });
     if (isSipUri(from.uri)) {
-      const contact = self.contact(from.uri.user ?? '', local, target.protocol);
+      const user = from.uri.user ?? '';
+      const contact = self.contact(user, local, target.protocol, isSips(uri));
       request.headers.set(Contact, contact);
     }
     for (const [name, value] of Object.entries(headers)) request.headers.setText(name, value);

@@ -20,6 +20,7 @@ const dialled: readonly [typed: string, uri: string][] = [
   ['bob@localhost', 'sip:bob@localhost'],
   ['sip:bob@192.0.2.7', 'sip:bob@192.0.2.7'],
   ['SIP:bob@192.0.2.7', 'sip:bob@192.0.2.7'],
+  ['sips:bob@example.net', 'sips:bob@example.net'],
   [' alice ', 'sip:alice@local'],
 ];
 for (const [typed, uri] of dialled) {
@@ -27,7 +28,7 @@ for (const [typed, uri] of dialled) {
     t.equal(formatUri(parseDialled(typed)), uri);
   });
 }
-for (const typed of ['', 'a b', 'sips:bob@example.net', 'sip:', '<sip:a@b>', 'bob@']) {
+for (const typed of ['', 'a b', 'sip:', '<sip:a@b>', 'bob@']) {
   t.test(`"${typed}" is no address, and the error says what is`, async t => {
     t.throws(() => parseDialled(typed), { code: 'BAD_TARGET', remedy: /Give a name/ });
   });
@@ -243,14 +244,14 @@ t.test('a call on hold is silent from one side, and taken up again', async t => 
 
 t.test('a redirection is followed, but not in circles', async t => {
   const { world, bob } = await town();
-  const redirect = async (address: string, to: string) => {
+  const redirect = async (address: string, ...to: string[]) => {
     const options = { address, port: 5060, trafficClass: 'default' } as const;
     const socket = await world.network.host(address).bindDatagram(options);
     socket.onMessage = (data, from) => {
       const request = parseMessage(data);
       if (request.kind !== 'request' || request.method !== 'INVITE') return;
       const response = makeResponse(request, 302, 'moved');
-      response.headers.setText('Contact', `<sip:*43@${to}>`);
+      response.headers.setText('Contact', to.map(place => `<sip:*43@${place}>`).join(', '));
       socket.send(serializeMessage(response), from);
     };
   };
@@ -258,6 +259,11 @@ t.test('a redirection is followed, but not in circles', async t => {
   const moved = bob.calls.dial('10.0.0.7');
   await world.clock.advance(1000);
   t.equal(moved.phase, 'connected');
+  await redirect('10.0.0.9', 'a.example', '10.0.0.1;transport=sctp', '10.0.0.1;transport=tcp');
+  const byTcp = bob.calls.dial('10.0.0.9');
+  await world.clock.advance(1000);
+  t.equal(byTcp.phase, 'connected');
+  t.equal(byTcp.location?.target?.protocol, 'TCP', 'the first place that can be tried');
   await redirect('10.0.0.8', '10.0.0.8');
   const circles = follow(bob.calls.dial('10.0.0.8'));
   await world.clock.advance(1000);

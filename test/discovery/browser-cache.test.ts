@@ -156,6 +156,20 @@ t.test(
   },
 );
 
+t.test('where else a phone takes calls is heard, changes, and is no nonsense', async t => {
+  const bench = new Bench().start();
+  bench.hear(announcement('Alice'));
+  t.same(bench.phone('Alice')?.ports, {});
+  const says = (...texts: string[]) => {
+    bench.hear([{ ...text('Alice'), texts: ['txtvers=1', ...texts] } as PhoneRecord]);
+    return bench.phone('Alice')?.ports;
+  };
+  t.same(says('tls=5061', 'TLS=7', 'ws=8080'), { TLS: 5061, WS: 8080 });
+  t.same(bench.told(), ['up Alice', 'changed Alice']);
+  t.same(says('tls=0', 'ws=65536', 'wss=-1'), {});
+  t.same(says('tls=', 'ws=1e3', 'wss=8443 '), {});
+});
+
 t.test(
   'the question for phones goes out after 20-120 ms, then at intervals that double up to an hour',
   async t => {

@@ -20,6 +20,7 @@ const ALICE: PhoneSighting = {
     { address: '169.254.7.1', port: 5070 },
     { address: 'fe80::1%eth0', port: 5070 },
   ],
+  ports: { TLS: 5071 },
 };
 
 class OnePhone extends EventEmitter<BrowserEvents> implements Browser {
@@ -39,6 +40,15 @@ async function located(locator: Locator, uri: string): Promise<string[]> {
   const locations = await locator.locate(parseUri(uri) as SipUri, never);
   return locations.map(({ uri, endpoint, source }) => {
     return `${source} ${formatUri(uri)} at ${endpoint.address} ${endpoint.port}`;
+  });
+}
+
+/** Where a call goes and how, and the name it has to prove there. */
+async function targets(locator: Locator, uri: string): Promise<string[]> {
+  const locations = await locator.locate(parseUri(uri) as SipUri, never);
+  return locations.map(({ target, endpoint }) => {
+    const { protocol, tlsName } = target ?? {};
+    return [protocol, endpoint.address, endpoint.port, tlsName].filter(Boolean).join(' ');
   });
 }
 
@@ -68,14 +78,37 @@ t.test(
   },
 );
 
-t.test('the LAN is not asked about hosts elsewhere, nor for security it has not', async t => {
+t.test('a phone of the LAN is called by TLS where it says that it takes that', async t => {
+  const lan = new LanLocator(new OnePhone());
+  t.same(
+    (await located(lan, 'sips:alice@local'))[0],
+    'lan sips:alice@169.254.7.1:5071 at 169.254.7.1 5071',
+  );
+  t.same(await targets(lan, 'sips:alice@local'), ['TLS 169.254.7.1 5071', 'TLS fe80::1%eth0 5071']);
+  t.equal(
+    (await located(lan, 'sip:room@alice.local;transport=tls'))[0],
+    'lan sip:room@169.254.7.1:5071;transport=tls at 169.254.7.1 5071',
+  );
+  t.equal((await targets(lan, 'sip:alice@local;transport=tcp'))[0], 'TCP 169.254.7.1 5070');
+  t.equal((await targets(lan, 'sips:alice@alice.local:5099'))[0], 'TLS 169.254.7.1 5099');
+  t.equal(
+    (await targets(lan, 'sip:alice@local;transport=ws'))[0],
+    'WS 169.254.7.1 80',
+    'the usual port',
+  );
+  await t.rejects(located(lan, 'sips:alice@local;transport=udp'), {
+    code: 'UNSUPPORTED_TRANSPORT',
+  });
+});
+
+t.test('the LAN is not asked about hosts elsewhere', async t => {
   const browser = new OnePhone();
   const lan = new LanLocator(browser);
   for (const uri of [
     'sip:alice@example.com',
     'sip:alice@mylocal',
     'sip:alice@192.0.2.1',
-    'sips:alice@local',
+    'sips:alice@example.com',
     'sip:local',
   ]) {
     t.same(await located(lan, uri), [], uri);
@@ -97,7 +130,31 @@ t.test(
       'address sip:bob@example.com;maddr=192.0.2.9 at 192.0.2.9 5060',
     ]);
     t.same(await located(locator, 'sip:bob@example.com'), []);
-    t.same(await located(locator, 'sips:bob@192.0.2.5'), []);
+    t.same(await located(locator, 'sips:bob@example.com'), []);
+  },
+);
+
+t.test(
+  'an address is called by the protocol its URI names, at the port of that protocol',
+  async t => {
+    const locator = new AddressLocator();
+    const cases: Record<string, string> = {
+      'sip:bob@192.0.2.5': 'UDP 192.0.2.5 5060',
+      'sip:bob@192.0.2.5;transport=tcp': 'TCP 192.0.2.5 5060',
+      'sip:bob@192.0.2.5;transport=TLS': 'TLS 192.0.2.5 5061',
+      'sips:bob@192.0.2.5': 'TLS 192.0.2.5 5061',
+      'sips:bob@[2001:db8::1]:5071': 'TLS 2001:db8::1 5071',
+      'sip:bob@192.0.2.5;transport=ws': 'WS 192.0.2.5 80',
+      'sips:bob@192.0.2.5;transport=ws': 'WSS 192.0.2.5 443',
+      'sips:bob@example.com;maddr=192.0.2.9': 'TLS 192.0.2.9 5061 example.com',
+    };
+    for (const [uri, target] of Object.entries(cases)) {
+      t.same(await targets(locator, uri), [target], uri);
+    }
+    await t.rejects(located(locator, 'sip:bob@192.0.2.5;transport=sctp'), {
+      code: 'UNSUPPORTED_TRANSPORT',
+      remedy: /transport parameter/,
+    });
   },
 );
 
@@ -124,10 +181,11 @@ t.test('a host name is looked up, and a lookup that fails or hangs finds nothing
     'dns sip:bob@pbx.example:5080;transport=udp at 2001:db8::1 5080',
   ]);
   t.same(await located(locator, 'sip:bob@nowhere.example'), []);
-  for (const uri of ['sip:bob@local', 'sip:bob@192.0.2.1', 'sips:bob@pbx.example']) {
+  for (const uri of ['sip:bob@local', 'sip:bob@192.0.2.1']) {
     t.same(await located(locator, uri), [], uri);
   }
   t.same(asked, ['pbx.example', 'pbx.example', 'nowhere.example']);
+  t.same((await targets(locator, 'sips:bob@pbx.example'))[0], 'TLS 192.0.2.1 5061 pbx.example');
 
   let answer: string[] | undefined;
   void located(locator, 'sip:hangs.example').then(found => {

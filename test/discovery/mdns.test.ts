@@ -109,6 +109,52 @@ t.test(
   },
 );
 
+t.test('a phone says by which other protocols it takes calls, and where', onNetwork, async t => {
+  const name = unusedName();
+  const phone = advertiser();
+  const browser = new MdnsBrowser({ clock, logger, addresses: loopback });
+  await browser.start();
+  const ports = { TLS: 5071, WSS: 8443 };
+  await phone.start({ name, port: 5070, tcp: true, ports, deviceId: `dev-${name}` });
+  const found = await browser.find(name, never, 8000);
+  t.same(found?.ports, ports);
+  t.match(await servedAs('_sip._tcp', name), [{ port: 5070, target: /^ringline-dev.*local$/ }]);
+  t.match(await servedAs('_sips._tcp', name), [{ port: 5071, target: /^ringline-dev.*local$/ }]);
+  await phone.stop();
+  t.same(await servedAs('_sips._tcp', name, 400), [], 'it said goodbye to all of them');
+  await browser.stop();
+});
+
+t.test(
+  'a name that somebody else has for TCP alone is theirs there, and ours',
+  onNetwork,
+  async t => {
+    const name = unusedName();
+    const [gateway, phone] = [advertiser(), advertiser()];
+    await gateway.start({ name: `${name}-gw`, port: 5080, deviceId: unusedName() });
+    const { getResponder } = await import('@homebridge/ciao');
+    const responder = getResponder({ interface: [loopbackName, 'absent-tcp'] });
+    const other = responder.createService({ name, type: 'sip', port: 5090, hostname: `h${name}` });
+    await other.advertise();
+    await phone.start({
+      name,
+      port: 5070,
+      tcp: true,
+      ports: { TLS: 5071 },
+      deviceId: unusedName(),
+    });
+    t.same(await once(phone, 'named'), [name]);
+    t.match(await servedAs('_sips._tcp', name), [{ port: 5071 }]);
+    t.match(await servedAs('_sip._tcp', name), [{ port: 5090 }]);
+    t.same(
+      await servedAs('_sip._tcp', `${name} (2)`, 400),
+      [],
+      'under no name that nobody can dial',
+    );
+    await Promise.all([phone.stop(), gateway.stop(), responder.shutdown()]);
+  },
+);
+
 t.test('of two phones with one name the later gets the next number', onNetwork, async t => {
   const name = unusedName();
   const [first, second] = [advertiser(), advertiser()];
@@ -218,6 +264,27 @@ t.test(
     t.equal(watcher.listenerCount('change'), 0);
   },
 );
+
+/** Where the network says that NAME.TYPE is, asked until it answers. */
+async function servedAs(type: string, name: string, withinMs = 8000) {
+  const { default: multicast } = await import('multicast-dns');
+  const socket = multicast({ interface: '127.0.0.1', bind: '0.0.0.0' });
+  const full = `${name}.${type}.local`;
+  const servers = new Map<string, { port: number; target: string }>();
+  socket.on('response', ({ answers, additionals }) => {
+    for (const record of [...answers, ...additionals]) {
+      if (record.type !== 'SRV' || record.name !== full || record.ttl === 0) continue;
+      const { port, target } = record.data;
+      servers.set(`${port} ${target}`, { port, target });
+    }
+  });
+  for (let waited = 0; servers.size === 0 && waited < withinMs; waited += 100) {
+    if (waited % 500 === 0) socket.query([{ type: 'SRV', name: full }]);
+    await sleepFor(100);
+  }
+  await new Promise<void>(resolve => socket.destroy(resolve));
+  return [...servers.values()];
+}
 
 function downOf(browser: MdnsBrowser, name: string): Promise<PhoneSighting> {
   return new Promise(resolve => {

@@ -83,15 +83,33 @@ export function planFor(uri: Uri, spoken: readonly SipProtocol[]): Plan {
   return { type: 'services', host, tlsName, protocols: possible, askNaptr: !named, fallback };
 }
 
+export interface DirectPlan {
+  readonly host: string;
+  readonly tlsName: string | undefined;
+  readonly protocol: SipProtocol;
+  readonly port: number;
+}
+
 /**
- * By which protocol a URI wants to be reached and, over TLS, as whom, where nobody asks the DNS.
+ * Where a URI leads if nobody asks the DNS who serves it.
  *
  * @throws {CodedError} `UNSUPPORTED_URI`, `UNSUPPORTED_TRANSPORT`
  */
-export function describeTarget(uri: Uri): { protocol: SipProtocol; tlsName?: string } {
+export function directPlan(uri: Uri): DirectPlan {
   const plan = planFor(uri, BY_DEFAULT);
-  const protocol = plan.type === 'services' ? plan.fallback : plan.protocol;
-  return { protocol, ...(plan.tlsName !== undefined && { tlsName: plan.tlsName }) };
+  if (plan.type !== 'services') return plan;
+  const { host, tlsName, fallback: protocol } = plan;
+  return { host, tlsName, protocol, port: PROTOCOLS[protocol].defaultPort };
+}
+
+/**
+ * By which protocol a URI wants to be reached and, over TLS, as whom, where nobody asks the DNS.
+ *
+ * @throws {CodedError} as `directPlan`
+ */
+export function describeTarget(uri: Uri): { protocol: SipProtocol; tlsName?: string } {
+  const { protocol, tlsName } = directPlan(uri);
+  return { protocol, ...(tlsName !== undefined && { tlsName }) };
 }
 
 /** Names that are no business of the DNS: those of mDNS (RFC 6762 §3) and of the hosts file. */

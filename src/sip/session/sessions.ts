@@ -24,6 +24,7 @@ import type { Dialogs, DialogUser } from '../dialogs.js';
 import type { RequestClient } from '../request-client.js';
 import { makeResponse } from '../response.js';
 import type { CallerIdentity, Self } from '../self.js';
+import { beginsSipsDialog, isSips } from '../sips.js';
 import type { ServerTransaction } from '../transaction/layer.js';
 import type { TransactionTimers } from '../transaction/machine.js';
 import type { Target } from '../transport/transport.js';
@@ -80,7 +81,7 @@ export class Sessions {
     const localTag = self.newTag();
     const from = withTag(self.address(caller, local), localTag);
     const request = client.compose({ method: 'INVITE', uri, local, from });
-    const contact = self.contact(caller.user, local, target.protocol);
+    const contact = self.contact(caller.user, local, target.protocol, isSips(uri));
     request.headers
       .set(Contact, contact)
       .set(Allow, ...allowed())
@@ -159,7 +160,7 @@ export class Sessions {
     const state = calleeSession({
       ...this.#seams,
       invite: request,
-      contact: self.contact(user, local, source.protocol),
+      contact: self.contact(user, local, source.protocol, beginsSipsDialog(request)),
       localTag: self.newTag(),
     });
     const session = this.#newSession(state, local, source);
