@@ -74,8 +74,8 @@ export class Account extends EventEmitter<AccountEvents> {
     super();
     this.aor = aor;
     this.#context = context;
-    const { host, port } = aor;
-    this.#server = server ?? sipUri({ host, ...(port !== undefined && { port }) });
+    const { scheme, host, port } = aor;
+    this.#server = server ?? sipUri({ scheme, host, ...(port !== undefined && { port }) });
     const chance = () => randomUnit(context.random);
     this.#state = newRegistration(expires ?? DEFAULT_EXPIRES_S, chance);
   }

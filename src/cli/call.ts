@@ -3,12 +3,17 @@ import { attachAudio, type CallAudio, type CallAudioOptions } from '../calling/c
 import { type CallEnd, isOrdinaryEnd } from '../calling/call-end.js';
 import { SystemClock, sleep } from '../core/clock.js';
 import { CodedError } from '../core/errors.js';
+import type { TlsIdentity } from '../core/network.js';
+import type { Random } from '../core/random.js';
+import { phoneCertificateNames, StoredTlsIdentity } from '../identity/stored-tls-identity.js';
 import { loadSettings } from '../runtime/config.js';
 import type { Config } from '../runtime/config-settings.js';
 import { createLogger } from '../runtime/logging.js';
 import { systemSeams } from '../runtime/system.js';
 import { Telephone } from '../runtime/telephone.js';
+import { tlsSettings } from '../runtime/tls-policy.js';
 import { productName } from '../runtime/version.js';
+import { MemoryStore } from '../storage/memory-store.js';
 import { checkAudioFiles } from './audio-files.js';
 import { tellPhases } from './call-events.js';
 import { exitCodeOfEnd, exitCodeOfError } from './exit-codes.js';
@@ -37,10 +42,14 @@ export async function call(
   const stop = stopSignal();
   const logger = await createLogger(flags.log ?? 'error');
   const system = systemSeams(logger);
+  // Another phone may run here on the usual ports: take any.
+  const listen = flags.listen ?? { address: '0.0.0.0', port: 0 };
   const telephone = new Telephone(system, {
     name: settings.name,
-    // Another phone may run here on the usual port: take any.
-    listen: flags.listen ?? { address: '0.0.0.0', port: 0 },
+    listen,
+    // Called by TLS the other side answers by the same connection, where we would take another.
+    listenToo: { TLS: { address: listen.address, port: 0 } },
+    tls: tlsSettings(settings.tls, passingIdentity(settings.name, system.random)),
     product: productName(),
     // One call needs no registration, but the credentials and the way to its server.
     accounts: settings.accounts,
@@ -54,6 +63,13 @@ export async function call(
     await telephone.stop();
     await system.watcher.stop();
   }
+}
+
+/** Of a phone that lives for one call: the one that runs here keeps its own key to itself. */
+function passingIdentity(name: string, random: Random): () => Promise<TlsIdentity> {
+  const names = phoneCertificateNames(name, `${name}.local`);
+  const stored = new StoredTlsIdentity({ store: new MemoryStore(), random, names });
+  return () => stored.identity();
 }
 
 async function talk(

@@ -5,23 +5,16 @@ import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SystemClock, sleep } from '../core/clock.js';
 import { formatEndpoint } from '../core/endpoint.js';
-import { asError, CodedError } from '../core/errors.js';
+import { asError } from '../core/errors.js';
 import { SystemNetwork } from '../core/system-network.js';
 import { WorkerMediaEngine } from '../media/worker-engine.js';
 import { nativeProblem } from '../native/index.js';
 import { loadSettings } from '../runtime/config.js';
 import type { Config, Settings } from '../runtime/config-settings.js';
-import { phoneStatus } from '../runtime/control-client.js';
+import { checkCertificate, checkPorts } from './doctor-listening.js';
 import { EXIT } from './exit-codes.js';
+import { explain, type Finding } from './finding.js';
 import type { Output } from './output.js';
-
-interface Finding {
-  readonly check: string;
-  /** `fail`: no phone can run so; `warn`: it runs, but worse. */
-  readonly verdict: 'ok' | 'warn' | 'fail';
-  readonly detail: string;
-  readonly remedy?: string;
-}
 
 /** LIBRARIES and engines promise this much. */
 const OLDEST_NODE = 20;
@@ -48,7 +41,8 @@ export async function doctor(
   tell(settings.finding);
   if (settings.value) {
     tell(await checkData(settings.value));
-    tell(await checkPort(settings.value));
+    for (const finding of await checkPorts(settings.value)) tell(finding);
+    tell(await checkCertificate(settings.value, sensibleTime()));
   }
   tell(checkAddresses());
   tell(await checkMulticast());
@@ -99,20 +93,6 @@ async function checkData({ data }: Settings): Promise<Finding> {
       const remedy = 'Give another with --data, or make this one writable for you.';
       return { check, verdict: 'fail', detail: `${path} cannot be written`, remedy };
     }
-  }
-}
-
-async function checkPort({ listen, data }: Settings): Promise<Finding> {
-  const check = 'SIP port';
-  const where = `UDP ${formatEndpoint(listen)}`;
-  try {
-    const socket = await new SystemNetwork().bindDatagram({ ...listen, trafficClass: 'default' });
-    socket.close();
-    return { check, verdict: 'ok', detail: `${where} is free` };
-  } catch (error) {
-    const status = await phoneStatus(data).catch(() => undefined);
-    if (status) return { check, verdict: 'ok', detail: `${where} is ${status.name}'s, which runs` };
-    return { check, verdict: 'fail', ...explain(error) };
   }
 }
 
@@ -203,17 +183,16 @@ function checkNative(): Finding {
   return { check, verdict: 'warn', detail: problem };
 }
 
-function checkClock(): Finding {
-  const check = 'clock';
+/** Undefined where the clock was never set. */
+function sensibleTime(): number | undefined {
   const now = new SystemClock().wallTime();
-  const detail = new Date(now).toISOString();
-  if (now >= EARLIEST_SENSIBLE) return { check, verdict: 'ok', detail };
-  const remedy = 'Calls work all the same; dates in logs are wrong until the clock is set.';
-  return { check, verdict: 'warn', detail, remedy };
+  return now >= EARLIEST_SENSIBLE ? now : undefined;
 }
 
-function explain(error: unknown): Pick<Finding, 'detail' | 'remedy'> {
-  const { message } = asError(error);
-  const remedy = error instanceof CodedError ? error.remedy : undefined;
-  return { detail: message, ...(remedy !== undefined && { remedy }) };
+function checkClock(): Finding {
+  const check = 'clock';
+  const detail = new Date(new SystemClock().wallTime()).toISOString();
+  if (sensibleTime() !== undefined) return { check, verdict: 'ok', detail };
+  const remedy = 'Calls work all the same; dates in logs are wrong until the clock is set.';
+  return { check, verdict: 'warn', detail, remedy };
 }

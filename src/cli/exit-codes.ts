@@ -60,6 +60,7 @@ const USAGE_ERRORS: readonly string[] = [
   'BAD_ENDPOINT',
   'BAD_LOG_LEVEL',
   'BAD_PHONE_NAME',
+  'BAD_PORT',
   'BAD_TARGET',
   'BAD_USAGE',
   'PATH_TOO_LONG',

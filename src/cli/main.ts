@@ -3,6 +3,7 @@
 import { Command, Option } from 'commander';
 import { parseEndpoint } from '../core/endpoint.js';
 import { CodedError } from '../core/errors.js';
+import { type PortChoices, parsePortChoice } from '../runtime/config-listen.js';
 import {
   type Config,
   DEFAULT_LISTEN,
@@ -17,6 +18,9 @@ import { newOutput, type Output } from './output.js';
 interface Flags {
   readonly name?: string;
   readonly listen?: string;
+  readonly tls?: string;
+  readonly ws?: string;
+  readonly wss?: string;
   readonly data?: string;
   readonly config?: string;
   readonly log?: string;
@@ -62,8 +66,11 @@ ${EXIT_HELP}`,
 Nothing needs to be configured. It prints one line when it can take calls, and runs until ^C.
 Calls to its name ring until \`ringline answer\` takes them.
 
-  $ ringline run                     named after this host, on UDP port 5060
-  $ ringline run --name kitchen --listen 192.0.2.7:5070
+SIP over TLS is taken one port above --listen. Should that port be in use, a warning says so and the
+phone works without.
+
+  $ ringline run                     named after this host, on port 5060
+  $ ringline run --name kitchen --listen 192.0.2.7:5070 --wss 8443
   $ ringline run --listen :0 --data /tmp/second   a second phone on this machine
 `,
     )
@@ -95,6 +102,7 @@ Calls to its name ring until \`ringline answer\` takes them.
   $ ringline call '*43@alice' --play me.wav --record echo.wav
   $ ringline call 192.0.2.7                        whatever answers there
   $ ringline call sip:bob@192.0.2.7:5070 --seconds 30
+  $ ringline call sips:alice@local                 over TLS; also 'sip:bob@192.0.2.7;transport=tls'
 ${EXIT_HELP}`,
     )
     .action(async (who: string, flags: Flags) =>
@@ -153,6 +161,9 @@ first, until ^C. Else this is a phone by itself, and takes the options of \`run\
     .option('--data <dir>', 'data directory to check')
     .option('--config <file>', 'configuration file to check')
     .option('--listen <address:port>', 'address and port to check')
+    .option('--tls <port>', 'port of TLS to check, or off')
+    .option('--ws <port>', 'port of WebSocket to check')
+    .option('--wss <port>', 'port of WebSocket over TLS to check')
     .addHelpText('after', '\nExit status: 0 where a phone can run here, 1 where it cannot.\n')
     .action(
       action(async (flags, output) => {
@@ -175,6 +186,9 @@ function phoneOptions(command: Command): Command {
       '--listen <address:port>',
       'address and port; port 0 takes a free one (default: 0.0.0.0:5060)',
     )
+    .option('--tls <port>', 'port for SIP over TLS, or off (default: one above --listen)')
+    .option('--ws <port>', 'port for SIP over WebSocket (default: off)')
+    .option('--wss <port>', 'port for SIP over WebSocket and TLS (default: off)')
     .option(
       '--data <dir>',
       'where it keeps its identity and settings (default: ~/.local/state/ringline)',
@@ -201,8 +215,14 @@ async function finish(flags: Flags, work: (output: Output) => Promise<number>): 
   }
 }
 
-function configOf({ name, listen, data, log }: Flags): Config {
+function configOf({ name, listen, tls, ws, wss, data, log }: Flags): Config {
+  const ports: PortChoices = {
+    ...(tls !== undefined && { TLS: parsePortChoice(tls) }),
+    ...(ws !== undefined && { WS: parsePortChoice(ws) }),
+    ...(wss !== undefined && { WSS: parsePortChoice(wss) }),
+  };
   return {
+    ...(Object.keys(ports).length > 0 && { ports }),
     ...(name !== undefined && { name }),
     ...(listen !== undefined && { listen: parseEndpoint(listen, DEFAULT_LISTEN) }),
     ...(data !== undefined && { data }),

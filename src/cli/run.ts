@@ -45,10 +45,10 @@ export async function runPhone(
 }
 
 function tellReady(phone: Phone, output: Output): void {
-  const { name, listen, reachableAt } = phone.status();
+  const { name, listen, listening, reachableAt } = phone.status();
   const where = reachableAt.length > 0 ? reachableAt.join(', ') : `${listen}, with no network yet`;
   output.event(
-    { event: 'ready', name, listen, reachableAt },
+    { event: 'ready', name, listen, listening, reachableAt },
     `${name} takes calls at ${where}. Echo test: *43@${name}, meeting room: room@${name}.`,
   );
 }

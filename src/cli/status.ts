@@ -25,6 +25,7 @@ function describe(status: PhoneStatus): string {
   const rows = [
     ['name', status.name],
     ['calls it takes at', status.reachableAt.join(', ') || `${status.listen} (no network)`],
+    ['listens for', listening(status)],
     ['device', status.deviceId],
     [
       'running for',
@@ -63,6 +64,17 @@ function describeDevices({ devices }: UserStatus): string {
       `${at}${protocol ? ` (${protocol})` : ''} for ${duration(expiresInSeconds)}`,
   );
   return told.length > 0 ? `registered from ${told.join(', ')}` : 'not registered';
+}
+
+/** `UDP and TCP at 0.0.0.0:5060, TLS at 0.0.0.0:5061`. */
+function listening({ listening }: PhoneStatus): string {
+  const places = [...new Set(listening.map(({ at }) => at))];
+  return places
+    .map(place => {
+      const protocols = listening.filter(({ at }) => at === place).map(({ protocol }) => protocol);
+      return `${protocols.join(' and ')} at ${place}`;
+    })
+    .join(', ');
 }
 
 function duration(seconds: number): string {

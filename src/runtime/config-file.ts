@@ -10,17 +10,28 @@ import { asError, CodedError, errorCode } from '../core/errors.js';
 import { isPhoneName } from '../discovery/phone-name.js';
 import type { UserSettings } from '../sip/server/users.js';
 import schema from './config.schema.json' with { type: 'json' };
+import type { PortChoice, PortChoices } from './config-listen.js';
 import { nearest } from './config-nearest.js';
 import { type Config, DEFAULT_LISTEN, type LogLevel } from './config-settings.js';
+import { type RawTls, readTlsChoices, TlsMistake } from './config-tls.js';
+import type { TlsChoices } from './tls-policy.js';
 
 /** What the schema lets through. */
 interface RawConfig {
   readonly name?: string;
   readonly listen?: string;
+  readonly tls?: RawTls;
+  readonly websocket?: RawWebSocket;
   readonly data?: string;
   readonly log?: LogLevel;
   readonly accounts?: readonly RawAccount[];
   readonly users?: readonly UserSettings[];
+}
+
+interface RawWebSocket {
+  readonly ws?: PortChoice;
+  readonly wss?: PortChoice;
+  readonly origins?: readonly string[];
 }
 
 interface RawAccount {
@@ -31,6 +42,13 @@ interface RawAccount {
   readonly expires?: number;
 }
 
+/** A file that was read, to tell places in it. */
+interface ConfigSource {
+  readonly path: string;
+  readonly lines: LineCounter;
+  readonly document: Document;
+}
+
 interface Mistake {
   /** Where in the text, in characters from its start. */
   readonly offset: number;
@@ -39,12 +57,40 @@ interface Mistake {
 
 /** @throws {CodedError} `BAD_CONFIG` */
 export async function readConfigFile(path: string): Promise<Config> {
-  const { listen, data, accounts, ...rest } = parseConfig(await readText(path), path);
+  const source = parseConfig(await readText(path), path);
+  const { listen, tls, websocket, data, accounts, ...rest } = source.value;
+  const directory = dirname(path);
   return {
     ...rest,
     ...(accounts !== undefined && { accounts: accounts.map(readAccount) }),
     ...(listen !== undefined && { listen: parseEndpoint(listen, DEFAULT_LISTEN) }),
-    ...(data !== undefined && { data: resolve(dirname(path), data) }),
+    ...(tls && { tls: await readTls(source, tls, directory) }),
+    ...((tls || websocket) && { ports: portsOf(tls, websocket) }),
+    ...(websocket?.origins && { origins: websocket.origins }),
+    ...(data !== undefined && { data: resolve(directory, data) }),
+  };
+}
+
+async function readTls(source: ConfigSource, tls: RawTls, directory: string): Promise<TlsChoices> {
+  try {
+    return await readTlsChoices(tls, directory);
+  } catch (error) {
+    if (!(error instanceof TlsMistake)) throw error;
+    const at = ['tls', error.key];
+    const offset = valueOffset(source.document, at);
+    throw badConfig(
+      source,
+      [{ offset, message: `${at.join('.')}: ${error.message}` }],
+      error.remedy,
+    );
+  }
+}
+
+function portsOf({ port }: RawTls = {}, { ws, wss }: RawWebSocket = {}): PortChoices {
+  return {
+    ...(port !== undefined && { TLS: port }),
+    ...(ws !== undefined && { WS: ws }),
+    ...(wss !== undefined && { WSS: wss }),
   };
 }
 
@@ -83,12 +129,13 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-function parseConfig(text: string, path: string): RawConfig {
+function parseConfig(text: string, path: string): ConfigSource & { readonly value: RawConfig } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const source = { path, lines, document };
   const syntax = document.errors.map(({ pos, message }) => ({ offset: pos[0], message }));
   // What follows a slip of the pen would be reported too, and mislead.
-  if (syntax.length > 0) throw badConfig(path, lines, syntax);
+  if (syntax.length > 0) throw badConfig(source, syntax);
 
   const value: unknown = document.toJS() ?? {};
   const validate = newValidator();
@@ -96,16 +143,15 @@ function parseConfig(text: string, path: string): RawConfig {
   const mistakes = valid
     ? repeatedUsers(document, value)
     : (validate.errors ?? []).map(error => mistakeOf(document, error));
-  if (valid && mistakes.length === 0) return value;
+  if (valid && mistakes.length === 0) return { ...source, value };
   throw badConfig(
-    path,
-    lines,
+    source,
     mistakes.sort((a, b) => a.offset - b.offset),
   );
 }
 
 function newValidator() {
-  const ajv = new Ajv({ allErrors: true, verbose: true });
+  const ajv = new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true });
   ajv.addFormat('phone-name', isPhoneName);
   ajv.addFormat('endpoint', isEndpoint);
   ajv.addFormat('sip-address', text => isSipUriText(text, true));
@@ -131,6 +177,11 @@ function mistakeOf(document: Document, error: ErrorObject): Mistake {
     const hint = near ? `did you mean "${near}"?` : `expected one of ${known.join(', ')}`;
     const message = `${[...path, key].join('.')}: unknown setting; ${hint}`;
     return { offset: keyOffset(document, path, key), message };
+  }
+  if (error.keyword === 'dependencies') {
+    const { property, missingProperty } = error.params;
+    const message = `${[...path, property].join('.')}: expected ${missingProperty} beside it, found none`;
+    return { offset: keyOffset(document, path, property), message };
   }
   const found = path.at(-1) === 'password' ? describeSecret(error.data) : describe(error.data);
   const expected = error.parentSchema?.title ?? `one of ${error.parentSchema?.enum?.join(', ')}`;
@@ -178,10 +229,14 @@ function describeSecret(value: unknown): string {
   return typeof value === 'number' ? 'a number (put it in quotes)' : `a ${typeof value}`;
 }
 
-function badConfig(path: string, lines: LineCounter, mistakes: readonly Mistake[]): CodedError {
+function badConfig(
+  { path, lines }: ConfigSource,
+  mistakes: readonly Mistake[],
+  remedy?: string,
+): CodedError {
   const told = mistakes.map(({ offset, message }) => {
     const { line, col } = lines.linePos(offset);
     return `${path}:${line}:${col}: ${message}`;
   });
-  return new CodedError('BAD_CONFIG', told.join('\n'));
+  return new CodedError('BAD_CONFIG', told.join('\n'), remedy === undefined ? {} : { remedy });
 }

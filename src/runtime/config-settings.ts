@@ -7,6 +7,9 @@ import type { Endpoint } from '../core/network.js';
 import { isPhoneName } from '../discovery/phone-name.js';
 import type { UserSettings } from '../sip/server/users.js';
 
+import type { OptionalListen, PortChoices } from './config-listen.js';
+import type { TlsChoices } from './tls-policy.js';
+
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -14,6 +17,10 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export interface Settings {
   readonly name: string;
   readonly listen: Endpoint;
+  readonly listenToo: OptionalListen;
+  readonly tls: TlsChoices;
+  /** Of web pages that may connect by WebSocket; all by default. */
+  readonly origins?: readonly string[];
   /** An absolute path. */
   readonly data: string;
   readonly log: LogLevel;
@@ -22,7 +29,7 @@ export interface Settings {
 }
 
 /** What one source says: the file, or the command line. */
-export type Config = Partial<Settings>;
+export type Config = Partial<Omit<Settings, 'listenToo'>> & { readonly ports?: PortChoices };
 
 /** Port: RFC 3261 §18.1.1. */
 export const DEFAULT_LISTEN: Endpoint = { address: '0.0.0.0', port: 5060 };

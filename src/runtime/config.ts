@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { optionalListen } from './config-listen.js';
 import {
   type Config,
   DEFAULT_LISTEN,
@@ -26,9 +27,13 @@ export async function loadSettings(flags: Config, path?: string): Promise<Settin
   const inData = join(data, CONFIG_FILE);
   const file = path ?? (existsSync(inData) ? inData : undefined);
   const config = file === undefined ? {} : await loadConfig(file);
+  const listen = flags.listen ?? config.listen ?? DEFAULT_LISTEN;
   return {
     name: flags.name ?? config.name ?? defaultName(),
-    listen: flags.listen ?? config.listen ?? DEFAULT_LISTEN,
+    listen,
+    listenToo: optionalListen(listen, { ...config.ports, ...flags.ports }),
+    tls: config.tls ?? {},
+    ...(config.origins && { origins: config.origins }),
     data: resolve(flags.data ?? config.data ?? data),
     log: flags.log ?? config.log ?? 'warn',
     accounts: config.accounts ?? [],

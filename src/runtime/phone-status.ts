@@ -1,6 +1,7 @@
 /** What `ringline status` shows of a running phone. */
 
 import type { AccountStatus } from '../calling/account.js';
+import type { SipProtocol } from '../sip/resolution/plan.js';
 import type { UserStatus } from '../sip/server/sip-server.js';
 
 export interface CallStatus {
@@ -22,6 +23,8 @@ export interface PhoneStatus {
   readonly bootCount: number;
   /** `ADDRESS:PORT` as bound. */
   readonly listen: string;
+  /** Every protocol it takes SIP by, and `ADDRESS:PORT` as bound. */
+  readonly listening: readonly { readonly protocol: SipProtocol; readonly at: string }[];
   /** Where others reach it, `ADDRESS:PORT` each. */
   readonly reachableAt: readonly string[];
   readonly upSeconds: number;

@@ -6,9 +6,11 @@ import { formatEndpoint } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import { type Service, ServiceGroup } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
-import { MdnsAdvertiser } from '../discovery/mdns-advertiser.js';
+import { hostNameOf, MdnsAdvertiser } from '../discovery/mdns-advertiser.js';
 import { StoredIdentity } from '../identity/stored-identity.js';
+import { phoneCertificateNames, StoredTlsIdentity } from '../identity/stored-tls-identity.js';
 import { loadNative } from '../native/index.js';
+import type { SipProtocol } from '../sip/resolution/plan.js';
 import { FileStore } from '../storage/file-store.js';
 import type { Store } from '../storage/store.js';
 import type { Settings } from './config-settings.js';
@@ -17,6 +19,7 @@ import { type ControlConnection, type ControlHandler, ControlServer } from './co
 import type { CallStatus, PhoneStatus } from './phone-status.js';
 import { type System, systemSeams } from './system.js';
 import { Telephone } from './telephone.js';
+import { tlsSettings, webSocketOptions } from './tls-policy.js';
 import { productName, programVersion } from './version.js';
 
 export interface PhoneEvents {
@@ -35,6 +38,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
   readonly #control: ControlServer;
   readonly #services: ServiceGroup;
   #store: Store | undefined;
+  #tlsIdentity: StoredTlsIdentity | undefined;
   #deviceId = '';
   #bootCount = 0;
   #startedAt = 0;
@@ -44,7 +48,13 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
     this.#settings = settings;
     this.#logger = logger;
     this.#system = systemSeams(logger);
-    this.telephone = new Telephone(this.#system, { ...settings, product: productName() });
+    this.telephone = new Telephone(this.#system, {
+      ...settings,
+      tls: tlsSettings(settings.tls, () => this.#tls().identity()),
+      webSocket: webSocketOptions(settings.origins),
+      onProblem: error => this.emit('problem', error),
+      product: productName(),
+    });
     this.#advertiser = new MdnsAdvertiser(this.#system);
     this.#advertiser.on('named', name => {
       this.telephone.rename(name);
@@ -100,9 +110,27 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
     this.#bootCount = await identity.bootCount();
   }
 
+  /** What it shows over TLS, unless the configuration brings something else. */
+  #tls(): StoredTlsIdentity {
+    if (!this.#store) throw new Error('the store opens before anybody connects');
+    const { random } = this.#system;
+    const names = phoneCertificateNames(this.#settings.name, hostNameOf(this.#deviceId));
+    this.#tlsIdentity ??= new StoredTlsIdentity({ store: this.#store, random, names });
+    return this.#tlsIdentity;
+  }
+
   async #advertise(): Promise<void> {
-    const { port } = this.telephone.userAgent.local;
-    await this.#advertiser.start({ name: this.#settings.name, port, deviceId: this.#deviceId });
+    const { listening, userAgent } = this.telephone;
+    const port = (wanted: SipProtocol) =>
+      listening.find(({ protocol }) => protocol === wanted)?.endpoint.port;
+    const [TLS, WS, WSS] = [port('TLS'), port('WS'), port('WSS')];
+    await this.#advertiser.start({
+      name: this.#settings.name,
+      port: userAgent.local.port,
+      tcp: port('TCP') === userAgent.local.port,
+      ports: { ...(TLS && { TLS }), ...(WS && { WS }), ...(WSS && { WSS }) },
+      deviceId: this.#deviceId,
+    });
   }
 
   status(): PhoneStatus {
@@ -116,6 +144,9 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       bootCount: this.#bootCount,
       listen: formatEndpoint(telephone.userAgent.local),
       reachableAt: this.reachableAt,
+      listening: telephone.listening.map(({ protocol, endpoint }) => {
+        return { protocol, at: formatEndpoint(endpoint) };
+      }),
       upSeconds: Math.round((now - this.#startedAt) / 1000),
       calls: telephone.calls.current.map(call => callStatus(call, now)),
       roomMembers: telephone.room.members.length,

@@ -40,7 +40,7 @@ export function systemSeams(logger: Logger): System {
     lookup: lookUpHost,
     clock,
     random,
-    protocols: ['UDP', 'TCP'],
+    protocols: ['UDP', 'TCP', 'TLS', 'WS', 'WSS'],
     families: () => familiesOf(network.addresses()),
   });
   const resolve = (uri: Uri) => resolver.resolve(uri);

@@ -11,6 +11,7 @@ import { Calls, type Destination } from '../calling/calls.js';
 import { Person } from '../calling/person.js';
 import { MeetingRoom } from '../conference/meeting-room.js';
 import type { Clock } from '../core/clock.js';
+import { asError, CodedError } from '../core/errors.js';
 import { type Service, ServiceGroup } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
 import type { Endpoint, Network } from '../core/network.js';
@@ -21,11 +22,17 @@ import { foldName } from '../discovery/phone-name.js';
 import type { MediaEngine } from '../media/engine.js';
 import { EchoTest } from '../services/echo-test.js';
 import type { AudioFormat } from '../sip/offer-answer.js';
+import { PROTOCOLS, type SipProtocol } from '../sip/resolution/plan.js';
 import type { UriResolver } from '../sip/resolver.js';
 import type { CallerIdentity } from '../sip/self.js';
 import type { UserSettings } from '../sip/server/users.js';
+import type { TlsSettings } from '../sip/transport/tls-trust.js';
+import type { WebSocketOptions } from '../sip/transport/web-socket.js';
 import { UserAgent } from '../sip/user-agent.js';
+import type { OptionalListen } from './config-listen.js';
 import { ServerRole } from './server-role.js';
+
+const PROTOCOL_NAMES = Object.keys(PROTOCOLS) as SipProtocol[];
 
 export interface TelephoneSeams {
   readonly clock: Clock;
@@ -40,7 +47,13 @@ export interface TelephoneSeams {
 
 export interface TelephoneOptions {
   readonly name: string;
+  /** For UDP and TCP. */
   readonly listen: Endpoint;
+  /** Opened when the phone answers already; what cannot be opened is told as a problem. */
+  readonly listenToo?: OptionalListen;
+  readonly tls?: TlsSettings;
+  readonly webSocket?: WebSocketOptions;
+  readonly onProblem?: (error: Error) => void;
   readonly product: string;
   /** Codecs offered and accepted, best first; all this phone has, by default. */
   readonly formats?: readonly AudioFormat[];
@@ -50,6 +63,11 @@ export interface TelephoneOptions {
   readonly register?: boolean;
   /** Who may register ordinary phones and browsers here; nobody by default. */
   readonly users?: readonly UserSettings[];
+}
+
+export interface Listening {
+  readonly protocol: SipProtocol;
+  readonly endpoint: Endpoint;
 }
 
 export class Telephone implements Service {
@@ -102,6 +120,8 @@ export class Telephone implements Service {
       this.userAgent,
       this.server,
       browser,
+      // Before the accounts: a server is told where we listen.
+      { start: () => this.#listenToo(options), stop: async () => undefined },
       {
         start: async () => {
           if (options.register ?? true) this.accounts.start();
@@ -113,6 +133,15 @@ export class Telephone implements Service {
 
   get name(): string {
     return this.#name;
+  }
+
+  /** Where it takes SIP, by protocol. */
+  get listening(): readonly Listening[] {
+    const { transports } = this.userAgent;
+    return PROTOCOL_NAMES.flatMap(protocol => {
+      const endpoint = transports.local(protocol);
+      return endpoint ? [{ protocol, endpoint }] : [];
+    });
   }
 
   /** The network has given this phone another name, since its own was taken. */
@@ -129,6 +158,21 @@ export class Telephone implements Service {
     await this.#services.stop();
   }
 
+  async #listenToo({ listenToo = {}, tls, onProblem }: TelephoneOptions): Promise<void> {
+    const { transports } = this.userAgent;
+    const identity = tls?.identity;
+    for (const [name, endpoint] of Object.entries(listenToo)) {
+      const protocol = name as keyof OptionalListen;
+      try {
+        // Who connects must not be the first to learn that there is no key.
+        if (PROTOCOLS[protocol].secure && typeof identity === 'function') await identity();
+        await transports.listen(protocol, endpoint);
+      } catch (error) {
+        onProblem?.(notListening(protocol, error));
+      }
+    }
+  }
+
   #isMe(user: string): boolean {
     const called = foldName(user);
     if (called === foldName(this.#name) || called === foldName(this.#givenName)) return true;
@@ -141,4 +185,13 @@ export class Telephone implements Service {
     const { user = this.#name, host } = account?.aor ?? {};
     return { user, ...(host !== undefined && { host }) };
   }
+}
+
+function notListening(protocol: SipProtocol, cause: unknown): CodedError {
+  const remedy = cause instanceof CodedError ? cause.remedy : undefined;
+  const message = `no calls are taken over ${protocol}: ${asError(cause).message}`;
+  return new CodedError('NOT_LISTENING', message, {
+    cause,
+    ...(remedy !== undefined && { remedy }),
+  });
 }

@@ -43,7 +43,7 @@ export class Simulation {
   async addPhone(
     name: string,
     address: string,
-    options: Pick<TelephoneOptions, 'formats' | 'users'> = {},
+    options: Pick<TelephoneOptions, 'formats' | 'users' | 'tls' | 'accounts'> = {},
   ): Promise<Telephone> {
     const { clock } = this;
     const network = this.network.host(address);
@@ -60,11 +60,19 @@ export class Simulation {
       locator: new LocatorChain([new AddressLocator(), new LanLocator(browser)]),
     };
     const listen = { address, port: 5060 };
-    const phone = new Telephone(seams, { ...options, name, listen, product: 'Ringline/simulated' });
+    const tlsPort = 5071;
+    const phone = new Telephone(seams, {
+      ...options,
+      name,
+      listen,
+      ...(options.tls && { listenToo: { TLS: { address, port: tlsPort } } }),
+      product: 'Ringline/simulated',
+    });
     await phone.start();
     this.#phones.push(phone);
     const host = `${name}.local`;
-    this.lan.announce({ name, deviceId: undefined, endpoints: [listen], host });
+    const ports = options.tls ? { TLS: tlsPort } : {};
+    this.lan.announce({ name, deviceId: undefined, endpoints: [listen], ports, host });
     return phone;
   }
 

@@ -1,65 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { sine } from '../media/signal.js';
 import { writeWav } from '../media/wav-file.js';
+import { killAll, run, start } from './command.js';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'ringline-cli-'));
-const children = new Set<ChildProcess>();
 
 t.teardown(() => {
-  for (const child of children) child.kill('SIGKILL');
+  killAll();
   rmSync(directory, { recursive: true, force: true });
 });
-
-type Event = { event: string } & Record<string, unknown>;
-
-/** A command under way; `until` waits for one of its `--json` events. */
-function start(...args: string[]) {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  children.add(child);
-  let text = '';
-  const events: Event[] = [];
-  const watchers = new Set<() => void>();
-  createInterface({ input: child.stdout }).on('line', line => {
-    text += `${line}\n`;
-    if (line.startsWith('{')) events.push(JSON.parse(line));
-    for (const watch of watchers) watch();
-  });
-  child.stderr.setEncoding('utf8').on('data', data => {
-    text += data;
-  });
-  const ended = new Promise<number | null>(resolve => {
-    child.on('close', code => {
-      children.delete(child);
-      resolve(code);
-    });
-  });
-  const until = (name: string) =>
-    new Promise<Event>((resolve, reject) => {
-      const watch = () => {
-        const found = events.find(({ event }) => event === name);
-        if (!found) return;
-        watchers.delete(watch);
-        resolve(found);
-      };
-      watchers.add(watch);
-      watch();
-      void ended.then(code => reject(new Error(`ended with ${code} before "${name}": ${text}`)));
-    });
-  return { child, until, ended, events, text: () => text };
-}
-
-async function run(...args: string[]): Promise<{ code: number | null; text: string }> {
-  const command = start(...args);
-  const code = await command.ended;
-  return { code, text: command.text() };
-}
 
 const phone = (data: string, ...more: string[]) =>
   start('run', '--json', '--listen', '127.0.0.1:0', '--data', join(directory, data), ...more);
@@ -79,6 +31,7 @@ const mistakes: readonly [args: string[], says: RegExp][] = [
   [['call', 'alice', '--play', '/no/such.wav'], /\/no\/such\.wav\n.*--play/],
   [['call', 'alice', '--record', '/no/such/dir.wav'], /cannot be written\n.*--record/],
   [['run', '--listen', '5060:x'], /expected ADDRESS:PORT, found "5060:x"/],
+  [['run', '--tls', '0.0.0.0:5061'], /expected a port from 0 to 65535 or off/],
   [['run', '--name', 'two words', '--data', join(directory, 'n')], /name that can be dialled/],
 ];
 for (const [args, says] of mistakes) {

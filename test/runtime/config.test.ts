@@ -6,12 +6,15 @@ import { CodedError } from '../../src/core/errors.js';
 import { isPhoneName } from '../../src/discovery/phone-name.js';
 import { loadConfig, loadSettings } from '../../src/runtime/config.js';
 import schema from '../../src/runtime/config.schema.json' with { type: 'json' };
+import { parsePortChoice } from '../../src/runtime/config-listen.js';
 import {
+  type Config,
   defaultDataDirectory,
   defaultName,
   LOG_LEVELS,
   parseLogLevel,
 } from '../../src/runtime/config-settings.js';
+import { selfSigned } from '../sip/certificate.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'ringline-config-'));
 t.teardown(() => rmSync(directory, { recursive: true, force: true }));
@@ -61,7 +64,9 @@ t.test('each error tells where it is, what was expected and what was found', asy
     ['Listne: 1', ['1:1: Listne: unknown setting; did you mean "listen"?']],
     [
       'colour: red',
-      ['1:1: colour: unknown setting; expected one of name, listen, data, log, accounts, users'],
+      [
+        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, accounts, users',
+      ],
     ],
     ['- name', ['1:1: expected settings such as "name: kitchen", found a list']],
     ['name', ['1:1: expected settings such as "name: kitchen", found "name"']],
@@ -99,6 +104,8 @@ t.test('flags come before the file, the file before the defaults', async t => {
   t.same(await loadSettings({ data }), {
     name: defaultName(),
     listen: { address: '0.0.0.0', port: 5060 },
+    listenToo: { TLS: { address: '0.0.0.0', port: 5061 } },
+    tls: {},
     data,
     log: 'warn',
     accounts: [],
@@ -111,6 +118,77 @@ t.test('flags come before the file, the file before the defaults', async t => {
   t.match(await loadSettings({}, path), { data: join(directory, 'elsewhere'), log: 'warn' });
   t.match(await loadSettings({ data }, path), { data, log: 'warn' });
   await t.rejects(loadSettings({}, join(directory, 'none.yaml')), { code: 'BAD_CONFIG' });
+});
+
+t.test(
+  'TLS is one port above the others, WebSocket off, unless file or flags say otherwise',
+  async t => {
+    const listenToo = async (text: string, flags: Config = {}) => {
+      writeFileSync(path, text);
+      const { listen, listenToo } = await loadSettings(flags, path);
+      t.ok(Object.values(listenToo).every(({ address }) => address === listen.address));
+      return Object.fromEntries(Object.entries(listenToo).map(([key, { port }]) => [key, port]));
+    };
+    t.same(await listenToo('listen: "[::1]:5070"'), { TLS: 5071 });
+    t.same(await listenToo('listen: 192.0.2.7:0'), { TLS: 0 }, 'any free port, as for the others');
+    t.same(await listenToo('listen: 192.0.2.7:65535'), { TLS: 0 });
+    t.same(await listenToo('tls:\n  port: off'), {});
+    const file = 'tls:\n  port: 7061\nwebsocket:\n  ws: 8080\n  wss: 8443\n';
+    t.same(await listenToo(file), { TLS: 7061, WS: 8080, WSS: 8443 });
+    t.same(await listenToo(file, { ports: { TLS: 'off', WS: 0 } }), { WS: 0, WSS: 8443 });
+    t.same(await listenToo(file, { listen: { address: '127.0.0.1', port: 0 } }), {
+      TLS: 7061,
+      WS: 8080,
+      WSS: 8443,
+    });
+    t.equal(parsePortChoice('off'), 'off');
+    t.equal(parsePortChoice('0'), 0);
+    for (const text of ['', 'on', '-1', '65536', '1e3', ':5061', '0.0.0.0:5061']) {
+      t.throws(() => parsePortChoice(text), { code: 'BAD_PORT', remedy: /--listen/ }, text);
+    }
+  },
+);
+
+const badTls: readonly [text: string, error: RegExp][] = [
+  ['tls: 5061', /^1:6: tls: expected settings of TLS such as "port: 5061", found the number 5061/],
+  ['tls:\n  port: on', /2:9: tls.port: expected a port from 0 to 65535, or off, found "on"/],
+  ['tls:\n  port: 65536', /2:9: tls.port: expected a port/],
+  ['tls:\n  port: 5.5', /2:9: tls.port: expected a port/],
+  ['tls:\n  prot: 5061', /2:3: tls.prot: unknown setting; did you mean "port"/],
+  ['tls:\n  key: k.pem', /2:3: tls.key: expected certificate beside it, found none/],
+  ['tls:\n  certificate: c.pem', /2:3: tls.certificate: expected key beside it/],
+  ['tls:\n  trust: me', /2:10: tls.trust: expected one of authorities, anybody, found "me"/],
+  ['websocket:\n  ws: true', /2:7: websocket.ws: expected a port.*, found the boolean true/],
+  ['websocket:\n  origins: ["*"]', /2:13: websocket.origins.0: expected an origin such as/],
+];
+for (const [text, error] of badTls) {
+  t.test(`what cannot be listened for: ${JSON.stringify(text)}`, async t => {
+    t.match((await errorsOf(text)).join('\n'), error);
+  });
+}
+
+t.test('PEM files are read with the configuration, from where it lies', async t => {
+  const own = selfSigned('kitchen');
+  writeFileSync(join(directory, 'own.pem'), own.cert);
+  writeFileSync(join(directory, 'own.key'), own.key);
+  const names = 'certificate: own.pem\n  key: own.key';
+  writeFileSync(path, `tls:\n  ${names}\n  authorities: own.pem\n  trust: anybody\n`);
+  t.same((await loadConfig(path)).tls, {
+    files: { certificate: join(directory, 'own.pem'), key: join(directory, 'own.key') },
+    identity: { key: own.key, cert: own.cert },
+    authorities: [own.cert],
+    trust: 'anybody',
+  });
+  const wrong: [text: string, error: RegExp][] = [
+    [
+      'certificate: none.pem\n  key: own.key',
+      /^2:16: tls.certificate: .*none.pem: there is no such/,
+    ],
+    ['certificate: own.pem\n  key: own.pem', /^3:8: tls.key: expected a private key in .*own.pem/],
+    ['port: 1\n  authorities: own.key', /^3:16: tls.authorities: expected a certificate in/],
+  ];
+  for (const [text, error] of wrong) t.match((await errorsOf(`tls:\n  ${text}`))[0], error);
+  await t.rejects(loadConfig(path), { code: 'BAD_CONFIG', remedy: /PEM file/ });
 });
 
 t.test('the data directory is where the environment says', async t => {
@@ -127,7 +205,9 @@ t.test('any host name makes a name that can be dialled', async t => {
 });
 
 t.test('every setting is explained to whoever edits the file', async t => {
-  for (const [key, property] of Object.entries(schema.properties)) {
+  const { tls, websocket } = schema.properties;
+  const settings = { ...schema.properties, ...tls.properties, ...websocket.properties };
+  for (const [key, property] of Object.entries(settings)) {
     t.ok(property.description.length > 20, key);
   }
   t.same(schema.properties.log.enum, LOG_LEVELS);
