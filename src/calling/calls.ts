@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { Random } from '../core/random.js';
 import { randomUint32 } from '../core/random.js';
+import { isAcceptable } from '../sip/offer-answer.js';
 import type { SipSession } from '../sip/session/session.js';
 import { Call, type CallContext } from './call.js';
 import { parseDialled } from './dialled.js';
@@ -76,11 +77,20 @@ export class Calls extends EventEmitter<CallsEvents> {
     } else if (this.#current.size >= MAX_CALLS) {
       this.#options.logger.warn({ calls: MAX_CALLS }, 'a call was refused: too many at once');
       session.reject(486);
+    } else if (session.offer !== undefined && !this.#canAnswer(session.offer)) {
+      // Nobody is to be called to a phone for what it cannot take, such as WebRTC.
+      session.reject(488);
     } else {
       const call = Call.incoming(this.#context, session);
       this.#track(call);
       destination.take(call);
     }
+  }
+
+  #canAnswer(offer: string): boolean {
+    const { formats } = this.#options;
+    const endpoint = { address: '0.0.0.0', port: 0 };
+    return isAcceptable(offer, { endpoint, formats, sessionId: 0, version: 0 });
   }
 
   #track(call: Call): void {

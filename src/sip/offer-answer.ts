@@ -77,6 +77,16 @@ export function answerOffer(
   return { sdp: write({ ...sessionLines(local), media }), agreed };
 }
 
+/** Whether an offer has a stream that can be taken: `answerOffer` would answer it. */
+export function isAcceptable(offer: string, local: LocalAudio): boolean {
+  try {
+    answerOffer(offer, local);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Reads the answer to an offer of ours. Throws as `answerOffer` does. */
 export function readAnswer(answer: string, local: LocalAudio): AgreedAudio {
   const session = parseSdp(answer);

@@ -4,15 +4,14 @@ import type { DigestAlgorithm } from '../digest/computation.js';
 import type { Source } from '../transport/transport.js';
 
 /**
- * - `strongest`: what the RFC asks for;
- * - `browser`: libraries for browsers read the first challenge only, and know MD5 alone;
+ * - `strongest`: what the RFC asks for; MD5 comes last also because libraries for browsers know nothing
+ *   else and read the last challenge only;
  * - `oldest`: for devices that give up at a challenge they do not know.
  */
-export type Offer = 'strongest' | 'browser' | 'oldest';
+export type Offer = 'strongest' | 'oldest';
 
 export const OFFERS: Readonly<Record<Offer, readonly DigestAlgorithm[]>> = {
   strongest: ['SHA-256', 'MD5'],
-  browser: ['MD5', 'SHA-256'],
   oldest: ['MD5'],
 };
 
@@ -34,10 +33,9 @@ export class Challenges {
    */
   offerTo(
     request: SipRequest,
-    { protocol, endpoint }: Source,
+    { endpoint }: Source,
     { tried, now }: { tried: boolean; now: number },
   ): Offer {
-    if (protocol === 'WS' || protocol === 'WSS') return 'browser';
     const { uri } = request.headers.require(From);
     const key = `${endpoint.address} ${isSipUri(uri) ? uri.user : ''}`;
     const since = this.#waiting.get(key);
