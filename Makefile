@@ -11,7 +11,7 @@ PARSER_BENCH := test/bench/parser
 # Compiled tests by their sources, so that one that was deleted is not run from an old build.
 TESTS := $(shell find test -name '*.test.ts' | sed 's,^,dist/,; s,\.ts$$,.js,' | sort)
 
-.PHONY: help run build native test lint format interop lan bench fuzz soak clean
+.PHONY: help run build native test lint format interop browser lan bench fuzz soak clean
 
 help: ## this list
 	@echo 'Ringline: a SIP desk phone that needs no server.'
@@ -45,6 +45,9 @@ format: node_modules/.package-lock.json ## rewrite the sources in the house styl
 
 interop: build ## calls with baresip, SIPp, Kamailio (apt install baresip-core sip-tester kamailio)
 	@$(NODE) dist/test/interop/main.js $(ARGS)
+
+browser: build ## stock JsSIP in Chromium, by WebSocket, with WebRTC (apt install chromium)
+	@$(NODE) dist/test/browser/main.js $(ARGS)
 
 lan: build ## several hosts in network namespaces (root, or a kernel that allows unshare)
 	@$(NODE) dist/test/lan/main.js $(ARGS)
