@@ -18,6 +18,7 @@ import { withoutZone } from '../core/endpoint.js';
 import type { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
 import { type Random, randomToken } from '../core/random.js';
+import { makeResponseReadable } from './readable.js';
 import type { TransactionLayer } from './transaction/layer.js';
 import type { Target } from './transport/transport.js';
 
@@ -51,6 +52,8 @@ export interface RequestHandlers {
   failed(error: CodedError): void;
   /** Makes a copy of a challenged request one that can be sent; without it a challenge is an answer. */
   reissue?(challenged: SipRequest, copy: SipRequest): void;
+  /** Aborted when nobody needs the answer any more: one that takes 64 T1 from then on is forgotten. */
+  readonly signal?: AbortSignal;
   /** From `expectResponse`, where the request was counted before it could be sent. */
   settled?(): void;
 }
@@ -124,20 +127,25 @@ export class RequestClient {
   send(request: SipRequest, to: Target, handlers: RequestHandlers): void {
     const exchange = handlers.reissue && this.#options.authenticator?.begin(request);
     exchange?.authorize(request);
-    this.#attempt(
-      request,
-      to,
-      { handlers, exchange, settled: handlers.settled ?? this.expectResponse() },
-      0,
-    );
+    const settled = handlers.settled ?? this.expectResponse();
+    if (handlers.signal?.aborted) settled();
+    else this.#attempt(request, to, { handlers, exchange, settled }, 0);
   }
 
   #attempt(request: SipRequest, to: Target, sending: Sending, challenges: number): void {
-    const { handlers, settled } = sending;
-    this.#options.transactions.request(request, to, {
+    const { handlers } = sending;
+    const { signal } = handlers;
+    const settled = () => {
+      signal?.removeEventListener('abort', forget);
+      sending.settled();
+    };
+    const transaction = this.#options.transactions.request(request, to, {
       response: response => {
-        const again = challenges < MAX_CHALLENGES && answerChallenge(request, response, sending);
+        makeResponseReadable(response);
+        const wanted = challenges < MAX_CHALLENGES && !signal?.aborted;
+        const again = wanted && answerChallenge(request, response, sending);
         if (again) {
+          signal?.removeEventListener('abort', forget);
           this.#attempt(again, to, sending, challenges + 1);
           return;
         }
@@ -149,6 +157,11 @@ export class RequestClient {
         settled();
       },
     });
+    const forget = () => {
+      transaction.expire();
+      settled();
+    };
+    signal?.addEventListener('abort', forget);
   }
 
   /** Another request awaits its final response, until the function returned is called. */

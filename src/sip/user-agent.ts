@@ -24,6 +24,7 @@ import type { Random } from '../core/random.js';
 import { refusalOf, SESSION_METHODS } from './admission.js';
 import { withTag } from './dialog.js';
 import { Dialogs } from './dialogs.js';
+import { makeRequestReadable } from './readable.js';
 import { type RequestAuthenticator, RequestClient, type RequestSeries } from './request-client.js';
 import { describeTarget } from './resolution/plan.js';
 import type { UriResolver } from './resolver.js';
@@ -56,6 +57,14 @@ export interface UserAgentOptions extends TransportOptions {
   readonly timers?: TransactionTimers;
   /** Without one, a challenge (401, 407) is a refusal. */
   readonly authenticator?: RequestAuthenticator;
+}
+
+/** How much of each is open. */
+export interface Load {
+  readonly sessions: number;
+  readonly dialogs: number;
+  readonly clientTransactions: number;
+  readonly serverTransactions: number;
 }
 
 /** Takes a request outside any dialog, and answers it. */
@@ -133,10 +142,11 @@ export class UserAgent {
   }
 
   /** What is open now: for status and for tests of teardown. */
-  get load(): { sessions: number; clientTransactions: number; serverTransactions: number } {
+  get load(): Load {
     const { clients, servers } = this.#running.transactions.size;
     return {
       sessions: this.#running.sessions.size,
+      dialogs: this.#running.dialogs.size,
       clientTransactions: clients,
       serverTransactions: servers,
     };
@@ -266,6 +276,7 @@ export class UserAgent {
   #receive(request: SipRequest, transaction: ServerTransaction | undefined, source: Source): void {
     if (this.router?.(request, transaction, source)) return;
     const { self, dialogs, sessions } = this.#running;
+    makeRequestReadable(request);
     if (!transaction) {
       // An ACK to a 2xx. One that matches no dialog is dropped: nothing may answer an ACK.
       dialogs.userOf(request)?.request(request, undefined);

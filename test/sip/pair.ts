@@ -9,6 +9,7 @@ import type { RequestAuthenticator } from '../../src/sip/request-client.js';
 import { resolverByLookup } from '../../src/sip/resolver.js';
 import type { SipSession } from '../../src/sip/session/session.js';
 import { UserAgent } from '../../src/sip/user-agent.js';
+import { unhurried } from './unhurried.js';
 
 export const ALICE = '10.0.0.1';
 export const BOB = '10.0.0.2';
@@ -26,12 +27,17 @@ export async function pair(
   seed = 1,
   link: Partial<LinkOptions> = {},
   authenticator?: RequestAuthenticator,
+  addressPauseMs = 0,
 ): Promise<Pair> {
   const clock = new VirtualClock();
   const network = new VirtualNetwork({ clock, seed, link });
+  const hostAt = (address: string) => {
+    const host = network.host(address);
+    return addressPauseMs > 0 ? unhurried(host, clock, () => addressPauseMs) : host;
+  };
   const agent = (address: string, agentSeed: number) =>
     new UserAgent({
-      network: network.host(address),
+      network: hostAt(address),
       clock,
       random: new SeededRandom(agentSeed),
       logger: silentLogger,

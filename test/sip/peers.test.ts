@@ -1,74 +1,10 @@
 /** Manners of real peers: what they are owed, message by message. */
-import {
-  parseMessage,
-  type SipRequest,
-  type SipResponse,
-  serializeMessage,
-  sipUri,
-} from '@sip-stack/parser';
+import { sipUri } from '@sip-stack/parser';
 import t from 'tap';
-import type { DatagramSocket, Endpoint } from '../../src/core/network.js';
 import { Simulation } from '../../src/simulation/simulated-phones.js';
-import type { VirtualNetwork } from '../../src/simulation/virtual-network.js';
 import type { AuthenticationExchange } from '../../src/sip/request-client.js';
-import { makeResponse } from '../../src/sip/response.js';
-import { ALICE, BOB, type Pair, pair, record } from './pair.js';
-
-const PEER: Endpoint = { address: '10.0.0.9', port: 5060 };
-
-interface Peer {
-  readonly requests: SipRequest[];
-  readonly responses: SipResponse[];
-  send(text: string | Uint8Array, to: Endpoint): void;
-}
-
-/** A raw socket that answers each request as `answer` says: status, header fields, body. */
-async function peerAt(
-  network: VirtualNetwork,
-  at: Endpoint,
-  answer: (request: SipRequest, nth: number) => readonly Answer[] = () => [],
-): Promise<Peer> {
-  const socket: DatagramSocket = await network
-    .host(at.address)
-    .bindDatagram({ ...at, trafficClass: 'default' });
-  const requests: SipRequest[] = [];
-  const responses: SipResponse[] = [];
-  const send = (text: string | Uint8Array, to: Endpoint) =>
-    socket.send(typeof text === 'string' ? Buffer.from(text) : text, to);
-  socket.onMessage = (data, from) => {
-    const message = parseMessage(data.slice());
-    if (message.kind === 'response') {
-      responses.push(message);
-      return;
-    }
-    requests.push(message);
-    for (const { status, headers = {}, body = '' } of answer(message, requests.length)) {
-      const response = makeResponse(message, status, 'peer');
-      response.headers.setText('Contact', `<sip:peer@${at.address}>`);
-      for (const [name, value] of Object.entries(headers)) response.headers.setText(name, value);
-      if (body) response.headers.setText('Content-Type', 'application/sdp');
-      response.body = Buffer.from(body);
-      send(serializeMessage(response), from);
-    }
-  };
-  return { requests, responses, send };
-}
-
-interface Answer {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
-
-/** In Bob's place. */
-async function insteadOfBob(lab: Pair, answer: Parameters<typeof peerAt>[2]): Promise<Peer> {
-  await lab.bob.stop();
-  return peerAt(lab.network, { address: BOB, port: 5060 }, answer);
-}
-
-function methodsOf({ requests }: Peer): string[] {
-  return requests.map(({ headers }) => headers.text('CSeq') ?? '');
-}
+import { ALICE, BOB, pair, record } from './pair.js';
+import { insteadOfBob, methodsOf, PEER, peerAt, request, ringingBob } from './peer.js';
 
 t.test('422 to an INVITE brings it again with the interval demanded, then no more', async t => {
   const lab = await pair();
@@ -139,42 +75,6 @@ t.test('CANCEL goes where its INVITE went, whatever the Request-URI says (§9.1)
   await lab.clock.advance(100);
   t.same(methodsOf(peer), ['1 INVITE', '1 CANCEL']);
 });
-
-/** A request of the peer's to Bob or Alice; `changes` come after the usual fields. */
-function request(method: string, sequence: number, changes: string[] = [], body = ''): string {
-  const lines = [
-    `${method} sip:*43@${ALICE} SIP/2.0`,
-    `Via: SIP/2.0/UDP ${PEER.address};branch=z9hG4bK${method}${sequence}`,
-    `From: <sip:peer@${PEER.address}>;tag=peer`,
-    'Call-ID: peers',
-    `CSeq: ${sequence} ${method}`,
-    'Max-Forwards: 70',
-    `Contact: <sip:peer@${PEER.address}>`,
-    ...(body ? ['Content-Type: application/sdp'] : []),
-    `Content-Length: ${body.length}`,
-    ...(changes.some(line => line.startsWith('To:')) ? [] : [`To: <sip:*43@${ALICE}>`]),
-    ...changes,
-  ];
-  return `${lines.join('\r\n')}\r\n\r\n${body}`;
-}
-
-/** The peer calls Bob, whose phone rings. */
-async function ringingBob() {
-  const lab = await pair();
-  const peer = await peerAt(lab.network, PEER);
-  let events: string[] = [];
-  lab.bob.onSession = session => {
-    events = record(session);
-    session.ring();
-  };
-  const ask = async (text: string) => {
-    peer.send(text, { address: BOB, port: 5060 });
-    await lab.clock.advance(50);
-    return peer.responses.at(-1);
-  };
-  const ringing = await ask(request('INVITE', 1, [], 'offer'));
-  return { ask, peer, to: `To: ${ringing?.headers.text('To')}`, events };
-}
 
 t.test('the 200 to CANCEL has the To tag of the INVITE it ends (§9.2)', async t => {
   const { ask, peer, to } = await ringingBob();

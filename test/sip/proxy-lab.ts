@@ -204,7 +204,7 @@ export class Lab {
   async isIdle(t: Test): Promise<void> {
     await this.clock.advance(300_000);
     for (const { agent, address } of this.phones) {
-      const idle = { sessions: 0, clientTransactions: 0, serverTransactions: 0 };
+      const idle = { sessions: 0, dialogs: 0, clientTransactions: 0, serverTransactions: 0 };
       t.same(agent.load, idle, `nothing is left at phone ${address}`);
     }
     for (const { proxy, layer, address } of this.proxies) {

@@ -16,7 +16,7 @@ function answering(pair: Pair, answer = 'answer'): { sessions: SipSession[]; eve
 }
 
 function isIdle(t: Test, { alice, bob }: Pair): void {
-  const idle = { sessions: 0, clientTransactions: 0, serverTransactions: 0 };
+  const idle = { sessions: 0, dialogs: 0, clientTransactions: 0, serverTransactions: 0 };
   t.same(alice.load, idle, 'nothing is left at the caller');
   t.same(bob.load, idle, 'nothing is left at the callee');
 }

@@ -124,8 +124,8 @@ t.test('one connection serves many requests, and both directions of a call', asy
   t.match(session.invite.headers.text('Via'), /^SIP\/2\.0\/TCP 10\.0\.0\.1:5060;/);
   t.match(session.invite.headers.text('Contact'), /transport=tcp/);
   await world.clock.advance(60_000);
-  t.same(alice.load, { sessions: 0, clientTransactions: 0, serverTransactions: 0 });
-  t.same(bob.load, { sessions: 0, clientTransactions: 0, serverTransactions: 0 });
+  t.same(alice.load, { sessions: 0, dialogs: 0, clientTransactions: 0, serverTransactions: 0 });
+  t.same(bob.load, { sessions: 0, dialogs: 0, clientTransactions: 0, serverTransactions: 0 });
 });
 
 t.test('nothing is sent twice over a connection, however late the answer', async t => {

@@ -1,5 +1,6 @@
 /** How sessions end (RFC 3261 §15). */
 import { requestInDialog } from '../dialog.js';
+import { respond } from './requests.js';
 import {
   type EndReason,
   notify,
@@ -36,11 +37,15 @@ export function end(session: Session, reason: EndReason): SessionAction[] {
 }
 
 function close(session: Session): SessionAction[] {
+  const { theirs } = session;
+  // Every request has its answer, also one that the end overtook (§15.1.2).
+  const actions: SessionAction[] = theirs ? [respond(session, theirs, 487)] : [];
   session.phase = 'ended';
   session.unacknowledged = undefined;
   session.ours = undefined;
   session.theirs = undefined;
   session.early.clear();
   if (session.reliable) session.reliable.pending = undefined;
-  return ALL_TIMERS.map(timer => ({ type: 'cancel-timer', timer }));
+  for (const timer of ALL_TIMERS) actions.push({ type: 'cancel-timer', timer });
+  return actions;
 }

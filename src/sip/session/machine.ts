@@ -211,7 +211,6 @@ function send(session: Session, message: DialogMessage): SessionAction[] {
 function onBye(session: Session, request: SipRequest): SessionAction[] {
   const actions: SessionAction[] = [respond(session, request, 200)];
   if (session.phase === 'alerting') actions.push(respond(session, session.invite, 487));
-  if (session.theirs) actions.push(respond(session, session.theirs, 487));
   const reason = { by: 'remote', status: 200, reason: 'the other side hung up' } as const;
   return [...actions, ...end(session, reason)];
 }

@@ -31,6 +31,7 @@ export class SessionRequests {
     client.addVia(request, session.local);
     client.send(request, peer, {
       ...this.#reissuing(session),
+      signal: session.over,
       response: response => session.step({ type: 'response', response }),
       failed: error => {
         const status = error.code === 'REQUEST_TIMEOUT' ? 408 : 503;
@@ -51,6 +52,8 @@ export class SessionRequests {
     const ends = { local: session.local, peer };
     this.#inDialog.send(request, ends, {
       ...this.#reissuing(session),
+      // A call may be over before its re-INVITE is answered; its BYE is not.
+      ...(request.method === 'INVITE' && { signal: session.over }),
       response: (response, sent) => {
         const { status } = response;
         if (status < 200) return;

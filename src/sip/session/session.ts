@@ -64,12 +64,18 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
   readonly #state: Session;
   readonly #host: SessionHost;
   readonly #timers = new Map<string, Timer>();
+  readonly #over = new AbortController();
 
   constructor(state: Session, local: Endpoint, host: SessionHost) {
     super();
     this.#state = state;
     this.local = local;
     this.#host = host;
+  }
+
+  /** Aborted when nothing more comes of it. */
+  get over(): AbortSignal {
+    return this.#over.signal;
   }
 
   get callId(): string {
@@ -205,6 +211,7 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
         return;
       case 'release':
         this.abandon();
+        this.#over.abort('the session is over');
         this.#host.release(this);
         return;
     }

@@ -60,11 +60,22 @@ export interface NewInvite {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** An INVITE that came in, while our address toward its sender is asked for. */
+interface Admission {
+  readonly request: SipRequest;
+  readonly transaction: ServerTransaction;
+  readonly localTag: string;
+  readonly replaced: SipSession | undefined;
+  /** The caller gave up meanwhile, or the user agent stopped. */
+  over: boolean;
+}
+
 export class Sessions {
   readonly #options: SessionsOptions;
   /** By which transaction a session answers a request. */
   readonly #transactionOf = new WeakMap<SipRequest, ServerTransaction>();
   readonly #ofInvite = new Map<string, SipSession>();
+  readonly #admissions = new Map<string, Admission>();
   readonly #current = new Map<SipSession, SessionDialogs>();
 
   constructor(options: SessionsOptions) {
@@ -101,7 +112,7 @@ export class Sessions {
     const { self, logger } = this.#options;
     const refuse = (status: number) => transaction.respond(self.response(request, status));
     const key = inviteKey(request);
-    if (this.#ofInvite.has(key)) {
+    if (this.#ofInvite.has(key) || this.#admissions.has(key)) {
       // The same INVITE by another path (§8.2.2.2).
       refuse(482);
       return;
@@ -111,20 +122,31 @@ export class Sessions {
       refuse(481);
       return;
     }
+    const admission = { request, transaction, localTag: self.newTag(), replaced, over: false };
+    this.#admissions.set(key, admission);
     this.#transactionOf.set(request, transaction);
-    void this.#admit(request, transaction, key, replaced).catch(error => {
-      logger.warn({ reason: asError(error).message }, 'could not take a call');
-      refuse(error instanceof SipSyntaxError ? error.status : 500);
-    });
+    void this.#admit(admission, key)
+      .catch(error => {
+        logger.warn({ reason: asError(error).message }, 'could not take a call');
+        refuse(error instanceof SipSyntaxError ? error.status : 500);
+      })
+      .finally(() => this.#admissions.delete(key));
   }
 
   cancel(request: SipRequest, transaction: ServerTransaction): void {
     const { self } = this.#options;
-    const session = this.#ofInvite.get(inviteKey(request));
+    const key = inviteKey(request);
+    const session = this.#ofInvite.get(key);
+    const admission = this.#admissions.get(key);
     // The tag that the INVITE's own responses have (§9.2).
-    const tag = session?.localTag ?? self.newTag();
-    transaction.respond(self.signed(makeResponse(request, session ? 200 : 481, tag)));
+    const tag = (session ?? admission)?.localTag;
+    const status = tag === undefined ? 481 : 200;
+    transaction.respond(self.signed(makeResponse(request, status, tag ?? self.newTag())));
     session?.step({ type: 'cancelled' });
+    if (!admission || admission.over) return;
+    admission.over = true;
+    const refusal = makeResponse(admission.request, 487, admission.localTag);
+    admission.transaction.respond(self.signed(refusal));
   }
 
   hangUpAll(): void {
@@ -133,6 +155,7 @@ export class Sessions {
 
   /** Forgets every session without telling the other side. */
   abandonAll(): void {
+    for (const admission of this.#admissions.values()) admission.over = true;
     for (const session of [...this.#current.keys()]) {
       session.abandon();
       this.#release(session);
@@ -148,20 +171,18 @@ export class Sessions {
     return user instanceof SessionDialogs ? user.session : undefined;
   }
 
-  async #admit(
-    request: SipRequest,
-    { source }: ServerTransaction,
-    key: string,
-    replaced: SipSession | undefined,
-  ): Promise<void> {
+  async #admit(admission: Admission, key: string): Promise<void> {
     const { self, localEndpointFor, onSession } = this.#options;
+    const { request, localTag, replaced } = admission;
+    const { source } = admission.transaction;
     const local = await localEndpointFor(source.endpoint.address);
+    if (admission.over) return;
     const user = isSipUri(request.uri) ? (request.uri.user ?? '') : '';
     const state = calleeSession({
       ...this.#seams,
       invite: request,
       contact: self.contact(user, local, source.protocol, beginsSipsDialog(request)),
-      localTag: self.newTag(),
+      localTag,
     });
     const session = this.#newSession(state, local, source);
     session.replaces = replaced;

@@ -4,6 +4,7 @@
  */
 import {
   checkRequest,
+  checkResponse,
   type SipMessage,
   type SipRequest,
   type SipResponse,
@@ -48,6 +49,8 @@ export interface ClientHandlers {
 export interface ClientTransaction {
   /** Forgets it where it stands: nothing more is sent or told (RFC 3261 §9.1). */
   abandon(): void;
+  /** The same in 64·T1, if it has no final response by then. */
+  expire(): void;
 }
 
 export interface ServerTransaction {
@@ -138,7 +141,7 @@ export class TransactionLayer {
         current = this.#start(request, target, handlers);
       },
     });
-    return { abandon: () => current.abandon() };
+    return { abandon: () => current.abandon(), expire: () => current.expire() };
   }
 
   #start(request: SipRequest, target: Target, handlers: ClientHandlers): ClientTransaction {
@@ -194,7 +197,15 @@ export class TransactionLayer {
     };
     this.#clients.set(key, running);
     running.step({ type: 'start' });
-    return { abandon: () => perform({ type: 'terminate' }) };
+    const abandon = () => perform({ type: 'terminate' });
+    const expired = () => {
+      // Only a provisional response ends the machine's own wait.
+      if (machine.state === 'proceeding') abandon();
+    };
+    return {
+      abandon,
+      expire: () => timers.set('expire', 64 * settings.timers.t1, expired),
+    };
   }
 
   /** Sends a message outside any transaction: the ACK to a 2xx. */
@@ -247,13 +258,18 @@ export class TransactionLayer {
       else this.#receiveRequest(message, source);
     } catch (error) {
       if (!(error instanceof SipSyntaxError)) throw error;
-      this.#options.logger.debug({ source, reason: error.message }, 'a malformed SIP message');
+      this.#malformed(source, error);
       if (message.kind === 'request' && message.method !== 'ACK')
         this.#refuse(message, source, error.status);
     }
   }
 
+  #malformed(source: Source, { message: reason }: SipSyntaxError): void {
+    this.#options.logger.debug({ source, reason }, 'a malformed SIP message');
+  }
+
   #receiveResponse(response: SipResponse): void {
+    checkResponse(response);
     this.#clients.get(clientKey(response))?.step({ type: 'response', response });
   }
 
@@ -326,7 +342,14 @@ export class TransactionLayer {
     if (request.method === 'INVITE') for (const action of startInviteServer()) perform(action);
     const respond = (response: SipResponse) => running.step({ type: 'respond', response });
     const abandon = () => perform({ type: 'terminate' });
-    this.#user.request(request, { request, source, respond, abandon }, source);
+    try {
+      this.#user.request(request, { request, source, respond, abandon }, source);
+    } catch (error) {
+      // A field that only its user reads is malformed: the transaction needs its end all the same.
+      if (!(error instanceof SipSyntaxError)) throw error;
+      this.#malformed(source, error);
+      respond(makeResponse(request, error.status, randomToken(this.#options.random, 8)));
+    }
   }
 }
 
