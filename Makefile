@@ -63,6 +63,7 @@ fuzz: build ## random schedules, a million broken inputs, then noise at every po
 	@$(NODE) dist/test/fuzz/schedules.js $(ARGS)
 	@$(NODE) dist/test/sip-parser/fuzz.js $(ARGS)
 	@$(NODE) dist/test/fuzz/framing.js $(ARGS)
+	@$(NODE) dist/test/fuzz/transactions.js $(ARGS)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(NODE) dist/test/fuzz/noise.js $(ARGS)
 
 soak: build ## calls without a pause for SOAK_SECONDS (600): memory and descriptors
