@@ -54,6 +54,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       webSocket: webSocketOptions(settings.origins),
       onProblem: error => this.emit('problem', error),
       product: productName(),
+      store: () => this.#store,
     });
     this.#advertiser = new MdnsAdvertiser(this.#system);
     this.#advertiser.on('named', name => {

@@ -11,6 +11,7 @@ import { describeTarget } from '../sip/resolution/plan.js';
 import { SipServer, type UserStatus } from '../sip/server/sip-server.js';
 import type { UserSettings } from '../sip/server/users.js';
 import type { UserAgent } from '../sip/user-agent.js';
+import type { Store } from '../storage/store.js';
 
 export interface ServerRoleOptions {
   readonly clock: Clock;
@@ -19,6 +20,8 @@ export interface ServerRoleOptions {
   readonly logger: Logger;
   readonly userAgent: UserAgent;
   readonly users: readonly UserSettings[];
+  /** Keeps registrations over a restart; asked for when the phone starts. */
+  readonly store: () => Store | undefined;
   /** What the phone was told to be called: what passwords are for. */
   readonly realm: string;
   /** What the phone is called now, first, and what it was told to be called. */
@@ -52,23 +55,27 @@ export class ServerRole implements Service, Locator {
   }
 
   async start(): Promise<void> {
-    const { users, userAgent, names } = this.#options;
+    const { store: openStore, ...options } = this.#options;
+    const { users, userAgent, names } = options;
     if (users.length === 0) return;
     this.#stopped = new AbortController();
+    const store = openStore();
     const server = new SipServer({
-      ...this.#options,
+      ...options,
+      ...(store && { store }),
       names: () => names().map(name => `${name}.local`),
       locate: uri => this.#locateOthers(uri),
     });
     userAgent.router = (request, transaction, source) => server.take(request, transaction, source);
     this.#server = server;
+    await server.start();
   }
 
   async stop(): Promise<void> {
     if (!this.#server) return;
     this.#options.userAgent.router = undefined;
     this.#stopped.abort();
-    this.#server.stop();
+    await this.#server.stop();
     this.#server = undefined;
   }
 

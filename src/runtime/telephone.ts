@@ -29,6 +29,7 @@ import type { UserSettings } from '../sip/server/users.js';
 import type { TlsSettings } from '../sip/transport/tls-trust.js';
 import type { WebSocketOptions } from '../sip/transport/web-socket.js';
 import { UserAgent } from '../sip/user-agent.js';
+import type { Store } from '../storage/store.js';
 import type { OptionalListen } from './config-listen.js';
 import { ServerRole } from './server-role.js';
 
@@ -61,6 +62,8 @@ export interface TelephoneOptions {
   readonly accounts?: readonly AccountSettings[];
   /** False: use the accounts for calling, but do not register. */
   readonly register?: boolean;
+  /** Keeps what should outlive a restart; asked for when the phone starts. */
+  readonly store?: () => Store | undefined;
   /** Who may register ordinary phones and browsers here; nobody by default. */
   readonly users?: readonly UserSettings[];
 }
@@ -101,6 +104,7 @@ export class Telephone implements Service {
       ...seams,
       userAgent: this.userAgent,
       users: options.users ?? [],
+      store: options.store ?? (() => undefined),
       realm: options.name,
       names: () => [this.#name, this.#givenName],
       isPhone: user => destinations.some(destination => destination.answersTo(user)),

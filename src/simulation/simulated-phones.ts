@@ -43,7 +43,7 @@ export class Simulation {
   async addPhone(
     name: string,
     address: string,
-    options: Pick<TelephoneOptions, 'formats' | 'users' | 'tls' | 'accounts'> = {},
+    options: Pick<TelephoneOptions, 'formats' | 'users' | 'store' | 'tls' | 'accounts'> = {},
   ): Promise<Telephone> {
     const { clock } = this;
     const network = this.network.host(address);

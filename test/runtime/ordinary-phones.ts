@@ -8,6 +8,7 @@ import { DigestClient, passwordAccount } from '../../src/sip/digest/client.js';
 import { resolverByLookup } from '../../src/sip/resolver.js';
 import type { SipSession } from '../../src/sip/session/session.js';
 import { UserAgent } from '../../src/sip/user-agent.js';
+import { MemoryStore } from '../../src/storage/memory-store.js';
 import { record } from '../sip/pair.js';
 
 export const KITCHEN = '10.0.0.1';
@@ -23,13 +24,22 @@ export interface OrdinaryPhone {
 export class Household {
   readonly world = new Simulation({ seed: 5 });
   readonly #agents: UserAgent[] = [];
+  /** What the kitchen keeps over a restart. */
+  readonly store = new MemoryStore();
   kitchen!: Telephone;
 
   /** @param users as in the settings; each with the password `password-NAME` */
   async open(...users: string[]): Promise<void> {
     this.kitchen = await this.world.addPhone('kitchen', KITCHEN, {
       users: users.map(name => ({ name, password: `password-${name}` })),
+      store: () => this.store,
     });
+  }
+
+  /** The kitchen stops, and starts anew. */
+  async restart(...users: string[]): Promise<void> {
+    await this.#withinTime(this.kitchen.stop());
+    await this.open(...users);
   }
 
   /** An ordinary phone that answers after a second, with credentials if it has a name. */

@@ -262,6 +262,60 @@ t.test('a registration ends with its time', async t => {
   t.equal((await house.ask(anna, 'MESSAGE', `ben@${KITCHEN}`, { from })).status, 480);
 });
 
+t.test('registrations outlive a restart, for as long as they were granted', async t => {
+  const { house, anna, ben } = await annaAndBen(t);
+  await house.restart('anna', 'ben');
+  t.equal(house.kitchen.server.status[1]?.devices.length, 1, 'what was not written yet, was then');
+  await house.world.clock.advance(300_000);
+  await house.restart('anna', 'ben');
+  house.call(anna, 'anna', `ben@${KITCHEN}`);
+  await house.world.clock.advance(3000);
+  t.equal(ben.calls.length, 1);
+  t.match(house.kitchen.server.status, [
+    { name: 'anna', devices: [{ at: `${ANNA}:5060`, protocol: 'UDP' }] },
+    { name: 'ben', devices: [{ expiresInSeconds: 597 }] },
+  ]);
+  await house.register(ben, `ben@${KITCHEN}`);
+  t.equal(
+    house.kitchen.server.status[1]?.devices.length,
+    1,
+    'it registers again as the same device',
+  );
+  await house.world.clock.advance(600_000);
+  t.same(house.kitchen.server.status[0]?.devices, []);
+});
+
+t.test('who is no user any more, is not registered after a restart', async t => {
+  const { house, anna } = await annaAndBen(t);
+  await house.restart('anna');
+  const from = `anna@${KITCHEN}`;
+  t.equal((await house.ask(anna, 'MESSAGE', `ben@${KITCHEN}`, { from })).status, 404);
+  await house.restart('anna', 'ben');
+  t.same(house.kitchen.server.status[1]?.devices, []);
+});
+
+t.test('a registration is written once, and its refreshes are not', async t => {
+  const house = new Household();
+  let written = 0;
+  const { set } = house.store;
+  house.store.set = (...record) => {
+    written++;
+    return set.apply(house.store, record);
+  };
+  await house.open('anna', 'ben');
+  t.teardown(() => house.close());
+  const anna = await house.phone(ANNA, 'anna');
+  const ben = await house.phone(BEN, 'ben');
+  await house.register(anna, `anna@${KITCHEN}`);
+  await house.register(ben, `ben@${KITCHEN}`);
+  for (let refresh = 0; refresh < 10; refresh++) {
+    await house.world.clock.advance(60_000);
+    await house.register(anna, `anna@${KITCHEN}`);
+    await house.register(ben, `ben@${KITCHEN}`);
+  }
+  t.equal(written, 1);
+});
+
 t.test('a user cannot be called like the phone or its services', async t => {
   for (const name of ['kitchen', 'Kitchen', 'room']) {
     await t.rejects(new Household().open(name), { code: 'NAME_TAKEN' }, name);

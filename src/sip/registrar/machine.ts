@@ -77,6 +77,8 @@ export type RegistrarEvent =
       readonly serviceRoute: readonly NameAddr[];
       readonly now: number;
     }
+  /** What an address-of-record had before a restart. */
+  | { readonly type: 'restore'; readonly aor: string; readonly bindings: readonly Binding[] }
   /** A contact is known to be gone, as when its flow failed (RFC 5626 §5.3). */
   | { readonly type: 'remove'; readonly aor: string; readonly contact: Uri; readonly now: number }
   /** Time to drop what has expired. */
@@ -113,6 +115,8 @@ export function stepRegistrar(state: RegistrarState, event: RegistrarEvent): Reg
       store(state, event.aor, left);
       return [{ type: 'changed', aor: event.aor }];
     }
+    case 'restore':
+      return restore(state, event.aor, event.bindings);
     case 'sweep':
       return sweep(state, event.now);
   }
@@ -272,6 +276,22 @@ function store(state: RegistrarState, aor: string, updated: readonly Binding[]):
   state.size += updated.length - (state.bindings.get(aor)?.length ?? 0);
   if (updated.length === 0) state.bindings.delete(aor);
   else state.bindings.set(aor, updated);
+}
+
+/** As far as there is room; what has registered meanwhile comes first. */
+function restore(
+  state: RegistrarState,
+  aor: string,
+  bindings: readonly Binding[],
+): RegistrarAction[] {
+  const { perAddress, inAll } = state.limits;
+  const known = state.bindings.get(aor) ?? [];
+  const others = bindings.filter(
+    binding => !known.some(entry => isSameBinding(entry, parseContact(binding.contact))),
+  );
+  const room = Math.min(perAddress - known.length, inAll - state.size);
+  store(state, aor, [...known, ...others.slice(0, Math.max(0, room))]);
+  return [{ type: 'changed', aor }];
 }
 
 function sweep(state: RegistrarState, now: number): RegistrarAction[] {

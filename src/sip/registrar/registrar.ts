@@ -15,6 +15,7 @@ import { makeResponse } from '../response.js';
 import type { ServerTransaction } from '../transaction/layer.js';
 import type { Source } from '../transport/transport.js';
 import { addressOfRecord, type RegisteredContact } from './binding.js';
+import { type KeptBinding, keep, revive } from './kept.js';
 import {
   lookup,
   newRegistrar,
@@ -87,6 +88,25 @@ export class Registrar {
   lookup(uri: Uri): RegisteredContact[] {
     const aor = this.#aorOf(uri);
     return aor === undefined ? [] : lookup(this.#state, aor, this.#options.clock.now());
+  }
+
+  /** What there is now, as `restore` takes it. */
+  kept(): KeptBinding[] {
+    const now = this.#options.clock.now();
+    return [...this.#state.bindings].flatMap(([aor, bindings]) =>
+      bindings.filter(({ expiresAt }) => expiresAt > now).flatMap(entry => keep(aor, entry) ?? []),
+    );
+  }
+
+  /** Takes up what there was before a restart. */
+  restore(kept: readonly KeptBinding[]): void {
+    const now = this.#options.clock.now();
+    for (const aor of new Set(kept.map(entry => entry.aor))) {
+      const bindings = kept
+        .filter(entry => entry.aor === aor)
+        .flatMap(entry => revive(entry, now) ?? []);
+      this.#step({ type: 'restore', aor, bindings });
+    }
   }
 
   /** Forgets a contact that is known to be gone. */

@@ -19,6 +19,7 @@ import { asError } from '../../core/errors.js';
 import type { Logger } from '../../core/logger.js';
 import type { Network } from '../../core/network.js';
 import { type Random, randomToken } from '../../core/random.js';
+import type { Store } from '../../storage/store.js';
 import { SipProxy } from '../proxy/proxy.js';
 import type { NextHop, Target } from '../proxy/target.js';
 import { Registrar } from '../registrar/registrar.js';
@@ -30,6 +31,7 @@ import { Devices } from './devices.js';
 import { Domain } from './domain.js';
 import { OwnAddresses } from './own-addresses.js';
 import { type Circle, isInDialog, receiverOf, type Way, wayOf } from './policy.js';
+import { Registrations } from './registrations.js';
 import { type UserSettings, Users } from './users.js';
 
 /** A way to somebody: the Request-URI to use, and where the request is sent. */
@@ -46,6 +48,8 @@ export interface SipServerOptions {
   /** Started; what this server takes comes from its `router`. */
   readonly userAgent: Pick<UserAgent, 'transactions' | 'transports' | 'localEndpointFor' | 'local'>;
   readonly users: readonly UserSettings[];
+  /** Keeps registrations over a restart; without one they end with the program. */
+  readonly store?: Pick<Store, 'get' | 'set'>;
   /** What passwords are for, as phones show it. */
   readonly realm: string;
   /** Host names of this phone now, such as `kitchen.local`. */
@@ -78,6 +82,7 @@ export class SipServer {
   readonly #registrar: Registrar;
   readonly #proxy: SipProxy;
   readonly #circle: Circle;
+  readonly #registrations: Registrations | undefined;
 
   constructor(options: SipServerOptions) {
     const { userAgent, isPhone } = options;
@@ -106,9 +111,15 @@ export class SipServer {
         authorize: (user, aor) => this.#mayRegister(user, aor),
         canonical: uri => this.#users.canonical(uri),
         serviceRoute: () => [],
-        changed: aor => this.#devices.set(aor, this.#registrar.lookup(parseUri(aor))),
+        changed: aor => {
+          this.#devices.set(aor, this.#registrar.lookup(parseUri(aor)));
+          this.#registrations?.changed();
+        },
       },
     });
+    const { store } = options;
+    const current = () => this.#registrar.kept();
+    this.#registrations = store && new Registrations({ ...options, store, current });
     this.#proxy = new SipProxy({
       ...options,
       transactions,
@@ -171,9 +182,17 @@ export class SipServer {
     return found.flat();
   }
 
+  /** Takes up the registrations there were before a restart, but those of users there are no more. */
+  async start(): Promise<void> {
+    const kept = (await this.#registrations?.load()) ?? [];
+    const addresses = this.#users.names.map(name => formatUri(this.#users.addressOf(name)));
+    this.#registrar.restore(kept.filter(({ aor }) => addresses.includes(aor)));
+  }
+
   /** Leaves every request where it stands. */
-  stop(): void {
+  async stop(): Promise<void> {
     this.#proxy.stop();
+    await this.#registrations?.stop();
     this.#registrar.stop();
   }
 
