@@ -21,6 +21,7 @@ const TOLD_WITHIN_MS = 10_000;
 /** As baresip tells it. */
 const REGISTERED = /200 OK/;
 const FREQUENCY_GOAL_HZ = 1;
+const ONE_SECOND = ['--seconds', '1'];
 
 interface Site {
   readonly cleanup: Cleanup;
@@ -90,17 +91,28 @@ export async function measureUsers(
     exactly(1, 'a wrong password is refused', refused ? 1 : 0, 'phone'),
     exactly(0, 'phones registered with it', await registered(site, 'eve'), 'phones'),
   );
-  await called.stop();
+  figures.push(
+    exactly(0, 'a user whose phone knows SHA-256 is called, exit status', await callOurs(site), ''),
+  );
+
   await phone.stop();
+  const restarted = startPhone(cleanup, data, target);
+  await restarted.heard('ready', 10_000);
+  figures.push(
+    exactly(1, 'registered still after a restart', await registered(site, 'ben'), 'phone'),
+    exactly(0, 'a user is called then, exit status', await call(site, 'ben', ONE_SECOND), ''),
+  );
+  await called.stop();
+  await restarted.stop();
   return figures;
 }
 
-function startPhone(cleanup: Cleanup, data: string): Ringline {
+function startPhone(cleanup: Cleanup, data: string, listen = '127.0.0.1:0'): Ringline {
   mkdirSync(data, { recursive: true });
-  const users = ['anna', 'ben', 'eve'].map(name => ({ name, password: PASSWORD }));
+  const users = ['anna', 'ben', 'carl', 'eve'].map(name => ({ name, password: PASSWORD }));
   // JSON is YAML.
   writeFileSync(join(data, 'ringline.yaml'), JSON.stringify({ users }));
-  return new Ringline(['run', '--name', 'house', '--listen', '127.0.0.1:0'], { cleanup, data });
+  return new Ringline(['run', '--name', 'house', '--listen', listen], { cleanup, data });
 }
 
 async function peer(
@@ -128,6 +140,21 @@ async function call(
   const args = ['call', `sip:${user}@${target}`, '--listen', '127.0.0.1:0', ...more];
   const caller = new Ringline(args, { cleanup, data: join(data, 'caller') });
   return Number(await caller.child.ended);
+}
+
+/** Carl's phone is one of ours, with an account at the house. */
+async function callOurs(site: Site): Promise<number> {
+  const { cleanup, data, target } = site;
+  const own = join(data, 'carl');
+  mkdirSync(own);
+  const account = { address: 'carl@127.0.0.1', server: target, password: PASSWORD };
+  writeFileSync(join(own, 'ringline.yaml'), JSON.stringify({ accounts: [account] }));
+  const args = ['answer', '--echo', '--name', 'carls', '--listen', '127.0.0.1:0'];
+  const phone = new Ringline(args, { cleanup, data: own });
+  await phone.heard('registered', 10_000);
+  const status = await call(site, 'carl', ONE_SECOND);
+  await phone.stop();
+  return status;
 }
 
 /** How many phones a user has, as `ringline status` tells. */
