@@ -55,7 +55,7 @@ export type CallEvent =
   /** Locating, opening media or negotiating failed for good. */
   | { readonly type: 'failed'; readonly end: CallEnd }
   /** The location could not be tried at all: no route to it. */
-  | { readonly type: 'location-failed'; readonly end: CallEnd }
+  | { readonly type: 'location-failed'; readonly location: Location; readonly end: CallEnd }
   /** Somebody is there, and works on it. */
   | { readonly type: 'proceeding' }
   | { readonly type: 'ringing' }
@@ -127,7 +127,9 @@ export function stepCall(call: CallState, event: CallEvent): CallAction[] {
       call.untried = event.locations;
       return tryNext(call, noSuchName(call.target));
     case 'location-failed':
-      return call.phase === 'trying' ? tryNext(call, event.end) : [];
+      // One that was given up before may still fail: that is no news.
+      if (call.phase !== 'trying' || call.trying !== event.location) return [];
+      return tryNext(call, event.end);
     case 'failed':
       return finish(call, event.end, { type: 'end-session' });
     case 'proceeding':
@@ -173,6 +175,7 @@ function tryNext(call: CallState, otherwise: CallEnd): CallAction[] {
   call.trying = location;
   return [
     { type: 'tell' },
+    { type: 'cancel-timer', timer: 'ringing' },
     { type: 'set-timer', timer: 'trying', ms: TRYING_LIMIT_MS },
     { type: 'try', location },
   ];

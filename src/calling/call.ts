@@ -203,16 +203,16 @@ export class Call extends EventEmitter<CallEvents> {
   #perform(action: CallAction): void {
     switch (action.type) {
       case 'locate':
-        this.#run(this.#locate(), 'failed');
+        this.#run(this.#locate(), end => ({ type: 'failed', end }));
         return;
       case 'try':
-        this.#run(this.#try(action.location), 'location-failed');
+        this.#try(action.location);
         return;
       case 'ring':
         this.#session?.ring();
         return;
       case 'accept':
-        this.#run(this.#accept(), 'failed');
+        this.#run(this.#accept(), end => ({ type: 'failed', end }));
         return;
       case 'reject':
         this.#dropSession()?.reject(action.status);
@@ -246,12 +246,18 @@ export class Call extends EventEmitter<CallEvents> {
   }
 
   /** An asynchronous step of the set-up; what it throws ends the call, or this location. */
-  #run(step: Promise<void>, failure: 'failed' | 'location-failed'): void {
+  #run(step: Promise<void>, failed: (end: CallEnd) => CallEvent): void {
     step.catch(error => {
       if (this.#locating.signal.aborted) return;
-      this.#context.logger.debug({ target: this.target, reason: asError(error).message }, failure);
-      this.#step({ type: failure, end: endOfError(error) });
+      const event = failed(endOfError(error));
+      const reason = asError(error).message;
+      this.#context.logger.debug({ target: this.target, reason }, event.type);
+      this.#step(event);
     });
+  }
+
+  #try(location: Location): void {
+    this.#run(this.#inviteAt(location), end => ({ type: 'location-failed', location, end }));
   }
 
   async #locate(): Promise<void> {
@@ -260,7 +266,7 @@ export class Call extends EventEmitter<CallEvents> {
     this.#step({ type: 'located', locations });
   }
 
-  async #try(location: Location): Promise<void> {
+  async #inviteAt(location: Location): Promise<void> {
     const { userAgent } = this.#context;
     const local = await userAgent.localEndpointFor(location.endpoint.address);
     await this.#openMedia(local.address);

@@ -24,6 +24,8 @@ export interface RegistrationState {
   phase: RegistrationPhase;
   /** What the next REGISTER asks for, in seconds; 423 raises it (§10.2.8). */
   expiresS: number;
+  /** What the REGISTER under way asks for; the next one waits for its answer (§10.2). */
+  pending: 'binding' | 'removal' | undefined;
   failures: number;
   /** The network changed while an attempt was under way: register once more. */
   again: boolean;
@@ -58,7 +60,7 @@ export type RegistrationAction =
   | { readonly type: 'tell'; readonly answer?: RegistrationAnswer };
 
 export function newRegistration(expiresS: number, chance: () => number): RegistrationState {
-  return { phase: 'idle', expiresS, failures: 0, again: false, chance };
+  return { phase: 'idle', expiresS, pending: undefined, failures: 0, again: false, chance };
 }
 
 export function stepRegistration(
@@ -71,8 +73,12 @@ export function stepRegistration(
     case 'timer':
       return state.phase === 'registered' || state.phase === 'failed' ? register(state) : [];
     case 'network-changed':
-      if (state.phase === 'registering') state.again = true;
-      if (state.phase !== 'registered' && state.phase !== 'failed') return [];
+      if (state.phase === 'idle' || state.phase === 'leaving' || state.phase === 'stopped')
+        return [];
+      if (state.pending) {
+        state.again = true;
+        return [];
+      }
       return [{ type: 'cancel-timer' }, ...register(state)];
     case 'stop':
       return stop(state);
@@ -85,11 +91,20 @@ function register(state: RegistrationState): RegistrationAction[] {
   // A refresh is no news: the phase stays what others see until it fails.
   if (state.phase !== 'registered') state.phase = 'registering';
   state.again = false;
+  state.pending = 'binding';
   return [{ type: 'register', expiresS: state.expiresS }];
 }
 
+function remove(state: RegistrationState): RegistrationAction {
+  state.pending = 'removal';
+  return { type: 'register', expiresS: 0 };
+}
+
 function onAnswer(state: RegistrationState, answer: RegistrationAnswer): RegistrationAction[] {
+  const answered = state.pending;
+  state.pending = undefined;
   if (state.phase === 'leaving') {
+    if (answered === 'binding') return [remove(state)];
     state.phase = 'stopped';
     return [{ type: 'tell', answer }];
   }
@@ -130,5 +145,6 @@ function stop(state: RegistrationState): RegistrationAction[] {
   const known = state.phase === 'registered' || state.phase === 'registering';
   state.phase = known ? 'leaving' : 'stopped';
   const actions: RegistrationAction[] = [{ type: 'cancel-timer' }];
-  return known ? [...actions, { type: 'register', expiresS: 0 }] : [...actions, { type: 'tell' }];
+  if (!known) return [...actions, { type: 'tell' }];
+  return state.pending ? actions : [...actions, remove(state)];
 }

@@ -77,7 +77,8 @@ t.test('a new address is registered at once, also while an attempt is under way'
 t.test('stopping removes the binding, where there may be one', async t => {
   const { state, step, answer } = machine();
   step({ type: 'start' });
-  t.same(step({ type: 'stop' }), ['cancel', 'register 0']);
+  t.same(step({ type: 'stop' }), ['cancel'], 'one REGISTER at a time (RFC 3261 §10.2)');
+  t.same(answer(200), ['register 0']);
   t.same(answer(200), ['tell']);
   t.equal(state.phase, 'stopped');
   t.same(step({ type: 'timer' }), []);
