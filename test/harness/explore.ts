@@ -10,8 +10,8 @@ export interface Model<State, Event extends { readonly type: string }, Action> {
   /** Every kind of event: one that never comes is missing below. */
   readonly types: Readonly<Record<Event['type'], true>>;
   readonly starts: readonly State[];
-  /** Every event there is, made for a state; undefined where it cannot come. */
-  readonly events: Readonly<Record<string, (state: State) => Event | undefined>>;
+  /** Every event there is, made for a state: several where it may come in several ways, none where it cannot. */
+  readonly events: Readonly<Record<string, (state: State) => Event | readonly Event[] | undefined>>;
   copy(state: State): State;
   /** Changes the state. */
   step(state: State, event: Event): readonly Action[];
@@ -71,22 +71,22 @@ export function explore<State, Event extends { readonly type: string }, Action>(
     const ofMode = outcomes.get(mode) ?? new Map<string, Set<string>>();
     outcomes.set(mode, ofMode);
     for (const [name, make] of Object.entries(model.events)) {
-      const after = model.copy(state);
-      const event = make(after);
-      if (event === undefined) continue;
-      steps++;
-      missing.delete(event.type);
-      try {
-        const actions = model.step(after, event);
-        model.check?.({ before: state, name, event, actions, after });
-        const told = ofMode.get(name) ?? new Set<string>();
-        ofMode.set(name, told.add(outcome(model, mode, after, actions)));
-        visit({ state: after, from: visited, by: name });
-      } catch (error) {
-        const path = [...pathTo(visited), name].join(', ');
-        throw new Error(`${path}: ${error instanceof Error ? error.message : error}`, {
-          cause: error,
-        });
+      for (const event of [make(state) ?? []].flat() as readonly Event[]) {
+        const after = model.copy(state);
+        steps++;
+        missing.delete(event.type);
+        try {
+          const actions = model.step(after, event);
+          model.check?.({ before: state, name, event, actions, after });
+          const told = ofMode.get(name) ?? new Set<string>();
+          ofMode.set(name, told.add(outcome(model, mode, after, actions)));
+          visit({ state: after, from: visited, by: name });
+        } catch (error) {
+          const path = [...pathTo(visited), name].join(', ');
+          throw new Error(`${path}: ${error instanceof Error ? error.message : error}`, {
+            cause: error,
+          });
+        }
       }
     }
   }

@@ -3,7 +3,6 @@ import {
   Contact,
   MaxForwards,
   type Params,
-  parseMessage,
   Route,
   type SipRequest,
   SipResponse,
@@ -17,49 +16,19 @@ import {
   type ProxyEvent,
   type ProxySettings,
   proxyContext,
-  TIMER_C_MS,
 } from '../../src/sip/proxy/context.js';
 import { stepProxy } from '../../src/sip/proxy/machine.js';
 import { preferencesOf, scoreOf } from '../../src/sip/proxy/preferences.js';
 import { groupTargets } from '../../src/sip/proxy/target.js';
 import { makeResponse } from '../../src/sip/response.js';
-import { RFC3261_TIMERS } from '../../src/sip/transaction/machine.js';
+import { proxied, proxySettings, SELF } from './proxied.js';
 import { hop, Lab, target } from './proxy-lab.js';
 
 const CALLER = hop('10.0.0.1');
-const SELF = '10.0.1.1';
-
-/** A request; lines replace usual ones of the same name. */
-function request(method: string, uri: string, ...lines: string[]): SipRequest {
-  const usual = [
-    'Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1',
-    'Max-Forwards: 70',
-    'From: <sip:alice@10.0.0.1>;tag=a',
-    'To: <sip:bob@one.example>',
-    'Call-ID: 1',
-    `CSeq: 1 ${method}`,
-  ].filter(line => !lines.some(other => other.split(':')[0] === line.split(':')[0]));
-  const text = [`${method} ${uri} SIP/2.0`, ...usual, ...lines, '', ''].join('\r\n');
-  const message = parseMessage(Buffer.from(text));
-  if (message.kind !== 'request') throw new Error('expected a request');
-  return message;
-}
-
-const settings: ProxySettings = {
-  timers: RFC3261_TIMERS,
-  timerC: TIMER_C_MS,
-  secret: 'secret',
-  extensions: ['known'],
-  isSelf: uri => uri.host === SELF,
-  isResponsible: uri => 'host' in uri && uri.host === 'one.example',
-  addressFor: () => ({ transport: 'UDP', host: SELF, port: 5060 }),
-  recordRoute: () => true,
-};
-
 function contextOf(received: SipRequest, changes: Partial<ProxySettings> = {}): ProxyContext {
   return proxyContext(received, {
     source: CALLER,
-    settings: { ...settings, ...changes },
+    settings: { ...proxySettings, ...changes },
     tag: 'p',
   });
 }
@@ -115,37 +84,37 @@ function inShort(action: ProxyAction): string {
 const validations: readonly [what: string, received: SipRequest, actions: string[]][] = [
   [
     'no hops left',
-    request('INVITE', 'sip:b@one.example', 'Max-Forwards: 0'),
+    proxied('INVITE', 'sip:b@one.example', 'Max-Forwards: 0'),
     ['respond 483', 'set linger 32000'],
   ],
   [
     'hops counted by OPTIONS',
-    request('OPTIONS', 'sip:b@x', 'Max-Forwards: 0'),
+    proxied('OPTIONS', 'sip:b@x', 'Max-Forwards: 0'),
     ['respond 200', 'release'],
   ],
-  ['OPTIONS to the proxy', request('OPTIONS', `sip:${SELF}`), ['respond 200', 'release']],
+  ['OPTIONS to the proxy', proxied('OPTIONS', `sip:${SELF}`), ['respond 200', 'release']],
   [
     'an unknown extension',
-    request('BYE', 'sip:b@x', 'Proxy-Require: known, x'),
+    proxied('BYE', 'sip:b@x', 'Proxy-Require: known, x'),
     ['respond 420', 'release'],
   ],
   [
     'a known extension',
-    request('BYE', 'sip:b@x', 'Proxy-Require: known'),
+    proxied('BYE', 'sip:b@x', 'Proxy-Require: known'),
     ['set late 32000', 'resolve 0'],
   ],
   [
     'no breadth left',
-    request('BYE', 'sip:b@x', 'Max-Breadth: 0'),
+    proxied('BYE', 'sip:b@x', 'Max-Breadth: 0'),
     ['set late 32000', 'respond 440', 'release'],
   ],
   [
     'a tel: address of nobody',
-    request('BYE', 'tel:+1'),
+    proxied('BYE', 'tel:+1'),
     ['set late 32000', 'respond 416', 'release'],
   ],
-  ['an address of ours', request('INVITE', 'sip:b@one.example'), ['locate']],
-  ['an address of others', request('INVITE', 'sip:b@two.example'), ['resolve 0']],
+  ['an address of ours', proxied('INVITE', 'sip:b@one.example'), ['locate']],
+  ['an address of others', proxied('INVITE', 'sip:b@two.example'), ['resolve 0']],
 ];
 for (const [what, received, actions] of validations) {
   t.test(`validation (§16.3): ${what}`, async t => {
@@ -171,7 +140,7 @@ function forwarded(received: SipRequest, changes: Partial<ProxySettings> = {}) {
 
 t.test('loose routing: our entries go, the next is followed (§16.4, §16.6)', async t => {
   const lines = [`Route: <sip:${SELF};lr>, <sip:${SELF};lr>`, 'Route: <sip:p2;lr>'];
-  const result = forwarded(request('INVITE', 'sip:b@10.0.0.2', ...lines));
+  const result = forwarded(proxied('INVITE', 'sip:b@10.0.0.2', ...lines));
   t.equal(result.to, 'p2');
   t.equal(result.uri, '10.0.0.2');
   t.same(result.route, ['<sip:p2;lr>']);
@@ -181,7 +150,7 @@ t.test('loose routing: our entries go, the next is followed (§16.4, §16.6)', a
 
 t.test('a strict router before us: the last Route is the target (§16.4)', async t => {
   const lines = ['Route: <sip:p2;lr>', 'Route: <sip:b@10.0.0.2>'];
-  const result = forwarded(request('BYE', `sip:${SELF};lr`, ...lines));
+  const result = forwarded(proxied('BYE', `sip:${SELF};lr`, ...lines));
   t.equal(result.to, 'p2');
   t.equal(result.uri, '10.0.0.2');
   t.same(result.route, ['<sip:p2;lr>']);
@@ -189,14 +158,14 @@ t.test('a strict router before us: the last Route is the target (§16.4)', async
 
 t.test('a strict router after us gets its own address as Request-URI (§16.6 step 6)', async t => {
   const lines = [`Route: <sip:${SELF};lr>`, 'Route: <sip:strict>, <sip:p3;lr>'];
-  const result = forwarded(request('BYE', 'sip:b@10.0.0.2', ...lines));
+  const result = forwarded(proxied('BYE', 'sip:b@10.0.0.2', ...lines));
   t.equal(result.to, 'strict');
   t.equal(result.uri, 'strict');
   t.same(result.route, ['<sip:p3;lr>', '<sip:b@10.0.0.2>']);
 });
 
 t.test('a request to a contact takes its Path as Route (RFC 3327 §5.4)', async t => {
-  const context = contextOf(request('INVITE', 'sip:b@one.example'));
+  const context = contextOf(proxied('INVITE', 'sip:b@one.example'));
   stepProxy(context, { type: 'admitted' });
   const route = [Route.parse('<sip:p3;lr>'), Route.parse('<sip:p2;lr>')];
   const found = [target(phone(1), { route, hop: CALLER })];
@@ -214,7 +183,7 @@ t.test('between two transports the route is recorded for both sides (RFC 5658)',
     side === CALLER
       ? { transport: 'UDP', host: SELF, port: 5060 }
       : { transport: 'TCP', host: SELF, port: 5061 };
-  const context = contextOf(request('INVITE', 'sip:b@two.example'), { addressFor });
+  const context = contextOf(proxied('INVITE', 'sip:b@two.example'), { addressFor });
   stepProxy(context, { type: 'admitted' });
   const [send] = stepProxy(context, {
     type: 'resolved',
@@ -228,7 +197,7 @@ t.test('between two transports the route is recorded for both sides (RFC 5658)',
 });
 
 t.test('a request without Max-Forwards gets one', async t => {
-  const received = request('BYE', 'sip:b@10.0.0.2');
+  const received = proxied('BYE', 'sip:b@10.0.0.2');
   received.headers.delete('Max-Forwards');
   t.equal(forwarded(received).headers.first(MaxForwards), 70);
 });
@@ -268,7 +237,7 @@ t.test('a challenge carries those of all branches (§16.7 step 7)', async t => {
 });
 
 t.test('a CANCEL waits for the first provisional response of each branch (§9.1)', async t => {
-  const context = forked(request('INVITE', 'sip:b@one.example'), 2);
+  const context = forked(proxied('INVITE', 'sip:b@one.example'), 2);
   t.same(brief(stepProxy(context, answered(context, 0, 180))), ['set C 181000', 'respond 180']);
   t.same(brief(stepProxy(context, { type: 'cancelled' })), ['cancel 0', 'set cancel 32000']);
   t.same(brief(stepProxy(context, answered(context, 1, 100))), ['cancel 1', 'set cancel 32000']);
@@ -277,14 +246,14 @@ t.test('a CANCEL waits for the first provisional response of each branch (§9.1)
 });
 
 t.test('cancelled before anything was sent, it is answered at once', async t => {
-  const context = contextOf(request('INVITE', 'sip:b@one.example'));
+  const context = contextOf(proxied('INVITE', 'sip:b@one.example'));
   stepProxy(context, { type: 'admitted' });
   t.same(brief(stepProxy(context, { type: 'cancelled' })), ['respond 487', 'set linger 32000']);
   t.same(brief(stepProxy(context, { type: 'located', found: [target(phone(1))] })), []);
 });
 
 t.test('a branch that does not end after its CANCEL is given up after 64 T1', async t => {
-  const context = forked(request('INVITE', 'sip:b@one.example'), 1);
+  const context = forked(proxied('INVITE', 'sip:b@one.example'), 1);
   stepProxy(context, answered(context, 0, 180));
   stepProxy(context, { type: 'cancelled' });
   const timer = { name: 'cancel', branch: 0 } as const;
@@ -298,13 +267,13 @@ t.test('a branch that does not end after its CANCEL is given up after 64 T1', as
 });
 
 t.test('a 2xx that is sent again passes again, and keeps nothing longer', async t => {
-  const context = forked(request('INVITE', 'sip:b@one.example'), 1);
+  const context = forked(proxied('INVITE', 'sip:b@one.example'), 1);
   t.same(brief(stepProxy(context, answered(context, 0, 200))), ['respond 200', 'set linger 32000']);
   t.same(brief(stepProxy(context, answered(context, 0, 200))), ['respond 200']);
 });
 
 t.test('a 2xx that crosses the CANCEL goes back', async t => {
-  const context = forked(request('INVITE', 'sip:b@one.example'), 1);
+  const context = forked(proxied('INVITE', 'sip:b@one.example'), 1);
   stepProxy(context, answered(context, 0, 180));
   stepProxy(context, { type: 'cancelled' });
   t.same(brief(stepProxy(context, answered(context, 0, 200))), ['respond 200', 'set linger 32000']);
@@ -314,7 +283,7 @@ t.test(
   'whose call was taken elsewhere is told so (RFC 3326); no-cancel lets others ring on',
   async t => {
     const both = (line: string) => {
-      const context = forked(request('INVITE', 'sip:b@one.example', line), 2);
+      const context = forked(proxied('INVITE', 'sip:b@one.example', line), 2);
       stepProxy(context, answered(context, 1, 180));
       return stepProxy(context, answered(context, 0, 200));
     };
@@ -325,14 +294,14 @@ t.test(
 );
 
 t.test('other requests: the first 2xx only, no 408, nothing late (RFC 4320)', async t => {
-  const several = forked(request('MESSAGE', 'sip:b@one.example'), 2);
+  const several = forked(proxied('MESSAGE', 'sip:b@one.example'), 2);
   t.same(brief(stepProxy(several, answered(several, 0, 100))), [], 'no provisional response');
   t.same(brief(stepProxy(several, answered(several, 0, 200))), ['respond 200', 'release']);
   t.same(brief(stepProxy(several, answered(several, 1, 200))), []);
-  const silent = forked(request('MESSAGE', 'sip:b@one.example'), 1);
+  const silent = forked(proxied('MESSAGE', 'sip:b@one.example'), 1);
   const failed = { type: 'failed', branch: 0, reason: 'timeout' } as const;
   t.same(brief(stepProxy(silent, failed)), ['abandon', 'release']);
-  const late = forked(request('MESSAGE', 'sip:b@one.example'), 1);
+  const late = forked(proxied('MESSAGE', 'sip:b@one.example'), 1);
   t.same(brief(stepProxy(late, { type: 'timer', timer: { name: 'late' } })), [
     'abandon',
     'release',
@@ -343,7 +312,7 @@ t.test('other requests: the first 2xx only, no 408, nothing late (RFC 4320)', as
 t.test(
   'a target that cannot be reached one way is tried the next (RFC 3263 §4.3, RFC 5626)',
   async t => {
-    const context = contextOf(request('INVITE', 'sip:b@one.example'));
+    const context = contextOf(proxied('INVITE', 'sip:b@one.example'));
     stepProxy(context, { type: 'admitted' });
     const alternate = target(phone(2), { hop: CALLER });
     stepProxy(context, { type: 'located', found: [target(phone(1), { alternates: [alternate] })] });
@@ -364,7 +333,7 @@ t.test(
 t.test(
   'forks share the breadth they were given, and wait where there is none (RFC 5393 §5)',
   async t => {
-    const context = contextOf(request('INVITE', 'sip:b@one.example', 'Max-Breadth: 2'));
+    const context = contextOf(proxied('INVITE', 'sip:b@one.example', 'Max-Breadth: 2'));
     stepProxy(context, { type: 'admitted' });
     const found = [1, 2, 3].map(index => target(phone(index), { hop: CALLER }));
     const first = stepProxy(context, { type: 'located', found });
@@ -379,7 +348,7 @@ t.test(
 
 t.test('redirect: the caller gets the targets instead (RFC 3841 §9.1)', async t => {
   const context = contextOf(
-    request('INVITE', 'sip:b@one.example', 'Request-Disposition: redirect'),
+    proxied('INVITE', 'sip:b@one.example', 'Request-Disposition: redirect'),
   );
   stepProxy(context, { type: 'admitted' });
   const found = [target(phone(1), { q: 0.1 }), target(phone(2))];
@@ -435,7 +404,7 @@ for (const [params, lines, score] of preferences) {
     async t => {
       const contact = Contact.parse(`<sip:a@h>${params}`);
       const features: Params | undefined = contact === '*' ? undefined : contact.params;
-      t.equal(scoreOf(features, preferencesOf(request('INVITE', 'sip:x', ...lines))), score);
+      t.equal(scoreOf(features, preferencesOf(proxied('INVITE', 'sip:x', ...lines))), score);
     },
   );
 }
@@ -463,9 +432,9 @@ const VIA = `Via: SIP/2.0/UDP ${STRANGER};branch=z9hG4bKs`;
 t.test('policy comes first, and its refusal goes back', async t => {
   const admit = async (received: SipRequest) => makeResponse(received, 407, 'x');
   const { lab, send } = await stranger({ admit });
-  const response = await send(request('INVITE', 'sip:b@one.example', VIA));
+  const response = await send(proxied('INVITE', 'sip:b@one.example', VIA));
   t.equal(response?.kind === 'response' && response.status, 407);
-  await send(request('ACK', 'sip:b@one.example', VIA));
+  await send(proxied('ACK', 'sip:b@one.example', VIA));
   await lab.isIdle(t);
 });
 
@@ -474,9 +443,9 @@ t.test('a location service that fails is answered 500, a malformed preference 40
     throw new Error('no store');
   };
   const { lab, send } = await stranger({ targets });
-  const failed = await send(request('MESSAGE', 'sip:b@one.example', VIA));
+  const failed = await send(proxied('MESSAGE', 'sip:b@one.example', VIA));
   t.equal(failed?.kind === 'response' && failed.status, 500);
-  const odd = request('MESSAGE', 'sip:b@two.example', `${VIA}2`, 'Accept-Contact: <<<');
+  const odd = proxied('MESSAGE', 'sip:b@two.example', `${VIA}2`, 'Accept-Contact: <<<');
   const refused = await send(odd);
   t.equal(refused?.kind === 'response' && refused.status, 400);
   await lab.isIdle(t);
@@ -484,7 +453,7 @@ t.test('a location service that fails is answered 500, a malformed preference 40
 
 t.test('a CANCEL of nothing is answered 481', async t => {
   const { lab, send } = await stranger();
-  const response = await send(request('CANCEL', 'sip:b@one.example', VIA));
+  const response = await send(proxied('CANCEL', 'sip:b@one.example', VIA));
   t.equal(response?.kind === 'response' && response.status, 481);
   await lab.isIdle(t);
 });
@@ -500,8 +469,8 @@ for (const [what, uri, lines, passes] of acks) {
   t.test(`an ACK ${passes ? 'passes without state' : 'is dropped'}: ${what}`, async t => {
     const { lab, send, host } = await stranger();
     const phone = await lab.device('10.0.0.2', 5060);
-    await send(request('ACK', uri, VIA, ...lines));
-    await send(request('ACK', uri, VIA, ...lines));
+    await send(proxied('ACK', uri, VIA, ...lines));
+    await send(proxied('ACK', uri, VIA, ...lines));
     t.equal(phone.heard.length, passes ? 2 : 0);
     const [first, second] = phone.heard.map(({ headers }) => headers.text('Via'));
     t.equal(first, second, 'sent again with the branch it had (§16.11)');
@@ -514,14 +483,14 @@ for (const [what, uri, lines, passes] of acks) {
 
 t.test('a request to a phone that is gone leaves nothing, and is not answered', async t => {
   const { lab, send, heard } = await stranger();
-  await send(request('MESSAGE', 'sip:b@10.0.0.77', VIA), 40_000);
+  await send(proxied('MESSAGE', 'sip:b@10.0.0.77', VIA), 40_000);
   t.same(heard, []);
   await lab.isIdle(t);
 });
 
 t.test('a proxy that stops leaves no timer', async t => {
   const { lab, host, send } = await stranger();
-  await send(request('INVITE', 'sip:b@10.0.0.77', VIA));
+  await send(proxied('INVITE', 'sip:b@10.0.0.77', VIA));
   t.equal(host.proxy.size, 1);
   host.proxy.stop();
   host.layer.close();

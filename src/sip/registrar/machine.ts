@@ -165,6 +165,8 @@ function register(state: RegistrarState, event: Registration): RegistrarAction[]
       response.headers.set(RetryAfter, { seconds: RETRY_AFTER_S, params: new Params() }),
     );
   }
+  // Who takes back what was never there changes nothing.
+  if (known === 0 && updated.length === 0) return [accept(event, updated)];
   store(state, aor, updated);
   return [accept(event, updated), { type: 'changed', aor }];
 }
