@@ -56,6 +56,7 @@ const PLACED: readonly Placed[] = [
   { file: 'call-reliable-183', seconds: 0.2 },
   { file: 'call-hold', seconds: 0.5 },
   { file: 'call-update', seconds: 0.5 },
+  { file: 'call-update-while-ringing', seconds: 0.5 },
   { file: 'call-refresh-by-peer', seconds: 0.5 },
   { file: 'call-interval-too-small', seconds: 0.2 },
   { file: 'call-stale-nonce', seconds: 0.2, account: true },

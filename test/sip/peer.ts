@@ -16,6 +16,7 @@ export interface Peer {
   readonly requests: SipRequest[];
   readonly responses: SipResponse[];
   send(text: string | Uint8Array, to: Endpoint): void;
+  reply(request: SipRequest, answer: Answer, to: Endpoint): void;
 }
 
 /** A raw socket that answers each request as `answer` says: status, header fields, body. */
@@ -31,6 +32,18 @@ export async function peerAt(
   const responses: SipResponse[] = [];
   const send = (text: string | Uint8Array, to: Endpoint) =>
     socket.send(typeof text === 'string' ? Buffer.from(text) : text, to);
+  const reply = (
+    request: SipRequest,
+    { status, headers = {}, body = '' }: Answer,
+    to: Endpoint,
+  ) => {
+    const response = makeResponse(request, status, 'peer');
+    response.headers.setText('Contact', `<sip:peer@${at.address}>`);
+    for (const [name, value] of Object.entries(headers)) response.headers.setText(name, value);
+    if (body) response.headers.setText('Content-Type', 'application/sdp');
+    response.body = Buffer.from(body);
+    send(serializeMessage(response), to);
+  };
   socket.onMessage = (data, from) => {
     const message = parseMessage(data.slice());
     if (message.kind === 'response') {
@@ -38,16 +51,9 @@ export async function peerAt(
       return;
     }
     requests.push(message);
-    for (const { status, headers = {}, body = '' } of answer(message, requests.length)) {
-      const response = makeResponse(message, status, 'peer');
-      response.headers.setText('Contact', `<sip:peer@${at.address}>`);
-      for (const [name, value] of Object.entries(headers)) response.headers.setText(name, value);
-      if (body) response.headers.setText('Content-Type', 'application/sdp');
-      response.body = Buffer.from(body);
-      send(serializeMessage(response), from);
-    }
+    for (const each of answer(message, requests.length)) reply(message, each, from);
   };
-  return { requests, responses, send };
+  return { requests, responses, send, reply };
 }
 
 export interface Answer {

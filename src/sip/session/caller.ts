@@ -1,16 +1,8 @@
 /** The caller's side until the call is answered: RFC 3261 §13.2, RFC 3262 §4. */
-import {
-  Allow,
-  CSeq,
-  RAck,
-  Require,
-  RSeq,
-  SipRequest,
-  type SipResponse,
-  To,
-} from '@sip-stack/parser';
+import { Allow, CSeq, RAck, Require, RSeq, SipRequest, type SipResponse } from '@sip-stack/parser';
 import { dialogOfCaller, requestInDialog } from '../dialog.js';
 import { isProvisional, isSuccess } from '../transaction/machine.js';
+import { dropEarlyDialogs, earlyDialog } from './early.js';
 import { bye, end } from './ending.js';
 import { RELIABLE } from './reliable-provisional.js';
 import { startTimer } from './renegotiation.js';
@@ -39,8 +31,7 @@ function inviteAgain(session: Session): SessionAction[] {
   askForTimer(session.timer, request);
   session.invite = request;
   session.provisional = false;
-  session.early.clear();
-  return [{ type: 'send', request }];
+  return [...dropEarlyDialogs(session), { type: 'send', request }];
 }
 
 /** §9.1: without a provisional response the CANCEL has to wait for one. */
@@ -65,8 +56,10 @@ function onProvisional(session: Session, response: SipResponse): SessionAction[]
   if (session.phase !== 'inviting') return [];
   const actions: SessionAction[] = first ? [notify({ type: 'proceeding' })] : [];
   if (response.status === 100) return actions;
+  const begun = earlyDialog(session, response);
+  actions.push(...begun.actions);
   if (isReliable(response)) {
-    const prack = acknowledgeProvisional(session, response);
+    const prack = begun.early && acknowledgeProvisional(session, begun.early, response);
     // Seen before, or one before it is still missing: it will come again.
     if (!prack) return actions;
     actions.push(prack);
@@ -86,10 +79,10 @@ function isReliable({ headers }: SipResponse): boolean {
 /** RFC 3262 §4: in order, once each, within the early dialog it begins. */
 function acknowledgeProvisional(
   session: Session,
+  early: EarlyDialog,
   response: SipResponse,
 ): SessionAction | undefined {
   const rseq = response.headers.require(RSeq);
-  const early = earlyDialog(session, response);
   if (early.lastRSeq !== undefined && rseq !== early.lastRSeq + 1) return undefined;
   early.lastRSeq = rseq;
   early.answer ??= sdpOf(response);
@@ -97,19 +90,6 @@ function acknowledgeProvisional(
   const { sequence, method } = session.invite.headers.require(CSeq);
   prack.headers.set(RAck, { response: rseq, sequence, method });
   return { type: 'send', request: prack };
-}
-
-function earlyDialog(session: Session, response: SipResponse): EarlyDialog {
-  const tag = response.headers.require(To).params.get('tag') ?? '';
-  const known = session.early.get(tag);
-  if (known) return known;
-  const begun: EarlyDialog = {
-    dialog: dialogOfCaller(session.invite, response),
-    lastRSeq: undefined,
-    answer: undefined,
-  };
-  session.early.set(tag, begun);
-  return begun;
 }
 
 function onSuccess(session: Session, response: SipResponse): SessionAction[] {
@@ -128,22 +108,23 @@ function onSuccess(session: Session, response: SipResponse): SessionAction[] {
     ];
   }
   const tooLate = session.phase !== 'inviting';
-  // The early dialog has counted its PRACKs; the target and route of the 2xx count (§13.2.2.4).
+  // The early dialog has counted its requests; the target and route of the 2xx count (§13.2.2.4).
   const early = session.early.get(answered.remoteTag);
   answered.localSequence = Math.max(answered.localSequence, early?.dialog.localSequence ?? 0);
+  answered.remoteSequence = early?.dialog.remoteSequence;
   session.dialog = answered;
-  session.early.clear();
   session.phase = 'established';
   session.peerUpdates = allowsUpdate(response);
   agreeTimer(session.timer, response);
   const actions: SessionAction[] = [
+    ...dropEarlyDialogs(session, answered.remoteTag),
     { type: 'cancel-timer', timer: 'cancel' },
     acknowledge(session, answered, session.invite),
     { type: 'dialog', dialog: answered },
   ];
   if (tooLate) return [...actions, ...bye(session)];
   // An answer in a reliable provisional response was the answer; the 2xx may go without (RFC 6337 §2).
-  const sdp = sdpOf(response) ?? early?.answer;
+  const sdp = early?.renegotiated ? early.answer : (sdpOf(response) ?? early?.answer);
   return [...actions, ...startTimer(session), notify({ type: 'answered', sdp })];
 }
 

@@ -44,6 +44,7 @@ function close(session: Session): SessionAction[] {
   session.unacknowledged = undefined;
   session.ours = undefined;
   session.theirs = undefined;
+  // Its release takes their dialogs along.
   session.early.clear();
   if (session.reliable) session.reliable.pending = undefined;
   for (const timer of ALL_TIMERS) actions.push({ type: 'cancel-timer', timer });

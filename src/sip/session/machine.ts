@@ -12,6 +12,7 @@ import {
   succeed,
 } from './callee.js';
 import { allowsUpdate, giveUp, onInviteResponse } from './caller.js';
+import { dialogOf, dropEarlyDialogs, earlyDialogOf } from './early.js';
 import { bye, end } from './ending.js';
 import {
   attemptPostponed,
@@ -82,8 +83,7 @@ export function stepSession(session: Session, event: SessionEvent): SessionActio
     case 'start':
       return start(session);
     case 'reissued':
-      reissued(session, event.challenged, event.request);
-      return [];
+      return reissued(session, event.challenged, event.request);
     case 'response':
       return onInviteResponse(session, event.response);
     case 'invite-failed': {
@@ -146,19 +146,24 @@ function start(session: Session): SessionAction[] {
   return session.dialog ? [{ type: 'dialog', dialog: session.dialog }] : [];
 }
 
-function reissued(session: Session, challenged: SipRequest, request: SipRequest): void {
-  if (session.invite === challenged) {
-    session.invite = request;
-    session.provisional = false;
-  }
+function reissued(session: Session, challenged: SipRequest, request: SipRequest): SessionAction[] {
   const { ours } = session;
   if (ours?.sequence === challenged.headers.require(CSeq).sequence) {
     session.ours = { ...ours, sequence: request.headers.require(CSeq).sequence };
   }
+  if (session.invite !== challenged) return [];
+  session.invite = request;
+  session.provisional = false;
+  return dropEarlyDialogs(session);
 }
 
 function acceptTheirs(session: Session, theirs: SipRequest, sdp: string): SessionAction[] {
   session.theirs = undefined;
+  const early = earlyDialogOf(session, theirs);
+  if (early) {
+    early.answer = sdpOf(theirs);
+    early.renegotiated = true;
+  }
   const answer =
     theirs.method === 'INVITE' ? succeed(session, theirs, sdp) : updated(session, theirs, sdp);
   return [...answer, ...startTimer(session), ...attemptPostponed(session)];
@@ -176,20 +181,19 @@ function reject(session: Session, status: number): SessionAction[] {
 }
 
 function onRequest(session: Session, request: SipRequest): SessionAction[] {
-  const { dialog } = session;
-  if (!dialog) return [];
+  const dialog = dialogOf(session, request);
   if (request.method === 'ACK') {
     const actions = onAck(session, request);
     return session.phase === 'established' ? [...actions, ...attemptPostponed(session)] : actions;
   }
+  if (!dialog || session.phase === 'ended') return [respond(session, request, 481)];
   if (!admitSequence(dialog, request)) return [respond(session, request, 500)];
-  if (session.phase === 'ended') return [respond(session, request, 481)];
   switch (request.method) {
     case 'BYE':
       return onBye(session, request);
     case 'INVITE':
     case 'UPDATE':
-      return onTargetRefresh(session, request);
+      return onTargetRefresh(session, dialog, request);
     case 'PRACK':
       return onPrack(session, request);
     default:
@@ -209,6 +213,8 @@ function send(session: Session, message: DialogMessage): SessionAction[] {
 }
 
 function onBye(session: Session, request: SipRequest): SessionAction[] {
+  // No callee hangs up like this before it has answered (§15).
+  if (!session.dialog) return [respond(session, request, 481)];
   const actions: SessionAction[] = [respond(session, request, 200)];
   if (session.phase === 'alerting') actions.push(respond(session, session.invite, 487));
   const reason = { by: 'remote', status: 200, reason: 'the other side hung up' } as const;

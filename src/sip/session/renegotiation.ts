@@ -3,8 +3,9 @@
  * glare, and the refreshes of RFC 4028.
  */
 import { CSeq, Params, RetryAfter, type SipRequest, type SipResponse } from '@sip-stack/parser';
-import { refreshTarget } from '../dialog.js';
+import { type Dialog, refreshTarget } from '../dialog.js';
 import { isSuccess } from '../transaction/machine.js';
+import { earlyDialogOf } from './early.js';
 import { bye, end } from './ending.js';
 import { acknowledge, respond, sdpOf, targetRefresh } from './requests.js';
 import { agreeTimer, grantTimer, raiseInterval, timerDue } from './session-timer.js';
@@ -110,16 +111,15 @@ export function lost(session: Session, status: number): SessionAction[] {
 // ---- theirs
 
 /** A re-INVITE or UPDATE comes in. */
-export function onTargetRefresh(session: Session, request: SipRequest): SessionAction[] {
-  const { dialog } = session;
-  if (!dialog) return [];
+export function onTargetRefresh(
+  session: Session,
+  dialog: Dialog,
+  request: SipRequest,
+): SessionAction[] {
   const sdp = sdpOf(request);
-  if (request.method === 'INVITE' && session.phase !== 'established') {
-    return [respond(session, request, 491)];
-  }
   const offers = request.method === 'INVITE' || sdp !== undefined;
-  if (offers && session.ours) return [respond(session, request, 491)];
-  const answering = session.phase !== 'established' || session.theirs || session.unacknowledged;
+  if (offers && isOurOfferOpen(session, request)) return [respond(session, request, 491)];
+  const answering = session.phase === 'alerting' || session.theirs || session.unacknowledged;
   if (offers && answering) return [comeBack(session, request)];
   refreshTarget(dialog, request);
   if (offers) {
@@ -127,6 +127,18 @@ export function onTargetRefresh(session: Session, request: SipRequest): SessionA
     return [notify({ type: 'reoffer', sdp })];
   }
   return [...updated(session, request, undefined), ...startTimer(session)];
+}
+
+/** Of the INVITE or a later one: until it is answered the other side has to wait (§14.2, RFC 3311 §5.2). */
+function isOurOfferOpen(session: Session, request: SipRequest): boolean {
+  switch (session.phase) {
+    case 'inviting':
+      return request.method === 'INVITE' || earlyDialogOf(session, request)?.answer === undefined;
+    case 'cancelling':
+      return true;
+    default:
+      return session.ours !== undefined;
+  }
 }
 
 /** A second offer before the first was answered: §14.2, RFC 3311 §5.2. */
@@ -152,6 +164,7 @@ export function updated(
 
 /** Sets the session timer anew, after each 2xx that carried one. */
 export function startTimer(session: Session): SessionAction[] {
+  if (session.phase !== 'established') return [];
   const due = timerDue(session.timer);
   const stop: SessionAction[] = [
     { type: 'cancel-timer', timer: 'refresh' },

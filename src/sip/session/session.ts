@@ -54,6 +54,7 @@ export interface SessionHost {
   acknowledge(ack: SipRequest): void;
   respond(request: SipRequest, response: SipResponse): void;
   adopt(session: SipSession, dialog: Dialog): void;
+  disown(session: SipSession, dialog: Dialog): void;
   release(session: SipSession): void;
 }
 export class SipSession extends EventEmitter<SipSessionEvents> {
@@ -208,6 +209,9 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
         return;
       case 'dialog':
         this.#host.adopt(this, action.dialog);
+        return;
+      case 'dialog-over':
+        this.#host.disown(this, action.dialog);
         return;
       case 'release':
         this.abandon();

@@ -211,6 +211,7 @@ export class Sessions {
       respond: (request, response) =>
         this.#transactionOf.get(request)?.respond(self.signed(response)),
       adopt: (session, dialog) => this.#adopt(session, dialog),
+      disown: (session, dialog) => this.#disown(session, dialog),
       release: session => this.#release(session),
     };
     const session = new SipSession(state, local, host);
@@ -221,14 +222,19 @@ export class Sessions {
   #adopt(session: SipSession, dialog: Dialog): void {
     const user = this.#current.get(session);
     if (!user) return;
-    user.dialogs.push(dialog);
+    user.dialogs.set(dialog.remoteTag, dialog);
     this.#options.dialogs.add(dialog, user);
+  }
+
+  #disown(session: SipSession, dialog: Dialog): void {
+    const user = this.#current.get(session);
+    if (user?.dialogs.delete(dialog.remoteTag)) this.#options.dialogs.remove(dialog, user);
   }
 
   #release(session: SipSession): void {
     const user = this.#current.get(session);
     if (!user) return;
-    for (const dialog of user.dialogs) this.#options.dialogs.remove(dialog, user);
+    for (const dialog of user.dialogs.values()) this.#options.dialogs.remove(dialog, user);
     this.#current.delete(session);
     this.#ofInvite.delete(inviteKey(session.invite));
   }
@@ -237,7 +243,8 @@ export class Sessions {
 /** A session as the user of its dialogs. */
 class SessionDialogs implements DialogUser {
   readonly session: SipSession;
-  readonly dialogs: Dialog[] = [];
+  /** By remote tag. */
+  readonly dialogs = new Map<string, Dialog>();
   readonly #transactionOf: WeakMap<SipRequest, ServerTransaction>;
 
   constructor(session: SipSession, transactionOf: WeakMap<SipRequest, ServerTransaction>) {

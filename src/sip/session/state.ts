@@ -38,7 +38,7 @@ export interface Session {
   dialog: Dialog | undefined;
   /** Caller: a provisional response has come, so that CANCEL is allowed (§9.1). */
   provisional: boolean;
-  /** Caller: dialogs that provisional responses of a fork have begun, by their remote tag (§12.1). */
+  /** Caller: dialogs that provisional responses have begun, by their remote tag (§12.1). */
   readonly early: Map<string, EarlyDialog>;
   /** ACKs to 2xx, by the CSeq of their INVITE, sent again whenever that 2xx is (§13.2.2.4). */
   readonly acks: Map<number, SipRequest>;
@@ -68,8 +68,10 @@ export interface EarlyDialog {
   readonly dialog: Dialog;
   /** RSeq of the last reliable provisional response of this dialog (RFC 3262 §4). */
   lastRSeq: number | undefined;
-  /** What a reliable provisional response of this dialog answered to our offer. */
+  /** What the other side said of its media reliably: its answer to our offer, or later an offer of its own. */
   answer: string | undefined;
+  /** It offered and we answered since then: what its 2xx repeats is old. */
+  renegotiated: boolean;
 }
 
 export interface EndReason {
@@ -163,6 +165,8 @@ export type SessionAction =
   | { readonly type: 'notify'; readonly notice: SessionNotice }
   /** The dialog exists from now on: requests that match it belong to this session. */
   | { readonly type: 'dialog'; readonly dialog: Dialog }
+  /** It is over, and the session is not. */
+  | { readonly type: 'dialog-over'; readonly dialog: Dialog }
   /** Nothing more will come of this session. */
   | { readonly type: 'release' };
 
