@@ -11,7 +11,7 @@ import {
 } from '../sip/offer-answer.js';
 
 /** What this phone can speak, best first. */
-export const AUDIO_FORMATS: readonly (AudioFormat & { name: 'PCMU' | 'PCMA' })[] = [
+export const AUDIO_FORMATS: readonly AudioFormat[] = [
   { name: 'PCMU', payloadType: 0, clockRate: 8000 },
   { name: 'PCMA', payloadType: 8, clockRate: 8000 },
 ];

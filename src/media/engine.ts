@@ -8,7 +8,7 @@ import type { Endpoint } from '../core/network.js';
 
 /** A codec of RFC 3551, by its encoding name and RTP payload type. */
 export interface PayloadFormat {
-  readonly name: 'PCMU' | 'PCMA';
+  readonly name: string;
   readonly payloadType: number;
 }
 

@@ -23,28 +23,40 @@ const aLawEncoded = Uint8Array.from({ length: 1 << 12 }, (_, index) =>
   encodeALaw((index << 20) >> 20),
 );
 
-/** Encodes 16-bit samples, one octet each; returns the octets written. */
-export function muLawEncode(samples: Int16Array, out: Uint8Array): number {
-  for (let i = 0; i < samples.length; i++) out[i] = muLawEncoded[(samples[i]! >> 2) & 0x3fff]!;
+/** Encodes 16-bit samples to `out` from `at`, one octet each; returns the octets written. */
+export function muLawEncode(samples: Int16Array, out: Uint8Array, at: number): number {
+  for (let i = 0; i < samples.length; i++) out[at + i] = muLawEncoded[(samples[i]! >> 2) & 0x3fff]!;
   return samples.length;
 }
 
-/** Decodes one octet to each 16-bit sample; returns the samples written. */
-export function muLawDecode(octets: Uint8Array, out: Int16Array): number {
-  for (let i = 0; i < octets.length; i++) out[i] = muLawDecoded[octets[i]!]!;
-  return octets.length;
+/** Decodes `octets` octets of `data` from `from` to a sample each, to `out` from `at`; returns the samples written. */
+export function muLawDecode(
+  data: Uint8Array,
+  from: number,
+  octets: number,
+  out: Int16Array,
+  at: number,
+): number {
+  for (let i = 0; i < octets; i++) out[at + i] = muLawDecoded[data[from + i]!]!;
+  return octets;
 }
 
-/** Encodes 16-bit samples, one octet each; returns the octets written. */
-export function aLawEncode(samples: Int16Array, out: Uint8Array): number {
-  for (let i = 0; i < samples.length; i++) out[i] = aLawEncoded[(samples[i]! >> 4) & 0xfff]!;
+/** Encodes 16-bit samples to `out` from `at`, one octet each; returns the octets written. */
+export function aLawEncode(samples: Int16Array, out: Uint8Array, at: number): number {
+  for (let i = 0; i < samples.length; i++) out[at + i] = aLawEncoded[(samples[i]! >> 4) & 0xfff]!;
   return samples.length;
 }
 
-/** Decodes one octet to each 16-bit sample; returns the samples written. */
-export function aLawDecode(octets: Uint8Array, out: Int16Array): number {
-  for (let i = 0; i < octets.length; i++) out[i] = aLawDecoded[octets[i]!]!;
-  return octets.length;
+/** Decodes `octets` octets of `data` from `from` to a sample each, to `out` from `at`; returns the samples written. */
+export function aLawDecode(
+  data: Uint8Array,
+  from: number,
+  octets: number,
+  out: Int16Array,
+  at: number,
+): number {
+  for (let i = 0; i < octets; i++) out[at + i] = aLawDecoded[data[from + i]!]!;
+  return octets;
 }
 
 /** @param sample 14-bit linear */

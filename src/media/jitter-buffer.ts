@@ -7,7 +7,7 @@
  * grows by what was needed. When a later packet is there, the missing one is lost: its time is
  * concealed and passed. Frames are dropped or inserted by choice only where the talker is silent.
  */
-import type { Codec } from './codecs/codec.js';
+import type { Decoder } from './codecs/codec.js';
 import { Concealment } from './concealment.js';
 import type { RtpPacket } from './rtp.js';
 
@@ -38,7 +38,7 @@ class Slot {
   sequence = -1;
   timestamp = 0;
   arrivalMs = 0;
-  codec: Codec | undefined;
+  decoder: Decoder | undefined;
   payload = new Uint8Array(0);
 }
 
@@ -111,8 +111,11 @@ export class JitterBuffer {
     this.#stopPlaying();
   }
 
-  /** @param sequence extended sequence number (RtpSource), not negative */
-  put(sequence: number, packet: RtpPacket, codec: Codec, arrivalMs: number): void {
+  /**
+   * @param sequence extended sequence number (RtpSource), not negative
+   * @param decoder of the packet's codec: the same for every packet of one codec, since decoders have state
+   */
+  put(sequence: number, packet: RtpPacket, decoder: Decoder, arrivalMs: number): void {
     if (packet.payloadLength === 0 || packet.payloadLength > MAX_PAYLOAD_OCTETS) return;
     const slot = this.#slots[sequence & (SLOTS - 1)]!;
     if (slot.sequence === sequence) {
@@ -128,7 +131,7 @@ export class JitterBuffer {
     if (!this.#playing && this.#held === 0) this.#firstArrivalMs = arrivalMs;
     if (this.#fresh) this.#nextSequence = Math.min(this.#nextSequence, sequence);
     this.#highestSequence = Math.max(this.#highestSequence, sequence);
-    this.#fill(slot, sequence, packet, codec, arrivalMs);
+    this.#fill(slot, sequence, packet, decoder, arrivalMs);
   }
 
   /** Fills `frame`; silence while no stream is playing. */
@@ -236,7 +239,8 @@ export class JitterBuffer {
 
   #decode(slot: Slot, nowMs: number): void {
     this.#pcmRead = 0;
-    this.#pcmEnd = slot.codec!.decode(slot.payload, this.#pcm);
+    const { payload } = slot;
+    this.#pcmEnd = slot.decoder!.decode(payload, 0, payload.length, this.#pcm, 0);
     this.#nextSequence = slot.sequence + 1;
     this.#playTimestamp = (slot.timestamp + this.#pcmEnd) >>> 0;
     this.#empty(slot);
@@ -283,12 +287,18 @@ export class JitterBuffer {
     return this.#pcmEnd - this.#pcmRead >= this.#frameSamples || this.#held > 0;
   }
 
-  #fill(slot: Slot, sequence: number, packet: RtpPacket, codec: Codec, arrivalMs: number): void {
+  #fill(
+    slot: Slot,
+    sequence: number,
+    packet: RtpPacket,
+    decoder: Decoder,
+    arrivalMs: number,
+  ): void {
     const { data, payloadOffset, payloadLength } = packet;
     slot.sequence = sequence;
     slot.timestamp = packet.timestamp;
     slot.arrivalMs = arrivalMs;
-    slot.codec = codec;
+    slot.decoder = decoder;
     if (slot.payload.length !== payloadLength) slot.payload = new Uint8Array(payloadLength);
     for (let i = 0; i < payloadLength; i++) slot.payload[i] = data[payloadOffset + i]!;
     this.#held++;

@@ -1,7 +1,7 @@
 /** One RTP stream each way: a source and a sink of the graph over a packet path. */
 import type { Clock } from '../core/clock.js';
 import { type Random, randomToken, randomUint32, randomUnit } from '../core/random.js';
-import type { Codec } from './codecs/codec.js';
+import type { Codec, Decoder, Encoder } from './codecs/codec.js';
 import { codecByName, codecByPayloadType } from './codecs/registry.js';
 import type { LegSettings, LegStatistics } from './engine.js';
 import type { NodeBehaviour } from './graph.js';
@@ -27,6 +27,7 @@ export class Leg implements NodeBehaviour {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #path: PacketPath;
+  readonly #sampleRate: number;
   readonly #frameSamples: number;
   readonly #source: RtpSource;
   readonly #buffer: JitterBuffer;
@@ -34,10 +35,12 @@ export class Leg implements NodeBehaviour {
   readonly #openedMs: number;
 
   #settings: LegSettings | undefined;
+  #encoder: Encoder | undefined;
+  /** What the other side was told to send. */
   #codec: Codec | undefined;
+  readonly #decoders = new Map<Codec, Decoder>();
 
   readonly #packet: Uint8Array;
-  readonly #payload: Uint8Array;
   readonly #ssrc: number;
   #sequence: number;
   #timestamp: number;
@@ -51,6 +54,7 @@ export class Leg implements NodeBehaviour {
     this.#clock = clock;
     this.#random = random;
     this.#path = path;
+    this.#sampleRate = sampleRate;
     this.#frameSamples = frameSamples;
     this.#source = new RtpSource(sampleRate);
     this.#buffer = new JitterBuffer(sampleRate, frameSamples);
@@ -59,7 +63,6 @@ export class Leg implements NodeBehaviour {
     this.#timestamp = randomUint32(random);
     // G.711: one octet a sample.
     this.#packet = new Uint8Array(RTP_HEADER_OCTETS + frameSamples);
-    this.#payload = this.#packet.subarray(RTP_HEADER_OCTETS);
     this.#openedMs = clock.now();
     this.#rtcp = new RtcpSession(
       randomToken(random, CNAME_OCTETS),
@@ -74,7 +77,7 @@ export class Leg implements NodeBehaviour {
   configure(settings: LegSettings): void {
     const { remote, rtcp, format, receive } = settings;
     this.#settings = settings;
-    this.#codec = codecByName(format.name);
+    this.#use(codecByName(format.name));
     this.#path.setRemote(remote, rtcp ?? { address: remote.address, port: remote.port + 1 });
     if (!receive) this.#buffer.reset();
   }
@@ -86,12 +89,12 @@ export class Leg implements NodeBehaviour {
   consume(frame: Int16Array, nowMs: number): void {
     const timestamp = this.#timestamp;
     this.#timestamp = (timestamp + this.#frameSamples) >>> 0;
-    if (!this.#settings || !this.#codec) return;
+    if (!this.#settings || !this.#encoder) return;
     if (this.#settings.send) {
       const { payloadType } = this.#settings.format;
       const sequence = this.#sequence;
       writeRtpHeader(this.#packet, payloadType, this.#marker, sequence, timestamp, this.#ssrc);
-      const octets = this.#codec.encode(frame, this.#payload);
+      const octets = this.#encoder.encode(frame, this.#packet, RTP_HEADER_OCTETS);
       this.#path.sendRtp(this.#packet);
       this.#sequence = (sequence + 1) & 0xffff;
       this.#packetsSent++;
@@ -137,6 +140,8 @@ export class Leg implements NodeBehaviour {
       this.#path.sendRtcp(this.#rtcp.goodbye(this.#sendState(), this.#source, now));
     }
     this.#path.close();
+    this.#encoder?.close?.();
+    for (const decoder of this.#decoders.values()) decoder.close?.();
   }
 
   #receive(packet: RtpPacket): void {
@@ -145,15 +150,30 @@ export class Leg implements NodeBehaviour {
     if (verdict === 'refused') return;
     if (verdict === 'restarted') this.#buffer.reset();
     // Other payload types (events, comfort noise) count as received, and their time passes in silence.
-    const codec = this.#codecOf(packet.payloadType);
-    if (!codec || !this.#settings?.receive) return;
-    this.#buffer.put(this.#source.extendedSequence, packet, codec, now);
+    const decoder = this.#decoderOf(packet.payloadType);
+    if (!decoder || !this.#settings?.receive) return;
+    this.#buffer.put(this.#source.extendedSequence, packet, decoder, now);
   }
 
-  #codecOf(payloadType: number): Codec | undefined {
-    return payloadType === this.#settings?.format.payloadType
-      ? this.#codec
-      : codecByPayloadType(payloadType);
+  #use(codec: Codec | undefined): void {
+    if (codec === this.#codec) return;
+    this.#encoder?.close?.();
+    this.#codec = codec;
+    this.#encoder = codec?.newEncoder({ sampleRate: this.#sampleRate });
+  }
+
+  #decoderOf(payloadType: number): Decoder | undefined {
+    const codec =
+      payloadType === this.#settings?.format.payloadType
+        ? this.#codec
+        : codecByPayloadType(payloadType);
+    if (!codec) return undefined;
+    let decoder = this.#decoders.get(codec);
+    if (!decoder) {
+      decoder = codec.newDecoder({ sampleRate: this.#sampleRate });
+      this.#decoders.set(codec, decoder);
+    }
+    return decoder;
   }
 
   #receiveReport(data: Uint8Array): void {

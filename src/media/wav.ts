@@ -1,6 +1,7 @@
 /** The WAV format: finding the samples in a file, turning them into 16-bit mono, and the header written. */
 import type { FileHandle } from 'node:fs/promises';
 import { CodedError } from '../core/errors.js';
+import type { Decoder } from './codecs/codec.js';
 import { aLawDecode, muLawDecode } from './g711.js';
 
 /** Octets of the header `wavHeader` makes. */
@@ -149,12 +150,10 @@ function fromFloat(value: number): number {
   return Math.max(-32768, Math.min(32767, Math.round(value * 32768)));
 }
 
-function tableReader(decode: (octets: Uint8Array, out: Int16Array) => number): WavFormat['read'] {
+function tableReader(decode: Decoder['decode']): WavFormat['read'] {
   const table = new Int16Array(256);
-  decode(
-    Uint8Array.from({ length: 256 }, (_, code) => code),
-    table,
-  );
+  const codes = Uint8Array.from({ length: 256 }, (_, code) => code);
+  decode(codes, 0, codes.length, table, 0);
   return (view, at) => table[view.getUint8(at)]!;
 }
 

@@ -1,11 +1,12 @@
 import t from 'tap';
-import { pcmu } from '../../src/media/codecs/pcmu.js';
+import { pcmu } from '../../src/media/codecs/g711-codec.js';
 import { JitterBuffer } from '../../src/media/jitter-buffer.js';
 import { RtpPacket } from '../../src/media/rtp.js';
 import { RtpSource } from '../../src/media/rtp-source.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { octetsAllocated } from './allocation.js';
 import { chirp, follow, levelDb } from './signal.js';
+import { throughCodec } from './through-codec.js';
 
 const RATE = 8000;
 const FRAME = 160;
@@ -20,14 +21,8 @@ interface Sent {
   readonly arrivalMs: number;
 }
 
-/** What a listener hears of a signal that was coded once. */
-function coded(signal: Int16Array): Int16Array {
-  const payload = new Uint8Array(signal.length);
-  pcmu.encode(signal, payload);
-  const heard = new Int16Array(signal.length);
-  pcmu.decode(payload, heard);
-  return heard;
-}
+const encoder = pcmu.newEncoder({ sampleRate: RATE });
+const decoder = pcmu.newDecoder({ sampleRate: RATE });
 
 interface SendOptions {
   readonly signal: Int16Array;
@@ -50,7 +45,7 @@ function send(options: SendOptions): Sent[] {
     const delay = delayMs(index);
     if (delay === undefined) continue;
     const payload = new Uint8Array(samples);
-    pcmu.encode(signal.subarray(index * samples, (index + 1) * samples), payload);
+    encoder.encode(signal.subarray(index * samples, (index + 1) * samples), payload, 0);
     sent.push({
       ssrc,
       sequence: (sequence + index) & 0xffff,
@@ -89,7 +84,7 @@ function play(sent: readonly Sent[], { phaseMs = 10, ms = 0 } = {}): Heard {
       const verdict = source.accept(packet, arrivalMs);
       if (verdict === 'refused') continue;
       if (verdict === 'restarted') buffer.reset();
-      buffer.put(source.extendedSequence, packet, pcmu, arrivalMs);
+      buffer.put(source.extendedSequence, packet, decoder, arrivalMs);
     }
     buffer.get(frame, nowMs);
     samples.set(frame, tick * FRAME);
@@ -100,7 +95,7 @@ function play(sent: readonly Sent[], { phaseMs = 10, ms = 0 } = {}): Heard {
 /** Concealed before a stream that ends counts as ended: 200 ms. */
 const FRAMES_AFTER_END = 10;
 const tenSeconds = chirp({ samples: 10 * RATE, sampleRate: RATE });
-const expected = coded(tenSeconds);
+const expected = throughCodec(pcmu, tenSeconds);
 const whole = { exact: expected.length, missing: 0, extra: 0 };
 
 t.test(
@@ -291,7 +286,7 @@ t.test('silence suppression: the pauses are as long as they were', async t => {
 t.test('concealment fades to silence within 60 ms', async t => {
   const steady = Int16Array.from({ length: 50 * FRAME }, (_, i) => 10_000 * Math.sin(i / 3));
   const { samples } = play(send({ signal: steady }));
-  const { start } = follow(samples, coded(steady));
+  const { start } = follow(samples, throughCodec(pcmu, steady));
   const end = start + steady.length;
   const levels = [0, 1, 2, 3].map(i =>
     levelDb(samples.subarray(end + i * FRAME, end + (i + 1) * FRAME)),
@@ -317,7 +312,7 @@ t.test('put and get do not allocate', async t => {
   const octets = octetsAllocated(() => {
     i++;
     packet.timestamp = (i * FRAME) >>> 0;
-    buffer.put(i, packet, pcmu, i * TICK_MS);
+    buffer.put(i, packet, decoder, i * TICK_MS);
     buffer.get(frame, i * TICK_MS + 5);
   });
   t.ok(octets < 64, `${octets} octets a frame: boxed numbers at most`);

@@ -1,22 +1,16 @@
 /** Every codec a leg understands. */
 import type { Codec } from './codec.js';
-import { pcma } from './pcma.js';
-import { pcmu } from './pcmu.js';
+import { pcma, pcmu } from './g711-codec.js';
 
+/** Best first. */
 export const codecs: readonly Codec[] = [pcmu, pcma];
 
-export function codecByName(name: Codec['name']): Codec {
-  return name === 'PCMU' ? pcmu : pcma;
+export function codecByName(name: string): Codec | undefined {
+  const wanted = name.toUpperCase();
+  return codecs.find(codec => codec.name.toUpperCase() === wanted);
 }
 
 /** By static payload type (RFC 3551 §6); undefined for one that no codec here has. */
 export function codecByPayloadType(payloadType: number): Codec | undefined {
-  switch (payloadType) {
-    case pcmu.payloadType:
-      return pcmu;
-    case pcma.payloadType:
-      return pcma;
-    default:
-      return undefined;
-  }
+  return codecs.find(codec => codec.payloadType === payloadType);
 }
