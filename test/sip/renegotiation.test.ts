@@ -119,6 +119,19 @@ t.test('offers that meet on their way are made again, one after the other (§14.
   }
 });
 
+t.test('an offer that meets a refresh without one is in nobody’s way (RFC 3311 §5.2)', async t => {
+  const lab = await pair(1, { delayMs: 100 });
+  const { alice, bob, atAlice, atBob } = await talking(lab);
+  alice.on('reoffer', () => alice.accept('alice 2'));
+  await lab.clock.advance(899 * 1000);
+  while (!sent(lab).includes('UPDATE')) await lab.clock.advance(10);
+  bob.reoffer('bob 2');
+  await lab.clock.advance(1000);
+  t.same(atAlice, ['reoffer bob 2', 'confirmed undefined']);
+  t.same(atBob, ['reanswered alice 2']);
+  t.same(sent(lab).slice(3), ['UPDATE', 'INVITE', '200', '200', 'ACK']);
+});
+
 t.test('a second offer waits for the answer to the first', async t => {
   const lab = await pair();
   const { alice, bob, atAlice } = await talking(lab);

@@ -137,7 +137,8 @@ function isOurOfferOpen(session: Session, request: SipRequest): boolean {
     case 'cancelling':
       return true;
     default:
-      return session.ours !== undefined;
+      // A refresh by UPDATE offers nothing: what the other side offers meanwhile is in nobody's way.
+      return session.ours?.offer !== undefined;
   }
 }
 
