@@ -50,8 +50,10 @@ export interface ScenarioOptions {
   readonly directory: string;
   /** The XML file. */
   readonly file: string;
-  /** The port of 127.0.0.1 that it speaks from. */
+  /** Of this machine: what it speaks from, and is reached at. */
+  readonly address: string;
   readonly port: number;
+  readonly protocol: 'UDP' | 'TCP';
   /** `HOST:PORT` and user to call, where the scenario calls. */
   readonly call?: { readonly target: string; readonly user: string };
   /** What `[key]` stands for in the file. */
@@ -64,10 +66,11 @@ const SCENARIO_LIMIT_S = 25;
 
 /** Plays a scenario once; answers what went wrong, or undefined where all went as it says. */
 export async function playScenario(options: ScenarioOptions): Promise<string | undefined> {
-  const { cleanup, directory, file, port, call, keys = {} } = options;
+  const { cleanup, directory, file, address, port, protocol, call, keys = {} } = options;
   const errors = join(directory, 'errors.log');
   const child = startChild(cleanup, [
-    ...['sipp', '-sf', file, '-i', '127.0.0.1', '-p', String(port), '-m', '1'],
+    ...['sipp', '-sf', file, '-i', address, '-p', String(port), '-m', '1'],
+    ...['-t', protocol === 'UDP' ? 'u1' : 't1'],
     ...(call ? [call.target, '-s', call.user] : []),
     ...Object.entries(keys).flatMap(([key, value]) => ['-key', key, value]),
     // What comes again is the scenario's own business.

@@ -1,18 +1,19 @@
 /** UDP by hand: a socket that speaks SIP with plain text, and free ports. */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { isIPv6 } from 'node:net';
 import type { Endpoint } from '../../src/core/network.js';
 
-/** A UDP port of 127.0.0.1 that nobody uses now. */
-export async function freePort(): Promise<number> {
-  const socket = await openSocket();
+/** A UDP port of this machine's address that nobody uses now. */
+export async function freePort(address = '127.0.0.1'): Promise<number> {
+  const socket = await openSocket(address);
   const { port } = socket.address();
   socket.close();
   return port;
 }
 
-export async function openSocket(): Promise<Socket> {
-  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+export async function openSocket(address = '127.0.0.1'): Promise<Socket> {
+  const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4').bind(0, address);
   await once(socket, 'listening');
   return socket;
 }

@@ -7,19 +7,15 @@ import { type Cleanup, progress } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
 import { readSound } from '../harness/sound.js';
 import { freePort } from '../harness/udp.js';
+import type { Site } from './site.js';
 
-interface Site {
+interface Provider {
   readonly cleanup: Cleanup;
   readonly directory: string;
   readonly port: number;
 }
 
-/** @param sound a WAV file of 8 kHz to play */
-export async function measureAccounts(
-  cleanup: Cleanup,
-  directory: string,
-  sound: string,
-): Promise<Figure[]> {
+export async function measureAccounts({ cleanup, directory, sound }: Site): Promise<Figure[]> {
   progress('interop: accounts at Kamailio');
   const site = { cleanup, directory, port: await freePort() };
   const server = await startKamailio(site);
@@ -51,7 +47,7 @@ export async function measureAccounts(
 }
 
 async function callAnna(
-  site: Site,
+  site: Provider,
   user: string,
   password: string,
   more: string[],
@@ -64,7 +60,7 @@ async function callAnna(
   return Number(await call.child.ended);
 }
 
-function phone({ cleanup, directory, port }: Site, user: string, password: string) {
+function phone({ cleanup, directory, port }: Provider, user: string, password: string) {
   const data = join(directory, user);
   mkdirSync(data);
   const config = join(data, 'account.yaml');

@@ -15,6 +15,7 @@ import { Ringline } from '../harness/ringline.js';
 import { readSound, SAMPLE_RATE, stretch } from '../harness/sound.js';
 import { freePort } from '../harness/udp.js';
 import { frequencyHz } from '../media/signal.js';
+import type { Site } from './site.js';
 
 const PASSWORD = 'what-baresip-says';
 const TOLD_WITHIN_MS = 10_000;
@@ -23,7 +24,7 @@ const REGISTERED = /200 OK/;
 const FREQUENCY_GOAL_HZ = 1;
 const ONE_SECOND = ['--seconds', '1'];
 
-interface Site {
+interface House {
   readonly cleanup: Cleanup;
   /** Of the phone, its configuration in it. */
   readonly data: string;
@@ -32,18 +33,13 @@ interface Site {
   readonly target: string;
 }
 
-/** @param sound a WAV file of 8 kHz to play, a tone of `toneHz` */
-export async function measureUsers(
-  cleanup: Cleanup,
-  directory: string,
-  sound: string,
-  toneHz: number,
-): Promise<Figure[]> {
+export async function measureUsers(given: Site): Promise<Figure[]> {
+  const { cleanup, directory, sound, toneHz } = given;
   progress('interop: baresip phones registered at ours');
   const data = join(directory, 'house');
   const phone = startPhone(cleanup, data);
   const target = String((await phone.heard('ready', 10_000)).listen);
-  const site: Site = { cleanup, data, sound, target };
+  const site: House = { cleanup, data, sound, target };
   const figures: Figure[] = [];
   const tone = (name: string, recording: string) => {
     const heard = stretch(readSound(recording), 1, 3);
@@ -116,7 +112,7 @@ function startPhone(cleanup: Cleanup, data: string, listen = '127.0.0.1:0'): Rin
 }
 
 async function peer(
-  { cleanup, data, sound, target }: Site,
+  { cleanup, data, sound, target }: House,
   user: string,
   password = PASSWORD,
   folder = user,
@@ -133,7 +129,7 @@ async function peer(
 
 /** Calls somebody there from a phone of our own that the other knows nothing of; answers the exit status. */
 async function call(
-  { cleanup, data, target }: Site,
+  { cleanup, data, target }: House,
   user: string,
   more: string[] = [],
 ): Promise<number> {
@@ -143,7 +139,7 @@ async function call(
 }
 
 /** Carl's phone is one of ours, with an account at the house. */
-async function callOurs(site: Site): Promise<number> {
+async function callOurs(site: House): Promise<number> {
   const { cleanup, data, target } = site;
   const own = join(data, 'carl');
   mkdirSync(own);
@@ -158,7 +154,7 @@ async function callOurs(site: Site): Promise<number> {
 }
 
 /** How many phones a user has, as `ringline status` tells. */
-async function registered({ cleanup, data }: Site, name: string): Promise<number> {
+async function registered({ cleanup, data }: House, name: string): Promise<number> {
   const asked = new Ringline(['status'], { cleanup, data });
   const { users } = await asked.heard('status', 10_000);
   await asked.child.ended;
