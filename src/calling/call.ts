@@ -1,23 +1,15 @@
 /** One call, as services and the command line hold it: the driver of a call machine. */
 import { EventEmitter } from 'node:events';
-import {
-  Contact,
-  formatUri,
-  isSipUri,
-  type NameAddr,
-  type SipRequest,
-  type SipResponse,
-  type SipUri,
-} from '@sip-stack/parser';
+import { isSipUri, type SipRequest, type SipUri } from '@sip-stack/parser';
 import type { Clock, Timer } from '../core/clock.js';
 import { asError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
-import { literalLocation } from '../discovery/address-locator.js';
 import type { Location, Locator } from '../discovery/locator.js';
 import type { LegStatistics, MediaEngine, MediaLeg } from '../media/engine.js';
 import type { AudioFormat } from '../sip/offer-answer.js';
 import type { CallerIdentity } from '../sip/self.js';
 import type { SipSession } from '../sip/session/session.js';
+import type { DialogMessage } from '../sip/session/state.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import { type CallEnd, endOfError } from './call-end.js';
 import {
@@ -30,6 +22,8 @@ import {
   stepCall,
 } from './call-machine.js';
 import { CallMedia } from './call-media.js';
+import { nameOf } from './caller.js';
+import { redirections } from './redirections.js';
 import { progressOf, referralOf, referTo, reportedStatus } from './transfer.js';
 
 export interface CallEvents {
@@ -39,6 +33,8 @@ export interface CallEvents {
   transferred: [target: string];
   /** The other side could not reach whom we sent it to; the call goes on. */
   transferFailed: [status: number];
+  /** What became of a request made with `send`: its final status, 408 where nobody answered. */
+  answeredRequest: [method: string, status: number];
   /** Once, and last; media is closed, `statistics` are its last. */
   ended: [end: CallEnd, statistics: LegStatistics | undefined];
 }
@@ -56,7 +52,11 @@ export interface CallContext {
   readonly newSessionId: () => number;
   /** Codecs offered and accepted, best first. */
   readonly formats: readonly AudioFormat[];
+  /** Takes a MESSAGE within a call, and answers it; without it they are refused. */
+  readonly onMessage?: (call: Call, request: SipRequest, respond: MessageAnswer) => void;
 }
+
+export type MessageAnswer = (status: number, headers?: Readonly<Record<string, string>>) => void;
 
 export class Call extends EventEmitter<CallEvents> {
   readonly direction: 'outgoing' | 'incoming';
@@ -173,6 +173,11 @@ export class Call extends EventEmitter<CallEvents> {
     const consulted = to instanceof Call ? to.#session : undefined;
     const uri = to instanceof Call ? consulted?.remote.uri : to;
     if (uri && isSipUri(uri)) this.#session?.send(referTo(uri, consulted));
+  }
+
+  /** Sends a request of the person's within the call, such as a MESSAGE; `answeredRequest` follows. */
+  send(message: DialogMessage): void {
+    if (this.phase === 'connected') this.#session?.send(message);
   }
 
   /** Whether this call is the session's. */
@@ -313,6 +318,9 @@ export class Call extends EventEmitter<CallEvents> {
     session.on('ringing', () => current(() => this.#step({ type: 'ringing' })));
     session.on('earlyMedia', sdp => current(() => this.#early(sdp)));
     session.on('reanswered', sdp => current(() => this.#reanswered(sdp)));
+    session.on('response', (method, status) =>
+      current(() => this.emit('answeredRequest', method, status)),
+    );
     session.on('request', request => this.#onRequest(session, request));
     session.on('answered', sdp => current(() => this.#negotiated(sdp)));
     session.on('confirmed', sdp => current(() => this.#confirmed(sdp)));
@@ -342,8 +350,11 @@ export class Call extends EventEmitter<CallEvents> {
   }
 
   #onRequest(session: SipSession, request: SipRequest): void {
+    const { onMessage } = this.#context;
     if (request.method === 'REFER') this.#onRefer(session, request);
     else if (request.method === 'NOTIFY') this.#onNotify(session, request);
+    else if (request.method === 'MESSAGE' && onMessage)
+      onMessage(this, request, (status, headers) => session.respond(request, status, headers));
     else session.respond(request, 405);
   }
 
@@ -463,32 +474,4 @@ export class Call extends EventEmitter<CallEvents> {
     }
     this.emit('ended', end, statistics);
   }
-}
-
-/** Where a 3xx says to try instead, best first (RFC 3261 §8.1.3.4); literal addresses for now. */
-function redirections(response: SipResponse, called: SipUri | undefined): Location[] {
-  if (response.status < 300 || response.status >= 400) return [];
-  const contacts = response.headers.all(Contact).filter(contact => contact !== '*');
-  const q = ({ params }: NameAddr) => Number(params.get('q') ?? 1);
-  return contacts
-    .sort((a, b) => q(b) - q(a))
-    .flatMap(({ uri }) => {
-      // Who called `sips:` is not led to where others can listen.
-      if (!isSipUri(uri) || (called?.scheme === 'sips' && uri.scheme !== 'sips')) return [];
-      return redirection(uri) ?? [];
-    });
-}
-
-/** Undefined for a name, and for a transport that nobody here speaks. */
-function redirection(uri: SipUri): Location | undefined {
-  try {
-    return literalLocation(uri, 'redirect');
-  } catch {
-    return undefined;
-  }
-}
-
-/** A caller, as a person would call them. */
-function nameOf({ displayName, uri }: NameAddr): string {
-  return displayName || (isSipUri(uri) && uri.user) || formatUri(uri);
 }

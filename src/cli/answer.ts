@@ -8,6 +8,7 @@ import type { Config } from '../runtime/config-settings.js';
 import { askPhone, type ControlSession } from '../runtime/control-client.js';
 import { checkAudioFiles } from './audio-files.js';
 import { EXIT } from './exit-codes.js';
+import { tellMessage } from './message-events.js';
 import type { Output } from './output.js';
 import { runPhone } from './run.js';
 import { stopSignal } from './stop-signal.js';
@@ -56,6 +57,9 @@ async function follow(session: ControlSession, output: Output): Promise<number> 
         break;
       case 'error':
         throw new CodedError(event.code, event.message, event);
+      case 'message':
+        tellMessage(event.message, output);
+        break;
       case 'status':
         break;
     }

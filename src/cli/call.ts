@@ -1,25 +1,19 @@
 /** `ringline call`: calls somebody, plays and records files. */
+import type { Call } from '../calling/call.js';
 import { attachAudio, type CallAudio, type CallAudioOptions } from '../calling/call-audio.js';
 import { type CallEnd, isOrdinaryEnd } from '../calling/call-end.js';
 import { SystemClock, sleep } from '../core/clock.js';
 import { CodedError } from '../core/errors.js';
-import type { TlsIdentity } from '../core/network.js';
-import type { Random } from '../core/random.js';
-import { phoneCertificateNames, StoredTlsIdentity } from '../identity/stored-tls-identity.js';
 import { loadSettings } from '../runtime/config.js';
 import type { Config } from '../runtime/config-settings.js';
-import { createLogger } from '../runtime/logging.js';
-import { systemSeams } from '../runtime/system.js';
-import { Telephone } from '../runtime/telephone.js';
-import { tlsSettings } from '../runtime/tls-policy.js';
-import { productName } from '../runtime/version.js';
-import { MemoryStore } from '../storage/memory-store.js';
+import type { Telephone } from '../runtime/telephone.js';
+import { writeText } from '../services/messages/text-body.js';
 import { checkAudioFiles } from './audio-files.js';
 import { tellPhases } from './call-events.js';
 import { exitCodeOfEnd, exitCodeOfError } from './exit-codes.js';
 import type { Output } from './output.js';
 import { ownPhoneTarget } from './own-phone.js';
-import { stopSignal } from './stop-signal.js';
+import { withPassingPhone } from './passing-phone.js';
 
 /** After the last sample played, the network and the other side's echo still have something to say. */
 const TAIL_MS = 1000;
@@ -27,6 +21,8 @@ const TAIL_MS = 1000;
 export interface CallOptions extends CallAudioOptions {
   /** Of talk, before hanging up. */
   readonly seconds?: number;
+  /** Sent to them as text, once they have answered. */
+  readonly message?: string;
 }
 
 export async function call(
@@ -39,37 +35,9 @@ export async function call(
   const settings = await loadSettings(flags, configFile);
   await checkAudioFiles(options);
   const target = await ownPhoneTarget(who, settings.data);
-  const stop = stopSignal();
-  const logger = await createLogger(flags.log ?? 'error');
-  const system = systemSeams(logger);
-  // Another phone may run here on the usual ports: take any.
-  const listen = flags.listen ?? { address: '0.0.0.0', port: 0 };
-  const telephone = new Telephone(system, {
-    name: settings.name,
-    listen,
-    // Called by TLS the other side answers by the same connection, where we would take another.
-    listenToo: { TLS: { address: listen.address, port: 0 } },
-    tls: tlsSettings(settings.tls, passingIdentity(settings.name, system.random)),
-    product: productName(),
-    // One call needs no registration, but the credentials and the way to its server.
-    accounts: settings.accounts,
-    register: false,
-  });
-  await system.watcher.start();
-  try {
-    await telephone.start(stop);
-    return await talk(telephone, target, options, stop, output);
-  } finally {
-    await telephone.stop();
-    await system.watcher.stop();
-  }
-}
-
-/** Of a phone that lives for one call: the one that runs here keeps its own key to itself. */
-function passingIdentity(name: string, random: Random): () => Promise<TlsIdentity> {
-  const names = phoneCertificateNames(name, `${name}.local`);
-  const stored = new StoredTlsIdentity({ store: new MemoryStore(), random, names });
-  return () => stored.identity();
+  return withPassingPhone(settings, flags, (telephone, stop) =>
+    talk(telephone, target, options, stop, output),
+  );
 }
 
 async function talk(
@@ -86,6 +54,7 @@ async function talk(
   tellPhases(call, output);
   stop.addEventListener('abort', () => call.hangUp());
   const join = async () => {
+    if (options.message !== undefined) tellText(call, options.message, output);
     audio = await attachAudio(telephone.media, call, options);
     const { seconds, play } = options;
     if (seconds !== undefined) await sleep(clock, seconds * 1000);
@@ -125,4 +94,14 @@ async function talk(
     output.failure(fields, new CodedError(end.code, end.message, end));
   }
   return exitCodeOfEnd(end.code);
+}
+
+/** Sends text within the call, and prints whether it was taken. */
+function tellText(call: Call, text: string, output: Output): void {
+  call.on('answeredRequest', (method, status) => {
+    if (method !== 'MESSAGE') return;
+    const taken = status < 300 ? 'has the message' : `did not take the message (${status})`;
+    output.event({ event: 'text', with: call.target, status }, `${call.target} ${taken}.`);
+  });
+  call.send({ method: 'MESSAGE', ...writeText(text) });
 }

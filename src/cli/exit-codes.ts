@@ -22,7 +22,7 @@ export const EXIT_TABLE: readonly (readonly [code: number, meaning: string])[] =
   [EXIT.usage, 'the command line or the configuration is wrong'],
   [EXIT.noSuchName, 'no phone or person of that name'],
   [EXIT.unreachable, 'no route, or no response'],
-  [EXIT.refused, 'the call was refused'],
+  [EXIT.refused, 'the call, or the message, was refused'],
   [EXIT.busy, 'busy'],
   [EXIT.noCommonCodec, 'no codec in common'],
   [EXIT.noAnswer, 'nobody answered'],
@@ -62,6 +62,7 @@ const USAGE_ERRORS: readonly string[] = [
   'BAD_PHONE_NAME',
   'BAD_PORT',
   'BAD_TARGET',
+  'BAD_TEXT',
   'BAD_USAGE',
   'PATH_TOO_LONG',
 ];

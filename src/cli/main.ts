@@ -29,6 +29,9 @@ interface Flags {
   readonly play?: string;
   readonly record?: string;
   readonly seconds?: number;
+  readonly message?: string;
+  readonly all?: boolean;
+  readonly follow?: boolean;
 }
 
 const EXIT_HELP = `
@@ -90,6 +93,7 @@ phone works without.
     )
     .option('--record <wav>', 'write what they say to this file')
     .option('--seconds <n>', 'hang up after so many seconds of talk', positive)
+    .option('--message <text>', 'send them this text when they have answered')
     .option('--name <name>', 'call under this name (default: the host name)')
     .option('--listen <address:port>', 'local address and port (default: any)')
     .option('--config <file>', 'configuration file')
@@ -109,6 +113,42 @@ ${EXIT_HELP}`,
       finish(flags, async output => {
         const { call } = await import('./call.js');
         return call(who, configOf(flags), flags.config, audioOf(flags), output);
+      }),
+    );
+
+  common(ringline.command('message'))
+    .argument('<who>', 'a name, an address or a SIP URI')
+    .argument('<text>', 'what to write')
+    .description('Write to somebody: a phone of ours keeps it until it is seen.')
+    .option('--name <name>', 'write under this name (default: the host name)')
+    .option('--listen <address:port>', 'local address and port (default: any)')
+    .option('--config <file>', 'configuration file')
+    .option('--data <dir>', 'data directory, where the configuration may be')
+    .addHelpText(
+      'after',
+      `
+  $ ringline message alice "Lunch at one?"
+  $ ringline message sip:bob@192.0.2.7:5070 "Call me back."
+${EXIT_HELP}`,
+    )
+    .action(async (who: string, text: string, flags: Flags) =>
+      finish(flags, async output => {
+        const { message } = await import('./message.js');
+        return message(who, text, configOf(flags), flags.config, output);
+      }),
+    );
+
+  common(ringline.command('messages'))
+    .description('Show what was written to the phone that runs here, and was not seen yet.')
+    .option('--all', 'show what was seen before too')
+    .option('--follow', 'go on with what comes in, until ^C')
+    .option('--data <dir>', "the running phone's data directory")
+    .addHelpText('after', '\n  $ ringline messages --follow\n')
+    .action(
+      action(async (flags, output) => {
+        const { messages } = await import('./messages.js');
+        const { all = false, follow = false } = flags;
+        return messages(configOf(flags), { all, follow }, output);
       }),
     );
 
@@ -230,8 +270,9 @@ function configOf({ name, listen, tls, ws, wss, data, log }: Flags): Config {
   };
 }
 
-function audioOf({ echo, play, record, seconds }: Flags) {
+function audioOf({ echo, play, record, seconds, message }: Flags) {
   return {
+    ...(message !== undefined && { message }),
     ...(echo && { echo }),
     ...(play !== undefined && { play }),
     ...(record !== undefined && { record }),

@@ -6,6 +6,7 @@ import { describeProblem, Phone } from '../runtime/phone.js';
 import type { Telephone } from '../runtime/telephone.js';
 import { tellCalls } from './call-events.js';
 import { EXIT } from './exit-codes.js';
+import { tellMessages } from './message-events.js';
 import type { Output } from './output.js';
 import { aborted, stopSignal } from './stop-signal.js';
 
@@ -36,6 +37,7 @@ export async function runPhone(
     output.event({ event: phase, aor, answer }, text);
   });
   tellCalls(phone.telephone.calls, output);
+  tellMessages(phone.telephone.messages, output);
   prepare(phone.telephone);
   await phone.start(stop);
   tellReady(phone, output);

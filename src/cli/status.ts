@@ -32,6 +32,7 @@ function describe(status: PhoneStatus): string {
       `${duration(status.upSeconds)} (start no. ${status.bootCount}, pid ${status.pid})`,
     ],
     ['calls are', status.attended ? 'answered' : 'left ringing (`ringline answer` takes them)'],
+    ['new messages', String(status.newMessages)],
     ['in its room', String(status.roomMembers)],
     ...status.accounts.map(({ aor, phase, answer }) => [
       aor,

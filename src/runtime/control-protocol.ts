@@ -6,12 +6,15 @@
 import { join } from 'node:path';
 import type { CallAudioOptions } from '../calling/call-audio.js';
 import { CodedError } from '../core/errors.js';
+import type { TextMessage } from '../services/messages/inbox-machine.js';
 import type { PhoneStatus } from './phone-status.js';
 
 export type ControlRequest =
   | { readonly method: 'status' }
   /** Answer this phone's calls, those that ring now first, for as long as the connection is open. */
-  | { readonly method: 'answer'; readonly audio: CallAudioOptions };
+  | { readonly method: 'answer'; readonly audio: CallAudioOptions }
+  /** Messages that nobody has seen, or all; with `follow` also those that come in from now on. */
+  | { readonly method: 'messages'; readonly all: boolean; readonly follow: boolean };
 
 export type ControlEvent =
   | { readonly event: 'status'; readonly status: PhoneStatus }
@@ -24,6 +27,7 @@ export type ControlEvent =
       readonly code: string;
       readonly message: string;
     }
+  | { readonly event: 'message'; readonly message: TextMessage }
   | {
       readonly event: 'error';
       readonly code: string;

@@ -121,6 +121,10 @@ function parseRequest(line: string): ControlRequest {
   }
   if (typeof request === 'object' && request !== null && 'method' in request) {
     if (request.method === 'status') return { method: 'status' };
+    if (request.method === 'messages') {
+      const all = 'all' in request && request.all === true;
+      return { method: 'messages', all, follow: 'follow' in request && request.follow === true };
+    }
     if (request.method === 'answer') {
       const audio = 'audio' in request && typeof request.audio === 'object' ? request.audio : null;
       return { method: 'answer', audio: audio ?? {} };
@@ -128,7 +132,7 @@ function parseRequest(line: string): ControlRequest {
   }
   throw new CodedError(
     'BAD_REQUEST',
-    `expected a request for status or answer, found ${line.slice(0, 80)}`,
+    `expected a request for status, answer or messages, found ${line.slice(0, 80)}`,
     {
       remedy: 'The running phone may be of another version: restart it.',
     },

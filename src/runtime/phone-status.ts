@@ -32,6 +32,8 @@ export interface PhoneStatus {
   readonly roomMembers: number;
   /** Somebody answers its calls; otherwise they ring. */
   readonly attended: boolean;
+  /** That nobody has seen yet. */
+  readonly newMessages: number;
   readonly accounts: readonly AccountStatus[];
   /** Who may register here, with the devices that are registered. */
   readonly users: readonly UserStatus[];

@@ -10,11 +10,12 @@ import { hostNameOf, MdnsAdvertiser } from '../discovery/mdns-advertiser.js';
 import { StoredIdentity } from '../identity/stored-identity.js';
 import { phoneCertificateNames, StoredTlsIdentity } from '../identity/stored-tls-identity.js';
 import { loadNative } from '../native/index.js';
+import type { TextMessage } from '../services/messages/inbox-machine.js';
 import type { SipProtocol } from '../sip/resolution/plan.js';
 import { FileStore } from '../storage/file-store.js';
 import type { Store } from '../storage/store.js';
 import type { Settings } from './config-settings.js';
-import { controlSocketPath } from './control-protocol.js';
+import { type ControlRequest, controlSocketPath } from './control-protocol.js';
 import { type ControlConnection, type ControlHandler, ControlServer } from './control-server.js';
 import type { CallStatus, PhoneStatus } from './phone-status.js';
 import { type System, systemSeams } from './system.js';
@@ -152,6 +153,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       calls: telephone.calls.current.map(call => callStatus(call, now)),
       roomMembers: telephone.room.members.length,
       attended: telephone.person.attended,
+      newMessages: telephone.messages.unseen.length,
       accounts: telephone.accounts.status,
       users: telephone.server.status,
       phones: telephone.browser
@@ -173,8 +175,28 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       case 'answer':
         this.#attend(request.audio, connection);
         return;
+      case 'messages':
+        this.#showMessages(request, connection);
+        return;
     }
   };
+
+  #showMessages(
+    { all, follow }: Extract<ControlRequest, { method: 'messages' }>,
+    connection: ControlConnection,
+  ): void {
+    const { messages } = this.telephone;
+    const send = (message: TextMessage) => connection.send({ event: 'message', message });
+    const newer = new Set(messages.unseen.map(({ id }) => id));
+    if (all) for (const message of messages.all) if (!newer.has(message.id)) send(message);
+    const hide = messages.show(send);
+    if (follow) {
+      connection.gone.addEventListener('abort', hide);
+    } else {
+      hide();
+      connection.end();
+    }
+  }
 
   /** Lets a client answer this phone's calls for as long as it stays. */
   #attend(audio: Parameters<typeof autoAnswer>[1], connection: ControlConnection): void {
@@ -195,6 +217,10 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
     }
     connection.gone.addEventListener('abort', leave);
     connection.send({ event: 'ready', name });
+    const hide = this.telephone.messages.show(message =>
+      connection.send({ event: 'message', message }),
+    );
+    connection.gone.addEventListener('abort', hide);
     this.#logger.info({ ...audio }, 'calls are answered from now on');
   }
 }

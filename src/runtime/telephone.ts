@@ -21,6 +21,7 @@ import { type Locator, LocatorChain } from '../discovery/locator.js';
 import { foldName } from '../discovery/phone-name.js';
 import type { MediaEngine } from '../media/engine.js';
 import { EchoTest } from '../services/echo-test.js';
+import { Messages } from '../services/messages/messages.js';
 import type { AudioFormat } from '../sip/offer-answer.js';
 import { PROTOCOLS, type SipProtocol } from '../sip/resolution/plan.js';
 import type { UriResolver } from '../sip/resolver.js';
@@ -82,6 +83,7 @@ export class Telephone implements Service {
   readonly media: MediaEngine;
   readonly browser: Browser;
   readonly server: ServerRole;
+  readonly messages: Messages;
   readonly #services: ServiceGroup;
   /** What it was told to be called, and what it is called on this network after a conflict. */
   readonly #givenName: string;
@@ -109,11 +111,31 @@ export class Telephone implements Service {
       names: () => [this.#name, this.#givenName],
       isPhone: user => destinations.some(destination => destination.answersTo(user)),
     });
+    const { userAgent } = this;
+    const locator = new LocatorChain([
+      new AccountLocator(this.accounts),
+      this.server,
+      seams.locator,
+    ]);
+    const identity = (uri: SipUri) => this.#identityToward(uri);
+    this.messages = new Messages({
+      ...seams,
+      userAgent,
+      locator,
+      identity,
+      isMe: user => this.person.answersTo(user),
+      store: options.store ?? (() => undefined),
+    });
     this.calls = new Calls({
       ...seams,
-      userAgent: this.userAgent,
-      locator: new LocatorChain([new AccountLocator(this.accounts), this.server, seams.locator]),
-      identity: uri => this.#identityToward(uri),
+      userAgent,
+      locator,
+      identity,
+      onMessage: (call, request, respond) => {
+        const forMe = call.direction === 'outgoing' || this.person.answersTo(call.calledUser);
+        if (forMe) this.messages.receive(request, call.callId, respond);
+        else respond(405);
+      },
       formats: options.formats ?? AUDIO_FORMATS,
       destinations,
     });
@@ -123,6 +145,7 @@ export class Telephone implements Service {
       media,
       this.userAgent,
       this.server,
+      this.messages,
       browser,
       // Before the accounts: a server is told where we listen.
       { start: () => this.#listenToo(options), stop: async () => undefined },

@@ -96,8 +96,8 @@ export interface RequestOptions {
   readonly uri: Uri;
   /** Where the request is sent; an endpoint alone by the protocol that `uri` names. */
   readonly to: Endpoint | Target;
-  /** Without a tag. */
-  readonly from: NameAddr;
+  /** Who sends it, or From without a tag. */
+  readonly from: NameAddr | CallerIdentity;
   /** To; the Request-URI by default. */
   readonly toward?: NameAddr;
   /** Further header fields as text; they win over those the user agent writes. */
@@ -233,9 +233,11 @@ export class UserAgent {
     const target = targetOf(uri, options.to);
     const local = await this.localEndpointFor(target.endpoint.address);
     const series = options.series ?? client.newSeries();
-    const from = withTag(options.from, self.newTag());
+    const sender = 'uri' in options.from ? options.from : self.address(options.from, local);
+    const from = withTag(sender, self.newTag());
     const request = client.compose({ method, uri, local, from, series, ...(toward && { toward }) });
-    if (isSipUri(from.uri)) {
+    // A MESSAGE begins nothing that could be followed up (RFC 3428 §4).
+    if (isSipUri(from.uri) && method !== 'MESSAGE') {
       const user = from.uri.user ?? '';
       const contact = self.contact(user, local, target.protocol, isSips(uri));
       request.headers.set(Contact, contact);
@@ -252,6 +254,17 @@ export class UserAgent {
         failed: reject,
       });
     });
+  }
+
+  /** Answers a request outside any dialog; with further header fields as text. */
+  respond(
+    transaction: ServerTransaction,
+    status: number,
+    headers: Readonly<Record<string, string>> = {},
+  ): void {
+    const response = this.#running.self.response(transaction.request, status);
+    for (const [name, value] of Object.entries(headers)) response.headers.setText(name, value);
+    transaction.respond(response);
   }
 
   newSeries(): RequestSeries {

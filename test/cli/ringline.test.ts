@@ -128,3 +128,18 @@ t.test('a phone that lost power starts again as itself', async t => {
   again.child.kill('SIGTERM');
   await again.ended;
 });
+
+t.test('a message is written, kept, and shown once', async t => {
+  const reader = phone('reader', '--name', 'reader');
+  const { listen } = await reader.until('ready');
+  const sent = await run('message', `sip:reader@${listen}`, 'hello\u001b[2J', '--name', 'writer');
+  t.equal(sent.code, 0, sent.text);
+  const read = () => run('messages', '--data', join(directory, 'reader'));
+  const first = await read();
+  t.match(first.text, /^writer \(sip:writer@[^)]*\) wrote: hello\ufffd\[2J\n$/);
+  t.match((await read()).text, /No new messages/);
+  const unknown = await run('message', `sip:nobody@${listen}`, 'x', '--name', 'writer');
+  t.equal(unknown.code, 3);
+  reader.child.kill('SIGTERM');
+  await reader.ended;
+});

@@ -125,8 +125,13 @@ export function stepSession(session: Session, event: SessionEvent): SessionActio
       return offer(session, event.sdp);
     case 'send':
       return send(session, event.message);
-    case 'respond':
-      return [respond(session, event.request, event.status)];
+    case 'respond': {
+      const answer = respond(session, event.request, event.status);
+      for (const [name, value] of Object.entries(event.headers ?? {})) {
+        answer.response.headers.setText(name, value);
+      }
+      return [answer];
+    }
     case 'request':
       return onRequest(session, event.request);
     case 'hang-up':

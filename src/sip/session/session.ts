@@ -150,9 +150,13 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
     this.step({ type: 'send', message });
   }
 
-  /** Answers a `request`. */
-  respond(request: SipRequest, status: number): void {
-    this.step({ type: 'respond', request, status });
+  /** Answers a `request`; with further header fields as text. */
+  respond(
+    request: SipRequest,
+    status: number,
+    headers: Readonly<Record<string, string>> = {},
+  ): void {
+    this.step({ type: 'respond', request, status, headers });
   }
 
   /** Ends the session in whatever way its state asks for: CANCEL, a refusal or BYE. */

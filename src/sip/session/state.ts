@@ -119,7 +119,12 @@ export type SessionEvent =
   /** Send a request of the user's own within the dialog (INFO, REFER, NOTIFY, MESSAGE). */
   | { readonly type: 'send'; readonly message: DialogMessage }
   /** The user answers such a request of the other side. */
-  | { readonly type: 'respond'; readonly request: SipRequest; readonly status: number }
+  | {
+      readonly type: 'respond';
+      readonly request: SipRequest;
+      readonly status: number;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
   /** A request within the dialog. */
   | { readonly type: 'request'; readonly request: SipRequest }
   | { readonly type: 'hang-up' }

@@ -1,0 +1,51 @@
+/** A phone that lives for one call or one message. */
+import type { TlsIdentity } from '../core/network.js';
+import type { Random } from '../core/random.js';
+import { phoneCertificateNames, StoredTlsIdentity } from '../identity/stored-tls-identity.js';
+import type { Config, Settings } from '../runtime/config-settings.js';
+import { createLogger } from '../runtime/logging.js';
+import { systemSeams } from '../runtime/system.js';
+import { Telephone } from '../runtime/telephone.js';
+import { tlsSettings } from '../runtime/tls-policy.js';
+import { productName } from '../runtime/version.js';
+import { MemoryStore } from '../storage/memory-store.js';
+import { stopSignal } from './stop-signal.js';
+
+/** @param work told to stop, it comes to an end soon */
+export async function withPassingPhone(
+  settings: Settings,
+  flags: Config,
+  work: (telephone: Telephone, stop: AbortSignal) => Promise<number>,
+): Promise<number> {
+  const stop = stopSignal();
+  const logger = await createLogger(flags.log ?? 'error');
+  const system = systemSeams(logger);
+  // Another phone may run here on the usual ports: take any.
+  const listen = flags.listen ?? { address: '0.0.0.0', port: 0 };
+  const telephone = new Telephone(system, {
+    name: settings.name,
+    listen,
+    // Called by TLS the other side answers by the same connection, where we would take another.
+    listenToo: { TLS: { address: listen.address, port: 0 } },
+    tls: tlsSettings(settings.tls, passingIdentity(settings.name, system.random)),
+    product: productName(),
+    // One call needs no registration, but the credentials and the way to its server.
+    accounts: settings.accounts,
+    register: false,
+  });
+  await system.watcher.start();
+  try {
+    await telephone.start(stop);
+    return await work(telephone, stop);
+  } finally {
+    await telephone.stop();
+    await system.watcher.stop();
+  }
+}
+
+/** The phone that runs here keeps its own key to itself. */
+function passingIdentity(name: string, random: Random): () => Promise<TlsIdentity> {
+  const names = phoneCertificateNames(name, `${name}.local`);
+  const stored = new StoredTlsIdentity({ store: new MemoryStore(), random, names });
+  return () => stored.identity();
+}
