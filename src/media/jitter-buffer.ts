@@ -15,6 +15,8 @@ import type { RtpPacket } from './rtp.js';
 const SLOTS = 64;
 /** Largest payload taken; Ethernet carries no larger one. */
 const MAX_PAYLOAD_OCTETS = 1500;
+/** 120 ms of Opus at 48 kHz, RFC 6716 §3.2.5; more than the largest payload of G.711 or G.722 holds. */
+const MAX_PACKET_SAMPLES = 5760;
 const FIRST_TARGET_MS = 20;
 /** Beyond this a delay is worse than a gap. */
 const MAX_TARGET_MS = 200;
@@ -42,6 +44,15 @@ class Slot {
   payload = new Uint8Array(0);
 }
 
+export interface JitterBufferOptions {
+  /** Of the frames and of what every decoder put in writes, in Hz. */
+  readonly sampleRate: number;
+  /** RTP timestamp units per second. */
+  readonly clockRate: number;
+  /** Samples per tick. */
+  readonly frameSamples: number;
+}
+
 export class JitterBuffer {
   /** Packets that came after their time had passed. */
   late = 0;
@@ -54,11 +65,13 @@ export class JitterBuffer {
   readonly #frameSamples: number;
   readonly #frameMs: number;
   readonly #samplesPerMs: number;
+  /** Samples per RTP timestamp unit: 2 for G.722, 1/3 for Opus at 16 kHz. */
+  readonly #samplesPerUnit: number;
   readonly #slots = Array.from({ length: SLOTS }, () => new Slot());
   readonly #concealment: Concealment;
 
   /** Decoded and not yet played. */
-  readonly #pcm = new Int16Array(MAX_PAYLOAD_OCTETS);
+  readonly #pcm = new Int16Array(MAX_PACKET_SAMPLES);
   #pcmRead = 0;
   #pcmEnd = 0;
 
@@ -83,13 +96,10 @@ export class JitterBuffer {
   #dropAtOnce = false;
   #insertFrame = false;
 
-  /**
-   * @param sampleRate of the frames and of every codec put in, in Hz
-   * @param frameSamples samples per tick
-   */
-  constructor(sampleRate: number, frameSamples: number) {
+  constructor({ sampleRate, clockRate, frameSamples }: JitterBufferOptions) {
     this.#frameSamples = frameSamples;
     this.#samplesPerMs = sampleRate / 1000;
+    this.#samplesPerUnit = sampleRate / clockRate;
     this.#frameMs = frameSamples / this.#samplesPerMs;
     this.#concealment = new Concealment(sampleRate, frameSamples);
   }
@@ -184,7 +194,7 @@ export class JitterBuffer {
       filled += missing;
       concealed = true;
       if (slot === undefined) this.#starve(missing);
-      else this.#playTimestamp = (this.#playTimestamp + missing) >>> 0;
+      else this.#playTimestamp = this.#timestampAfter(this.#playTimestamp, missing);
     }
     if (concealed) {
       this.concealedFrames++;
@@ -227,14 +237,18 @@ export class JitterBuffer {
   /** Samples to pass before `slot` is due. What was concealed while starved counts towards them. */
   #gapBefore(slot: Slot): number {
     const maxGap = MAX_GAP_MS * this.#samplesPerMs;
-    let gap = (slot.timestamp - this.#playTimestamp) | 0;
+    let gap = ((slot.timestamp - this.#playTimestamp) | 0) * this.#samplesPerUnit;
     // Backward too: the talker's timestamps began anew, or a packet overlaps the one before.
     if (gap < 0 || gap > maxGap + this.#starved) gap = 0;
     const passed = Math.min(gap, this.#starved);
-    this.#playTimestamp = (slot.timestamp - gap + passed) >>> 0;
+    this.#playTimestamp = this.#timestampAfter(slot.timestamp, passed - gap);
     if (this.#starved > passed) this.#learn((this.#starved - passed) / this.#samplesPerMs);
     this.#starved = 0;
     return gap - passed;
+  }
+
+  #timestampAfter(timestamp: number, samples: number): number {
+    return (timestamp + Math.round(samples / this.#samplesPerUnit)) >>> 0;
   }
 
   #decode(slot: Slot, nowMs: number): void {
@@ -242,7 +256,7 @@ export class JitterBuffer {
     const { payload } = slot;
     this.#pcmEnd = slot.decoder!.decode(payload, 0, payload.length, this.#pcm, 0);
     this.#nextSequence = slot.sequence + 1;
-    this.#playTimestamp = (slot.timestamp + this.#pcmEnd) >>> 0;
+    this.#playTimestamp = this.#timestampAfter(slot.timestamp, this.#pcmEnd);
     this.#empty(slot);
     const wait = nowMs - slot.arrivalMs;
     this.waitMs += (wait - this.waitMs) / 16;

@@ -57,7 +57,7 @@ export class Leg implements NodeBehaviour {
     this.#sampleRate = sampleRate;
     this.#frameSamples = frameSamples;
     this.#source = new RtpSource(sampleRate);
-    this.#buffer = new JitterBuffer(sampleRate, frameSamples);
+    this.#buffer = new JitterBuffer({ sampleRate, clockRate: sampleRate, frameSamples });
     this.#ssrc = randomUint32(random);
     this.#sequence = randomUint32(random) & 0xffff;
     this.#timestamp = randomUint32(random);

@@ -68,7 +68,7 @@ interface Heard {
 function play(sent: readonly Sent[], { phaseMs = 10, ms = 0 } = {}): Heard {
   const arriving = sent.toSorted((a, b) => a.arrivalMs - b.arrivalMs);
   const lengthMs = ms || (arriving.at(-1)?.arrivalMs ?? 0) + 600;
-  const buffer = new JitterBuffer(RATE, FRAME);
+  const buffer = new JitterBuffer({ sampleRate: RATE, clockRate: RATE, frameSamples: FRAME });
   const source = new RtpSource(RATE);
   const frame = new Int16Array(FRAME);
   const ticks = Math.floor(lengthMs / TICK_MS);
@@ -303,7 +303,7 @@ t.test('a talker far ahead of the listener is cut to the depth that is allowed',
 });
 
 t.test('put and get do not allocate', async t => {
-  const buffer = new JitterBuffer(RATE, FRAME);
+  const buffer = new JitterBuffer({ sampleRate: RATE, clockRate: RATE, frameSamples: FRAME });
   const packet = new RtpPacket();
   packet.data = new Uint8Array(FRAME).fill(0x55);
   packet.payloadLength = FRAME;
