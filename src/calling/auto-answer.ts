@@ -33,7 +33,7 @@ export function autoAnswer(
 }
 
 /** `heard.wav`, then `heard-2.wav`: no recording overwrites the one before it. */
-function numbered(file: string, count: number): string {
+export function numbered(file: string, count: number): string {
   if (count === 1) return file;
   const { dir, name, ext } = parse(file);
   return `${dir}${dir === '' ? '' : '/'}${name}-${count}${ext}`;

@@ -75,6 +75,11 @@ export class CallMedia {
     return this.offer();
   }
 
+  /** The other side did not take that offer: who waits is as before. */
+  revertHold(): void {
+    this.#held = !this.#held;
+  }
+
   /** Another offer within the call is about to be answered, or ours to be made again. */
   renew(): void {
     this.#version++;

@@ -29,6 +29,10 @@ import { progressOf, referralOf, referTo, reportedStatus } from './transfer.js';
 export interface CallEvents {
   /** `trying`, `ringing` or `connected` was reached. */
   phase: [phase: CallPhase];
+  /** The other side waits now, or is heard again, as we asked. */
+  held: [held: boolean];
+  /** It goes on as before: the other side refused. */
+  holdRefused: [status: number];
   /** The call goes on with somebody else: the other side passed us on, or was replaced. */
   transferred: [target: string];
   /** The other side could not reach whom we sent it to; the call goes on. */
@@ -73,6 +77,8 @@ export class Call extends EventEmitter<CallEvents> {
   /** Whom the other side has passed us on to, while they are being called. */
   #next: Call | undefined;
   #connectedAt: number | undefined;
+  /** What our offer under way is about: hold or resume. */
+  #asked: boolean | undefined;
 
   static outgoing(context: CallContext, uri: SipUri, target: string): Call {
     return new Call(context, outgoingCall(target), uri);
@@ -158,9 +164,10 @@ export class Call extends EventEmitter<CallEvents> {
     return this.#media.held;
   }
 
-  /** Keeps the other side waiting, or takes the conversation up again; by an offer of its own. */
+  /** Keeps the other side waiting, or takes the conversation up again: `held` or `holdRefused` follows. */
   hold(held: boolean): void {
     if (held === this.held || this.phase !== 'connected') return;
+    this.#asked = held;
     this.#session?.reoffer(this.#media.offerHold(held));
   }
 
@@ -317,10 +324,9 @@ export class Call extends EventEmitter<CallEvents> {
     session.on('proceeding', () => current(() => this.#step({ type: 'proceeding' })));
     session.on('ringing', () => current(() => this.#step({ type: 'ringing' })));
     session.on('earlyMedia', sdp => current(() => this.#early(sdp)));
-    session.on('reanswered', sdp => current(() => this.#reanswered(sdp)));
-    session.on('response', (method, status) =>
-      current(() => this.emit('answeredRequest', method, status)),
-    );
+    session.on('reanswered', sdp => current(() => this.#onReanswer(sdp)));
+    session.on('offerRefused', status => current(() => this.#onOfferRefused(status)));
+    session.on('response', (method, status) => current(() => this.#onResponse(method, status)));
     session.on('request', request => this.#onRequest(session, request));
     session.on('answered', sdp => current(() => this.#negotiated(sdp)));
     session.on('confirmed', sdp => current(() => this.#confirmed(sdp)));
@@ -435,6 +441,25 @@ export class Call extends EventEmitter<CallEvents> {
     } catch (error) {
       this.#step({ type: 'failed', end: endOfError(error) });
     }
+  }
+
+  #onReanswer(sdp: string | undefined): void {
+    this.#reanswered(sdp);
+    const asked = this.#asked;
+    this.#asked = undefined;
+    if (asked !== undefined && this.phase === 'connected') this.emit('held', asked);
+  }
+
+  #onOfferRefused(status: number): void {
+    if (this.#asked === undefined) return;
+    this.#asked = undefined;
+    this.#media.revertHold();
+    this.emit('holdRefused', status);
+  }
+
+  #onResponse(method: string, status: number): void {
+    if (method === 'REFER' && status >= 300) this.emit('transferFailed', status);
+    this.emit('answeredRequest', method, status);
   }
 
   #onReoffer(session: SipSession, offer: string | undefined): void {

@@ -2,7 +2,7 @@
 import type { Call } from './call.js';
 import type { Destination } from './calls.js';
 
-/** Takes calls for the person; each is ringing when it gets here. */
+/** Talks for the person: takes calls, which ring when they get here, and joins those they make. */
 export type Answerer = (call: Call) => void;
 
 export interface PersonOptions {
@@ -36,6 +36,11 @@ export class Person implements Destination {
     });
     call.once('ended', () => this.#ringing.delete(call));
     call.ring();
+    this.#answerer?.(call);
+  }
+
+  /** A call of the person's own making is talked on like those that come in. */
+  join(call: Call): void {
     this.#answerer?.(call);
   }
 

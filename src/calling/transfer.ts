@@ -18,7 +18,7 @@ import type { SipSession } from '../sip/session/session.js';
 import type { DialogMessage } from '../sip/session/state.js';
 
 /** How long a transfer may take, in seconds: the subscription's life (RFC 3515 §2.4.4). */
-const SUBSCRIPTION_S = 180;
+export const SUBSCRIPTION_S = 180;
 
 /** Where a REFER asks us to call, and with which further header fields. */
 export interface Referral {

@@ -13,6 +13,7 @@ export function tellCalls(calls: Calls, output: Output): void {
 /** Prints what becomes of one call, its end left out. */
 export function tellPhases(call: Call, output: Output): void {
   const { target, direction } = call;
+  tellTransfers(call, output);
   call.on('phase', phase => {
     const fields = { direction, with: target, id: call.callId };
     switch (phase) {
@@ -42,6 +43,14 @@ export function tellPhases(call: Call, output: Output): void {
       case 'ended':
         return;
     }
+  });
+}
+
+function tellTransfers(call: Call, output: Output): void {
+  const { direction } = call;
+  call.on('transferred', target => {
+    const fields = { event: 'transferred', direction, with: target, id: call.callId };
+    output.event(fields, `The call goes on with ${target}.`);
   });
 }
 

@@ -1,4 +1,6 @@
 /** `ringline call`: calls somebody, plays and records files. */
+
+import { numbered } from '../calling/auto-answer.js';
 import type { Call } from '../calling/call.js';
 import { attachAudio, type CallAudio, type CallAudioOptions } from '../calling/call-audio.js';
 import { type CallEnd, isOrdinaryEnd } from '../calling/call-end.js';
@@ -9,8 +11,9 @@ import type { Config } from '../runtime/config-settings.js';
 import type { Telephone } from '../runtime/telephone.js';
 import { writeText } from '../services/messages/text-body.js';
 import { checkAudioFiles } from './audio-files.js';
-import { tellPhases } from './call-events.js';
+import { tellCalls, tellPhases } from './call-events.js';
 import { exitCodeOfEnd, exitCodeOfError } from './exit-codes.js';
+import { pressLines } from './handset.js';
 import type { Output } from './output.js';
 import { ownPhoneTarget } from './own-phone.js';
 import { withPassingPhone } from './passing-phone.js';
@@ -21,6 +24,8 @@ const TAIL_MS = 1000;
 export interface CallOptions extends CallAudioOptions {
   /** Of talk, before hanging up. */
   readonly seconds?: number;
+  /** Keys of the handset come in by standard input. */
+  readonly keys?: boolean;
   /** Sent to them as text, once they have answered. */
   readonly message?: string;
 }
@@ -52,7 +57,8 @@ async function talk(
   let audio: CallAudio | undefined;
   let failure: unknown;
   tellPhases(call, output);
-  stop.addEventListener('abort', () => call.hangUp());
+  stop.addEventListener('abort', () => telephone.calls.hangUpAll());
+  const letGo = options.keys ? takeKeys(telephone, options, output) : () => undefined;
   const join = async () => {
     if (options.message !== undefined) tellText(call, options.message, output);
     audio = await attachAudio(telephone.media, call, options);
@@ -73,6 +79,8 @@ async function talk(
     call.once('ended', (...ended) => resolve(ended));
   });
   await audio?.close();
+  letGo();
+  await othersEnded(telephone);
   if (failure) {
     output.error(failure);
     return exitCodeOfError(failure);
@@ -94,6 +102,39 @@ async function talk(
     output.failure(fields, new CodedError(end.code, end.message, end));
   }
   return exitCodeOfEnd(end.code);
+}
+
+/** Keys pressed from now on, and whom they call: played to and recorded like the first. */
+function takeKeys(telephone: Telephone, options: CallOptions, output: Output): () => void {
+  const { media, calls, handset, person } = telephone;
+  let count = 1;
+  tellCalls(calls, output);
+  person.attend(call => {
+    // Who calls a phone that is there for one call finds it ringing.
+    if (call.direction === 'incoming') return;
+    const record = options.record && numbered(options.record, ++count);
+    const audio = new Promise<CallAudio>((resolve, reject) => {
+      call.on('phase', phase => {
+        if (phase !== 'connected') return;
+        attachAudio(media, call, { ...options, ...(record && { record }) }).then(resolve, reject);
+      });
+    });
+    audio.catch(error => {
+      output.error(error);
+      call.hangUp();
+    });
+    call.once('ended', () => void audio.then(({ close }) => close()).catch(() => undefined));
+  });
+  return pressLines(handset, output);
+}
+
+/** Somebody consulted may be left when the first call is over. */
+async function othersEnded({ calls }: Telephone): Promise<void> {
+  for (const call of calls.current) {
+    await new Promise<void>(resolve => {
+      call.once('ended', () => resolve());
+    });
+  }
 }
 
 /** Sends text within the call, and prints whether it was taken. */

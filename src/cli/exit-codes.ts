@@ -30,34 +30,28 @@ export const EXIT_TABLE: readonly (readonly [code: number, meaning: string])[] =
   [EXIT.notRunning, 'no phone runs on this machine'],
 ];
 
+const OF_ENDS: Readonly<Record<CallEndCode, number>> = {
+  HUNG_UP: EXIT.ok,
+  REMOTE_HUNG_UP: EXIT.ok,
+  NO_SUCH_NAME: EXIT.noSuchName,
+  NO_ROUTE: EXIT.unreachable,
+  UNREACHABLE: EXIT.unreachable,
+  REFUSED: EXIT.refused,
+  BUSY: EXIT.busy,
+  NO_COMMON_CODEC: EXIT.noCommonCodec,
+  NO_ANSWER: EXIT.noAnswer,
+  MEDIA_LOST: EXIT.connectionLost,
+  FAILED: EXIT.failed,
+};
+
 export function exitCodeOfEnd(code: CallEndCode): number {
-  switch (code) {
-    case 'HUNG_UP':
-    case 'REMOTE_HUNG_UP':
-      return EXIT.ok;
-    case 'NO_SUCH_NAME':
-      return EXIT.noSuchName;
-    case 'NO_ROUTE':
-    case 'UNREACHABLE':
-      return EXIT.unreachable;
-    case 'REFUSED':
-      return EXIT.refused;
-    case 'BUSY':
-      return EXIT.busy;
-    case 'NO_COMMON_CODEC':
-      return EXIT.noCommonCodec;
-    case 'NO_ANSWER':
-      return EXIT.noAnswer;
-    case 'MEDIA_LOST':
-      return EXIT.connectionLost;
-    case 'FAILED':
-      return EXIT.failed;
-  }
+  return OF_ENDS[code];
 }
 
 const USAGE_ERRORS: readonly string[] = [
   'BAD_CONFIG',
   'BAD_ENDPOINT',
+  'BAD_KEY',
   'BAD_LOG_LEVEL',
   'BAD_PHONE_NAME',
   'BAD_PORT',
@@ -70,6 +64,7 @@ const USAGE_ERRORS: readonly string[] = [
 export function exitCodeOfError(error: unknown): number {
   if (!(error instanceof CodedError)) return EXIT.failed;
   if (error.code === 'NOT_RUNNING') return EXIT.notRunning;
-  if (error.code === 'NO_ROUTE') return EXIT.unreachable;
+  const end = Object.entries(OF_ENDS).find(([code]) => code === error.code);
+  if (end) return end[1];
   return USAGE_ERRORS.includes(error.code) ? EXIT.usage : EXIT.failed;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The `ringline` command. Each subcommand's code is loaded only when it runs. */
 import { Command, Option } from 'commander';
+import { HANDSET_KEYS, parseHandsetKey } from '../calling/handset-key.js';
 import { parseEndpoint } from '../core/endpoint.js';
 import { CodedError } from '../core/errors.js';
 import { type PortChoices, parsePortChoice } from '../runtime/config-listen.js';
@@ -32,7 +33,21 @@ interface Flags {
   readonly message?: string;
   readonly all?: boolean;
   readonly follow?: boolean;
+  readonly keys?: boolean;
 }
+
+const KEYS: Record<(typeof HANDSET_KEYS)[number], { who?: string; does: string }> = {
+  hold: { does: 'keep the other side waiting' },
+  resume: { does: 'talk again to who waits; who was talked to waits then' },
+  consult: { who: '<who>', does: 'call somebody else, while the other side waits' },
+  transfer: { who: '[who]', does: 'send the other side to somebody, or to who was consulted' },
+  hangup: { does: 'end the call; who waits goes on waiting' },
+};
+
+const KEYS_HELP = HANDSET_KEYS.map(key => {
+  const { who = '', does } = KEYS[key];
+  return `  ${`${key} ${who}`.padEnd(15)}  ${does}`;
+}).join('\n');
 
 const EXIT_HELP = `
 Exit status:
@@ -93,6 +108,10 @@ phone works without.
     )
     .option('--record <wav>', 'write what they say to this file')
     .option('--seconds <n>', 'hang up after so many seconds of talk', positive)
+    .option(
+      '--keys',
+      'take hold, resume, consult, transfer and hangup from standard input, a line each',
+    )
     .option('--message <text>', 'send them this text when they have answered')
     .option('--name <name>', 'call under this name (default: the host name)')
     .option('--listen <address:port>', 'local address and port (default: any)')
@@ -107,6 +126,10 @@ phone works without.
   $ ringline call 192.0.2.7                        whatever answers there
   $ ringline call sip:bob@192.0.2.7:5070 --seconds 30
   $ ringline call sips:alice@local                 over TLS; also 'sip:bob@192.0.2.7;transport=tls'
+  $ ringline call alice --keys                     then type, e.g., transfer ben
+
+With --keys the lines of standard input act on the call, as keys of a desk phone do:
+${KEYS_HELP}
 ${EXIT_HELP}`,
     )
     .action(async (who: string, flags: Flags) =>
@@ -151,6 +174,8 @@ ${EXIT_HELP}`,
         return messages(configOf(flags), { all, follow }, output);
       }),
     );
+
+  for (const key of HANDSET_KEYS) keyCommand(ringline, key);
 
   phoneOptions(ringline.command('answer'))
     .description('Answer calls: those of the phone that runs here, else as a phone of its own.')
@@ -215,6 +240,30 @@ first, until ^C. Else this is a phone by itself, and takes the options of \`run\
   return ringline;
 }
 
+/** `ringline hold` and its like. */
+function keyCommand(ringline: Command, key: (typeof HANDSET_KEYS)[number]): void {
+  const { who, does } = KEYS[key];
+  const command = common(ringline.command(key));
+  if (who !== undefined) command.argument(who, 'a name, an address or a SIP URI');
+  command
+    .description(`${does[0]?.toUpperCase()}${does.slice(1)}, at the phone that runs here.`)
+    .option('--data <dir>', "the running phone's data directory")
+    .addHelpText(
+      'after',
+      `
+Acts on the newest call that it fits, and is done when the other side has agreed:
+${KEYS_HELP}
+${EXIT_HELP}`,
+    )
+    .action(async (...given: unknown[]) => {
+      const called = who === undefined ? '' : String(given.shift() ?? '');
+      await finish(given[0] as Flags, async output => {
+        const { press } = await import('./handset.js');
+        return press(configOf(given[0] as Flags), parseHandsetKey(`${key} ${called}`), output);
+      });
+    });
+}
+
 function common(command: Command): Command {
   return command.option('--json', 'print one JSON object a line');
 }
@@ -270,8 +319,9 @@ function configOf({ name, listen, tls, ws, wss, data, log }: Flags): Config {
   };
 }
 
-function audioOf({ echo, play, record, seconds, message }: Flags) {
+function audioOf({ echo, play, record, seconds, message, keys }: Flags) {
   return {
+    ...(keys && { keys }),
     ...(message !== undefined && { message }),
     ...(echo && { echo }),
     ...(play !== undefined && { play }),

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import type { CallAudioOptions } from '../calling/call-audio.js';
+import type { HandsetKey } from '../calling/handset-key.js';
 import { CodedError } from '../core/errors.js';
 import type { TextMessage } from '../services/messages/inbox-machine.js';
 import type { PhoneStatus } from './phone-status.js';
@@ -13,6 +14,8 @@ export type ControlRequest =
   | { readonly method: 'status' }
   /** Answer this phone's calls, those that ring now first, for as long as the connection is open. */
   | { readonly method: 'answer'; readonly audio: CallAudioOptions }
+  /** A key of the handset: what it does to this phone's calls. */
+  | { readonly method: 'press'; readonly pressed: HandsetKey }
   /** Messages that nobody has seen, or all; with `follow` also those that come in from now on. */
   | { readonly method: 'messages'; readonly all: boolean; readonly follow: boolean };
 
@@ -27,6 +30,8 @@ export type ControlEvent =
       readonly code: string;
       readonly message: string;
     }
+  /** The key has done what it does; with whom that call was. */
+  | { readonly event: 'done'; readonly key: HandsetKey['key']; readonly with: string }
   | { readonly event: 'message'; readonly message: TextMessage }
   | {
       readonly event: 'error';

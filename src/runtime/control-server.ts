@@ -2,6 +2,7 @@
 import { chmod, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { type HandsetKey, parseHandsetKey } from '../calling/handset-key.js';
 import { asError, CodedError, errorCode } from '../core/errors.js';
 import type { ControlEvent, ControlRequest } from './control-protocol.js';
 
@@ -125,6 +126,9 @@ function parseRequest(line: string): ControlRequest {
       const all = 'all' in request && request.all === true;
       return { method: 'messages', all, follow: 'follow' in request && request.follow === true };
     }
+    if (request.method === 'press' && 'pressed' in request) {
+      return { method: 'press', pressed: checkedKey(request.pressed) };
+    }
     if (request.method === 'answer') {
       const audio = 'audio' in request && typeof request.audio === 'object' ? request.audio : null;
       return { method: 'answer', audio: audio ?? {} };
@@ -132,11 +136,19 @@ function parseRequest(line: string): ControlRequest {
   }
   throw new CodedError(
     'BAD_REQUEST',
-    `expected a request for status, answer or messages, found ${line.slice(0, 80)}`,
+    `expected a request for status, answer, press or messages, found ${line.slice(0, 80)}`,
     {
       remedy: 'The running phone may be of another version: restart it.',
     },
   );
+}
+
+function checkedKey(pressed: unknown): HandsetKey {
+  if (typeof pressed !== 'object' || pressed === null || !('key' in pressed)) {
+    return parseHandsetKey('');
+  }
+  const who = 'who' in pressed && typeof pressed.who === 'string' ? pressed.who : '';
+  return parseHandsetKey(`${pressed.key} ${who}`);
 }
 
 function answers(path: string): Promise<boolean> {

@@ -175,6 +175,12 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       case 'answer':
         this.#attend(request.audio, connection);
         return;
+      case 'press': {
+        const { target } = await this.telephone.handset.press(request.pressed);
+        connection.send({ event: 'done', key: request.pressed.key, with: target });
+        connection.end();
+        return;
+      }
       case 'messages':
         this.#showMessages(request, connection);
         return;

@@ -8,6 +8,7 @@ import { AccountLocator } from '../calling/account-locator.js';
 import { AccountCredentials, type AccountSettings, Accounts } from '../calling/accounts.js';
 import { AUDIO_FORMATS } from '../calling/call-media.js';
 import { Calls, type Destination } from '../calling/calls.js';
+import { Handset } from '../calling/handset.js';
 import { Person } from '../calling/person.js';
 import { MeetingRoom } from '../conference/meeting-room.js';
 import type { Clock } from '../core/clock.js';
@@ -79,6 +80,7 @@ export class Telephone implements Service {
   readonly accounts: Accounts;
   readonly calls: Calls;
   readonly person: Person;
+  readonly handset: Handset;
   readonly room: MeetingRoom;
   readonly media: MediaEngine;
   readonly browser: Browser;
@@ -139,6 +141,8 @@ export class Telephone implements Service {
       formats: options.formats ?? AUDIO_FORMATS,
       destinations,
     });
+    const { calls, person } = this;
+    this.handset = new Handset({ calls, person, locator, clock: seams.clock });
     // The user agent stops before media: calls are hung up while it still stands. It starts before what
     // takes longer to load: a phone answers as soon as it can.
     this.#services = new ServiceGroup([
