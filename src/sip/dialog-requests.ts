@@ -1,7 +1,7 @@
 /** Requests within dialogs: to whom they go, and with which branch (RFC 3261 §12.2.1.1). */
 import { isSipUri, type SipRequest, Via } from '@sip-stack/parser';
 import { withZoneOf } from '../core/endpoint.js';
-import { asError } from '../core/errors.js';
+import { asError, CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Endpoint } from '../core/network.js';
 import { nextHop } from './dialog.js';
@@ -33,7 +33,7 @@ export class DialogRequests {
     this.#options = options;
   }
 
-  /** Sends a request as `requestInDialog` makes it. One whose way cannot be found is logged and forgotten. */
+  /** Sends a request as `requestInDialog` makes it. One whose way cannot be found fails, and is logged. */
   send(request: SipRequest, { local, peer }: DialogEnds, handlers: RequestHandlers): void {
     const { client } = this.#options;
     // Counted from now on, not from when the address is known: `stop` waits for it.
@@ -45,6 +45,7 @@ export class DialogRequests {
       })
       .catch(error => {
         this.#undeliverable(request, error);
+        handlers.failed(undeliverable(request, error));
         settled();
       });
   }
@@ -76,4 +77,10 @@ export class DialogRequests {
     const { address, port } = target.endpoint;
     return { ...target, endpoint: { address: withZoneOf(address, peer.endpoint.address), port } };
   }
+}
+
+function undeliverable({ method }: SipRequest, error: unknown): CodedError {
+  if (error instanceof CodedError) return error;
+  const message = `${method} could not be sent: ${asError(error).message}`;
+  return new CodedError('NO_ROUTE', message, { cause: error });
 }

@@ -1,4 +1,4 @@
-/** Which of our dialogs a request belongs to, and who has that dialog: RFC 3261 §12.2.2. */
+/** Which of our dialogs a request belongs to, and who has that dialog: RFC 3261 §12.2.2, RFC 6665 §4.4.1. */
 import { CallId, From, type SipRequest, To } from '@sip-stack/parser';
 import { type Dialog, dialogKey } from './dialog.js';
 import type { ServerTransaction } from './transaction/layer.js';
@@ -12,8 +12,12 @@ export interface DialogUser {
 /** What tells a dialog from all others, from our point of view. */
 export type DialogId = Pick<Dialog, 'callId' | 'localTag' | 'remoteTag'>;
 
+/** A dialog that the other side's NOTIFY is about to begin. */
+export type ExpectedDialog = Pick<Dialog, 'callId' | 'localTag'>;
+
 export class Dialogs {
   readonly #users = new Map<string, DialogUser>();
+  readonly #expecting = new Map<string, DialogUser>();
 
   get size(): number {
     return this.#users.size;
@@ -32,13 +36,24 @@ export class Dialogs {
     return this.#users.get(keyOf(dialog));
   }
 
+  /** NOTIFYs to what is subscribed there go to `user`, whoever sends them. */
+  expect({ callId, localTag }: ExpectedDialog, user: DialogUser): void {
+    this.#expecting.set(dialogKey(callId, localTag, ''), user);
+  }
+
+  unexpect({ callId, localTag }: ExpectedDialog, user: DialogUser): void {
+    const key = dialogKey(callId, localTag, '');
+    if (this.#expecting.get(key) === user) this.#expecting.delete(key);
+  }
+
   /** Whose a request that came in is. */
-  userOf({ headers }: SipRequest): DialogUser | undefined {
-    return this.find({
-      callId: headers.require(CallId),
-      localTag: headers.require(To).params.get('tag') ?? '',
-      remoteTag: headers.require(From).params.get('tag') ?? '',
-    });
+  userOf({ method, headers }: SipRequest): DialogUser | undefined {
+    const callId = headers.require(CallId);
+    const localTag = headers.require(To).params.get('tag') ?? '';
+    const remoteTag = headers.require(From).params.get('tag') ?? '';
+    const user = this.find({ callId, localTag, remoteTag });
+    if (user || method !== 'NOTIFY') return user;
+    return this.#expecting.get(dialogKey(callId, localTag, ''));
   }
 }
 

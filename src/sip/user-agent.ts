@@ -5,6 +5,7 @@
 import { isIPv6 } from 'node:net';
 import {
   Accept,
+  AllowEvents,
   Contact,
   CSeq,
   isSipUri,
@@ -23,7 +24,10 @@ import type { Endpoint, Network } from '../core/network.js';
 import type { Random } from '../core/random.js';
 import { refusalOf, SESSION_METHODS } from './admission.js';
 import { withTag } from './dialog.js';
+import { DialogRequests } from './dialog-requests.js';
 import { Dialogs } from './dialogs.js';
+import { Notifier } from './events/notifier.js';
+import { Subscriber } from './events/subscriber.js';
 import { makeRequestReadable } from './readable.js';
 import { type RequestAuthenticator, RequestClient, type RequestSeries } from './request-client.js';
 import { describeTarget } from './resolution/plan.js';
@@ -44,6 +48,9 @@ const LOCAL_PREFERENCE: readonly SipProtocol[] = ['UDP', 'TCP', 'TLS', 'WS', 'WS
 
 /** How long `stop` waits for the other side to acknowledge that its calls have ended. */
 const FAREWELL_MS = 1000;
+
+/** Those who watch us try again after this time, in seconds: a phone that restarts is back by then. */
+const COME_BACK_AFTER_S = 30;
 
 export interface UserAgentOptions extends TransportOptions {
   readonly network: Network;
@@ -111,6 +118,10 @@ export class UserAgent {
   onSession: (session: SipSession) => void = session => session.reject(480);
   /** Sees every request first and takes, by answering true, those that are for others: a proxy, a registrar. */
   router: RequestRouter | undefined;
+  /** Our subscriptions to the state of others (RFC 6665). */
+  readonly subscriber = new Subscriber();
+  /** Those of others here: what can be subscribed to is said by its `serve`. */
+  readonly notifier = new Notifier();
   readonly #options: UserAgentOptions;
   readonly #timers: TransactionTimers;
   readonly #handlers = new Map<string, RequestHandler>();
@@ -163,27 +174,37 @@ export class UserAgent {
     const allowed = () => this.#allowed();
     const self = new Self({ ...this.#options, transports, allowed });
     const dialogs = new Dialogs();
-    const sessions = new Sessions({
+    const shared = {
       ...this.#options,
       timers: this.#timers,
       client,
       self,
       dialogs,
+      localEndpointFor: (remote: string) => this.localEndpointFor(remote),
+    };
+    const sessions = new Sessions({
+      ...shared,
       allowed,
       requests: new SessionRequests({ ...this.#options, transactions, client }),
-      localEndpointFor: remote => this.localEndpointFor(remote),
       onSession: session => this.onSession(session),
     });
+    const inDialog = new DialogRequests({ ...this.#options, transactions, client });
+    this.subscriber.open({ ...shared, inDialog });
+    this.notifier.open({ ...shared, inDialog });
     this.#started = { transports, transactions, client, dialogs, self, sessions };
   }
 
-  /** Hangs up every call, waits a moment for the other sides to hear it, and closes. */
+  /** Hangs up every call, ends every subscription, waits a moment for the other sides to hear it, and closes. */
   async stop(): Promise<void> {
     if (!this.#started) return;
     const { transports, transactions, client, sessions } = this.#started;
     sessions.hangUpAll();
+    this.subscriber.unsubscribeAll();
+    this.notifier.terminateAll({ reason: 'probation', retryAfterS: COME_BACK_AFTER_S });
     await client.idle(FAREWELL_MS);
     sessions.abandonAll();
+    this.subscriber.close();
+    this.notifier.close();
     transactions.close();
     transports.close();
     this.#started = undefined;
@@ -313,18 +334,22 @@ export class UserAgent {
     const { self } = this.#running;
     const handler = this.#handlers.get(request.method);
     if (handler) handler(request, transaction);
+    else if (request.method === 'SUBSCRIBE') this.notifier.subscribe(request, transaction);
     else if (request.method === 'OPTIONS') transaction.respond(this.#capabilities(request));
     else transaction.respond(self.response(request, 481));
   }
 
   #capabilities(request: SipRequest): SipResponse {
     const response = this.#running.self.response(request, 200);
-    response.headers.set(Accept, { type: 'application/sdp', params: new Params() });
+    response.headers
+      .set(Accept, { type: 'application/sdp', params: new Params() })
+      .set(AllowEvents, ...this.notifier.packages);
     return response;
   }
 
   #allowed(): readonly string[] {
-    return [...new Set([...SESSION_METHODS, ...this.#handlers.keys()])];
+    const subscribe = this.notifier.packages.length > 0 ? ['SUBSCRIBE'] : [];
+    return [...new Set([...SESSION_METHODS, ...subscribe, ...this.#handlers.keys()])];
   }
 }
 

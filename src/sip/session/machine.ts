@@ -203,6 +203,8 @@ function onRequest(session: Session, request: SipRequest): SessionAction[] {
       return onPrack(session, request);
     default:
       if (USER_METHODS.includes(request.method)) return [notify({ type: 'request', request })];
+      // A subscription has a dialog of its own (RFC 6665 §4.5.2).
+      if (request.method === 'SUBSCRIBE') return [respond(session, request, 403)];
       return [respond(session, request, request.method === 'OPTIONS' ? 200 : 405)];
   }
 }
