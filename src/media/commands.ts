@@ -9,7 +9,7 @@ export type MediaCommand =
   | { readonly type: 'open-leg'; readonly node: NodeId; readonly options: LegOptions }
   | { readonly type: 'configure-leg'; readonly node: NodeId; readonly settings: LegSettings }
   | { readonly type: 'leg-statistics'; readonly node: NodeId }
-  | { readonly type: 'open-mix'; readonly node: NodeId }
+  | { readonly type: 'open-mix'; readonly node: NodeId; readonly speakers: number | undefined }
   | {
       readonly type: 'open-player';
       readonly node: NodeId;
@@ -24,7 +24,7 @@ export type MediaCommand =
       readonly levelDbm0: number | undefined;
     }
   | { readonly type: 'open-recorder'; readonly node: NodeId; readonly file: string }
-  | { readonly type: 'connect'; readonly from: NodeId; readonly to: NodeId }
+  | { readonly type: 'connect'; readonly from: NodeId; readonly to: NodeId; readonly gain: number }
   | { readonly type: 'disconnect'; readonly from: NodeId; readonly to: NodeId }
   | { readonly type: 'replace'; readonly node: NodeId; readonly by: NodeId }
   | { readonly type: 'close-node'; readonly node: NodeId }

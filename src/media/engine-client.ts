@@ -58,9 +58,9 @@ export abstract class EngineClient implements MediaEngine {
     });
   }
 
-  async openMix(): Promise<MediaNode> {
+  async openMix({ speakers }: { speakers?: number } = {}): Promise<MediaNode> {
     const node = ++this.#lastNode;
-    await this.request<'open-mix'>({ type: 'open-mix', node });
+    await this.request<'open-mix'>({ type: 'open-mix', node, speakers });
     return this.#handle(node, 'mix', {});
   }
 
@@ -86,7 +86,7 @@ export abstract class EngineClient implements MediaEngine {
   }
 
   /** Throws `CodedError` `NOT_CONNECTABLE` for an arrow from a sink, to a source, or between mixes. */
-  connect(from: MediaNode, to: MediaNode): void {
+  connect(from: MediaNode, to: MediaNode, gain = 1): void {
     const source = this.#known(from);
     const sink = this.#known(to);
     if (
@@ -100,7 +100,7 @@ export abstract class EngineClient implements MediaEngine {
         { remedy: 'Only legs, recorders and mixes hear; connect the members of two mixes to one.' },
       );
     }
-    this.#order({ type: 'connect', from: source.node, to: sink.node });
+    this.#order({ type: 'connect', from: source.node, to: sink.node, gain });
   }
 
   replace(node: MediaNode, by: MediaNode): void {

@@ -6,10 +6,18 @@
 import type { Service } from '../core/lifecycle.js';
 import type { Endpoint } from '../core/network.js';
 
-/** A codec of RFC 3551, by its encoding name and RTP payload type. */
+/** What is sent: a codec by its encoding name, and how. */
 export interface PayloadFormat {
+  /** One of the names in `codecs/registry.ts`. */
   readonly name: string;
+  /** As agreed on in SDP. */
   readonly payloadType: number;
+  /** What the other side asks for: the value of its `a=fmtp` line. */
+  readonly fmtp?: string;
+  /** Of speech in a packet, `a=ptime` (RFC 8866 §6.4), in ms: a multiple of 10; 20 by default. */
+  readonly ptimeMs?: number;
+  /** Of what is coded and decoded, in Hz; by default the codec's most natural. */
+  readonly sampleRate?: number;
 }
 
 export interface LegOptions {
@@ -79,8 +87,11 @@ export type ToneSpec = {
 
 export interface MediaEngine extends Service {
   openLeg(options: LegOptions): Promise<MediaLeg>;
-  /** Whoever is connected to it and from it hears all others, never itself (N-1). */
-  openMix(): Promise<MediaNode>;
+  /**
+   * Whoever is connected to it and from it hears all others, never itself (N-1). With `speakers` only so many are
+   * heard at a time, the loudest; who claims to be quiet (RFC 6464) is then not even decoded.
+   */
+  openMix(options?: { speakers?: number }): Promise<MediaNode>;
   /** Plays a WAV file. Throws `CodedError` `NO_SUCH_FILE`, `BAD_WAV`. */
   openPlayer(options: { file: string; loop?: boolean }): Promise<Player>;
   /**
@@ -91,10 +102,11 @@ export interface MediaEngine extends Service {
   /** Writes what it hears to a WAV file (16-bit linear, mono). Throws `CodedError` `FILE_NOT_WRITABLE`. */
   openRecorder(options: { file: string }): Promise<MediaNode>;
   /**
-   * `to` hears `from`. A leg connected to itself is an echo. Connecting twice changes nothing.
+   * `to` hears `from`, `gain` times as loud (1 by default; connecting again changes it). A leg connected to itself
+   * is an echo.
    * Throws `CodedError` `NOT_CONNECTABLE` for an arrow from a recorder, to a player, or between mixes.
    */
-  connect(from: MediaNode, to: MediaNode): void;
+  connect(from: MediaNode, to: MediaNode, gain?: number): void;
   disconnect(from: MediaNode, to: MediaNode): void;
   /** `by` hears and is heard in place of `node`, which keeps no arrow. */
   replace(node: MediaNode, by: MediaNode): void;

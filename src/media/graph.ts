@@ -1,9 +1,22 @@
 /**
  * The media graph: nodes that bring frames, nodes that take them, mixes between, and arrows.
  * Each tick every source fills its frame, every mix adds up its inputs, every sink is handed what
- * its arrows bring it. One arrow passes samples through untouched; several are added and saturated.
- * A sink that also feeds a mix hears the mix without itself (N-1). Nothing is allocated per tick.
+ * its arrows bring it. Nodes have rates of their own: an arrow between two rates converts. One arrow between equal
+ * rates passes samples through untouched; several are added. A sink that also feeds a mix hears the mix without
+ * itself (N-1). Nothing is allocated per tick.
  */
+import type { Encoder } from './codecs/codec.js';
+import { Limiter } from './limiter.js';
+import { type Coding, Mix, type MixInput, type Voice } from './mix.js';
+import { RateConverter } from './rate-converter.js';
+
+/** Frame length, RFC 3551 §4.2: the default packetisation interval. */
+export const FRAME_MS = 20;
+/** Of a node that says nothing else, in Hz. */
+export const BASE_RATE = 8000;
+/** What the graph converts between, in Hz. */
+export const GRAPH_RATES: readonly number[] = [8000, 16_000, 48_000];
+
 /** What a node does each tick; a source produces, a sink consumes, a leg does both. */
 export interface NodeBehaviour {
   /**
@@ -12,54 +25,103 @@ export interface NodeBehaviour {
    * @param heard whether any arrow leads away from the node
    */
   produce?(frame: Int16Array, nowMs: number, heard: boolean): void;
+  /** In place of `produce`, where nobody wants to hear it: time goes by. The frame is not looked at. */
+  pass?(nowMs: number): void;
+  /** Of the frame that comes next, in dBov (RFC 6464); undefined where only decoding would tell. */
+  claimedLevel?(nowMs: number): number | undefined;
   /** `frame` is valid only during the call. */
   consume?(frame: Int16Array, nowMs: number): void;
+  /** Set where a payload that was made for others may be taken in place of `consume`. */
+  readonly coding?: Coding | undefined;
+  /** `payload` is what `encoder` made of `frame`; both are valid only during the call. */
+  consumeCoded?(
+    payload: Uint8Array,
+    octets: number,
+    frame: Int16Array,
+    encoder: Encoder,
+    nowMs: number,
+  ): void;
+  /** A sink that suits itself to what it hears: the rate it wants where that has `offered` Hz. */
+  rateFor?(offered: number): number;
   /** `frames` ticks were left out because the machine stood still. */
   skip?(frames: number): void;
 }
 
 interface Arrow {
   readonly from: GraphNode;
+  readonly gain: number;
   /** `from` is a mix which hears this sink as well. */
-  withoutSelf: boolean;
+  self: MixInput | undefined;
+  readonly limiter: Limiter;
 }
 
-export interface GraphNode {
+/** What one source sounds like at another rate. */
+interface Conversion {
+  readonly rate: number;
+  readonly converter: RateConverter;
+  readonly samples: Int32Array;
+  tick: number;
+}
+
+export class GraphNode implements Voice {
   readonly behaviour: NodeBehaviour;
+  readonly mix: Mix | undefined;
+  readonly inputs: Arrow[] = [];
+  readonly conversions: Conversion[] = [];
+  /** Its places in mixes. */
+  readonly feeds: MixInput[] = [];
+  /** Arrows that lead away; those that lead to mixes which choose their speakers. */
+  listeners = 0;
+  choosers = 0;
+  #rate: number;
+  #frame: Int16Array;
+
+  constructor(behaviour: NodeBehaviour, rate: number, mix?: Mix) {
+    this.behaviour = behaviour;
+    this.mix = mix;
+    this.#rate = rate;
+    this.#frame = new Int16Array((rate * FRAME_MS) / 1000);
+  }
+
+  /** In Hz. */
+  get rate(): number {
+    return this.#rate;
+  }
+
   /** What a source produced in this tick. */
-  readonly frame: Int16Array;
-  /** Present on a mix: the sum of its inputs in this tick. */
-  readonly total: Int32Array | undefined;
-  readonly inputs: Arrow[];
-  listeners: number;
+  get frame(): Int16Array {
+    return this.#frame;
+  }
+
+  set rate(rate: number) {
+    this.#rate = rate;
+    this.#frame = new Int16Array((rate * FRAME_MS) / 1000);
+    this.conversions.length = 0;
+  }
+
+  claimedLevel(nowMs: number): number | undefined {
+    return this.behaviour.claimedLevel?.(nowMs);
+  }
 }
 
 export class Graph {
-  readonly frameSamples: number;
   readonly #sources: GraphNode[] = [];
   readonly #mixes: GraphNode[] = [];
   readonly #sinks: GraphNode[] = [];
-  readonly #sum: Int32Array;
-  readonly #heard: Int16Array;
-  readonly #silence: Int16Array;
+  readonly #buffers = new Map<number, Buffers>();
+  #tick = 0;
 
-  /** @param frameSamples samples of a frame */
-  constructor(frameSamples: number) {
-    this.frameSamples = frameSamples;
-    this.#sum = new Int32Array(frameSamples);
-    this.#heard = new Int16Array(frameSamples);
-    this.#silence = new Int16Array(frameSamples);
-  }
-
-  add(behaviour: NodeBehaviour): GraphNode {
-    const node = this.#node(behaviour, false);
+  /** @param rate of its frames in Hz, one of `GRAPH_RATES` */
+  add(behaviour: NodeBehaviour, rate = BASE_RATE): GraphNode {
+    const node = new GraphNode(behaviour, rate);
     if (behaviour.produce) this.#sources.push(node);
     if (behaviour.consume) this.#sinks.push(node);
     return node;
   }
 
-  addMix(): GraphNode {
-    const node = this.#node({}, true);
+  /** @param speakers how many are heard at a time; all, by default */
+  addMix(speakers?: number): GraphNode {
+    const node = new GraphNode({}, BASE_RATE, new Mix(FRAME_MS, speakers));
     this.#mixes.push(node);
     return node;
   }
@@ -74,14 +136,32 @@ export class Graph {
       const index = nodes.indexOf(node);
       if (index >= 0) nodes.splice(index, 1);
     }
+    node.mix?.close();
   }
 
-  /** `to` hears `from`; twice changes nothing. Mixes do not feed mixes. */
-  connect(from: GraphNode, to: GraphNode): void {
-    if (to.inputs.some(arrow => arrow.from === from)) return;
-    to.inputs.push({ from, withoutSelf: hears(from, to) });
+  /** `node` has frames of another rate from now on. */
+  setRate(node: GraphNode, rate: number): void {
+    if (node.rate === rate) return;
+    for (const input of node.feeds) input.mix.rateChanges(input);
+    node.rate = rate;
+    for (const sink of this.#sinks) {
+      if (sink !== node && sink.inputs.some(arrow => arrow.from === node)) this.#suit(sink, node);
+    }
+  }
+
+  /** `to` hears `from`, `gain` times as loud; the same twice changes nothing. Mixes do not feed mixes. */
+  connect(from: GraphNode, to: GraphNode, gain = 1): void {
+    const before = to.inputs.find(arrow => arrow.from === from);
+    if (before?.gain === gain) return;
+    if (before) this.disconnect(from, to);
+    to.inputs.push({ from, gain, self: inputOf(from, to), limiter: new Limiter() });
     from.listeners++;
+    if (to.mix) {
+      from.feeds.push(to.mix.add(from, gain));
+      if (to.mix.chooses) from.choosers++;
+    }
     this.#markOwn(to, from);
+    this.#suit(to, from);
   }
 
   disconnect(from: GraphNode, to: GraphNode): void {
@@ -89,38 +169,35 @@ export class Graph {
     if (index < 0) return;
     to.inputs.splice(index, 1);
     from.listeners--;
+    if (to.mix) {
+      const place = from.feeds.findIndex(({ mix }) => mix === to.mix);
+      for (const input of from.feeds.splice(place, 1)) to.mix.remove(input);
+      if (to.mix.chooses) from.choosers--;
+    }
     this.#markOwn(to, from);
   }
 
   /** Every arrow from and to `node` leads from and to `by` instead. */
   replace(node: GraphNode, by: GraphNode): void {
     const place = (other: GraphNode) => (other === node ? by : other);
-    const arrows: [GraphNode, GraphNode][] = [];
+    const arrows: [GraphNode, GraphNode, number][] = [];
     for (const to of new Set([...this.#sinks, ...this.#mixes])) {
-      for (const { from } of to.inputs) {
-        if (from === node || to === node) arrows.push([from, to]);
+      for (const { from, gain } of to.inputs) {
+        if (from === node || to === node) arrows.push([from, to, gain]);
       }
     }
-    for (const [from, to] of arrows) {
+    for (const [from, to, gain] of arrows) {
       this.disconnect(from, to);
-      this.connect(place(from), place(to));
+      this.connect(place(from), place(to), gain);
     }
   }
 
   tick(nowMs: number): void {
-    for (let i = 0; i < this.#sources.length; i++) {
-      const source = this.#sources[i]!;
-      source.behaviour.produce!(source.frame, nowMs, source.listeners > 0);
-    }
-    for (let i = 0; i < this.#mixes.length; i++) {
-      const { total, inputs } = this.#mixes[i]!;
-      total!.fill(0);
-      for (let j = 0; j < inputs.length; j++) add(total!, inputs[j]!.from.frame);
-    }
-    for (let i = 0; i < this.#sinks.length; i++) {
-      const sink = this.#sinks[i]!;
-      sink.behaviour.consume!(this.#frameFor(sink), nowMs);
-    }
+    this.#tick++;
+    for (let i = 0; i < this.#mixes.length; i++) this.#mixes[i]!.mix!.choose(nowMs);
+    for (let i = 0; i < this.#sources.length; i++) this.#produce(this.#sources[i]!, nowMs);
+    for (let i = 0; i < this.#mixes.length; i++) this.#mixes[i]!.mix!.addUp();
+    for (let i = 0; i < this.#sinks.length; i++) this.#consume(this.#sinks[i]!, nowMs);
   }
 
   skip(frames: number): void {
@@ -128,54 +205,128 @@ export class Graph {
     for (const sink of this.#sinks) if (!sink.behaviour.produce) sink.behaviour.skip?.(frames);
   }
 
-  #node(behaviour: NodeBehaviour, isMix: boolean): GraphNode {
-    const { frameSamples } = this;
-    return {
-      behaviour,
-      frame: new Int16Array(frameSamples),
-      total: isMix ? new Int32Array(frameSamples) : undefined,
-      inputs: [],
-      listeners: 0,
-    };
+  #produce(source: GraphNode, nowMs: number): void {
+    const { behaviour } = source;
+    if (behaviour.pass && source.choosers > 0 && !this.#isWanted(source, nowMs)) {
+      behaviour.pass(nowMs);
+    } else {
+      behaviour.produce!(source.frame, nowMs, source.listeners > 0);
+    }
+  }
+
+  /** Mixes that choose do without those whom they have not chosen, where a level tells how loud these are. */
+  #isWanted(source: GraphNode, nowMs: number): boolean {
+    if (source.listeners > source.choosers) return true;
+    if (source.claimedLevel(nowMs) === undefined) return true;
+    for (let i = 0; i < source.feeds.length; i++) {
+      if (source.feeds[i]!.candidate.chosen) return true;
+    }
+    return false;
+  }
+
+  #consume(sink: GraphNode, nowMs: number): void {
+    const { behaviour, inputs } = sink;
+    const only = inputs.length === 1 ? inputs[0]! : undefined;
+    const mix = only?.from.mix;
+    const { coding } = behaviour;
+    if (mix && coding && only.gain === 1 && !only.self?.contributing) {
+      const { payload, octets, encoder } = mix.coded(sink.rate, coding);
+      behaviour.consumeCoded!(payload, octets, mix.mixed(sink.rate), encoder, nowMs);
+    } else {
+      behaviour.consume!(this.#frameFor(sink), nowMs);
+    }
   }
 
   /** A node that begins or ceases to feed a mix hears that mix differently from now on. */
   #markOwn(mix: GraphNode, member: GraphNode): void {
     for (const arrow of member.inputs) {
-      if (arrow.from === mix) arrow.withoutSelf = hears(mix, member);
+      if (arrow.from === mix) arrow.self = inputOf(mix, member);
     }
+  }
+
+  #suit(sink: GraphNode, source: GraphNode): void {
+    const wanted = sink.behaviour.rateFor?.(source.mix?.rate ?? source.rate);
+    if (wanted !== undefined) this.setRate(sink, wanted);
   }
 
   #frameFor(sink: GraphNode): Int16Array {
-    const { inputs } = sink;
-    if (inputs.length === 0) return this.#silence;
-    if (inputs.length === 1 && !inputs[0]!.from.total) return inputs[0]!.from.frame;
-    const sum = this.#sum;
-    sum.fill(0);
-    for (let i = 0; i < inputs.length; i++) {
-      const { from, withoutSelf } = inputs[i]!;
-      add(sum, from.total ?? from.frame);
-      if (withoutSelf) subtract(sum, sink.frame);
+    const { inputs, rate } = sink;
+    const buffers = this.#buffersFor(rate);
+    if (inputs.length === 0) return buffers.silence;
+    const [first] = inputs;
+    if (inputs.length === 1 && first!.gain === 1) {
+      const { from } = first!;
+      if (from.mix) return this.#mixFor(first!, rate);
+      if (from.rate === rate) return from.frame;
     }
-    saturate(sum, this.#heard);
-    return this.#heard;
+    buffers.sum.fill(0);
+    for (let i = 0; i < inputs.length; i++) this.#add(buffers.sum, inputs[i]!, rate);
+    first!.limiter.limit(buffers.sum, buffers.heard);
+    return buffers.heard;
+  }
+
+  #mixFor({ from, self, limiter }: Arrow, rate: number): Int16Array {
+    return self ? from.mix!.withoutSelf(self, limiter) : from.mix!.mixed(rate);
+  }
+
+  #add(sum: Int32Array, arrow: Arrow, rate: number): void {
+    const { from, gain } = arrow;
+    if (from.mix) addScaled(sum, this.#mixFor(arrow, rate), gain);
+    else if (from.rate === rate) addScaled(sum, from.frame, gain);
+    else addScaledWide(sum, this.#converted(from, rate), gain);
+  }
+
+  #converted(from: GraphNode, rate: number): Int32Array {
+    const conversion = conversionTo(from, rate);
+    if (conversion.tick !== this.#tick) {
+      conversion.tick = this.#tick;
+      conversion.converter.process(from.frame, conversion.samples);
+    }
+    return conversion.samples;
+  }
+
+  #buffersFor(rate: number): Buffers {
+    let buffers = this.#buffers.get(rate);
+    if (!buffers) {
+      buffers = new Buffers((rate * FRAME_MS) / 1000);
+      this.#buffers.set(rate, buffers);
+    }
+    return buffers;
   }
 }
 
-function hears(mix: GraphNode, member: GraphNode): boolean {
-  return mix.total !== undefined && mix.inputs.some(arrow => arrow.from === member);
-}
+class Buffers {
+  readonly silence: Int16Array;
+  readonly heard: Int16Array;
+  readonly sum: Int32Array;
 
-function add(sum: Int32Array, samples: Int16Array | Int32Array): void {
-  for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + samples[i]!;
-}
-
-function subtract(sum: Int32Array, samples: Int16Array): void {
-  for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! - samples[i]!;
-}
-
-function saturate(sum: Int32Array, out: Int16Array): void {
-  for (let i = 0; i < sum.length; i++) {
-    out[i] = Math.max(-32768, Math.min(32767, sum[i]!));
+  constructor(samples: number) {
+    this.silence = new Int16Array(samples);
+    this.heard = new Int16Array(samples);
+    this.sum = new Int32Array(samples);
   }
+}
+
+function conversionTo({ conversions, rate: own }: GraphNode, rate: number): Conversion {
+  for (let i = 0; i < conversions.length; i++) {
+    if (conversions[i]!.rate === rate) return conversions[i]!;
+  }
+  const converter = new RateConverter(own, rate, FRAME_MS);
+  const samples = new Int32Array((rate * FRAME_MS) / 1000);
+  const conversion = { rate, converter, samples, tick: -1 };
+  conversions.push(conversion);
+  return conversion;
+}
+
+function inputOf(mix: GraphNode, member: GraphNode): MixInput | undefined {
+  return member.feeds.find(feed => feed.mix === mix.mix);
+}
+
+function addScaled(sum: Int32Array, samples: Int16Array, gain: number): void {
+  if (gain === 1) for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + samples[i]!;
+  else for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + Math.round(samples[i]! * gain);
+}
+
+function addScaledWide(sum: Int32Array, samples: Int32Array, gain: number): void {
+  for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + Math.round(samples[i]! * gain);
 }

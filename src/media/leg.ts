@@ -1,12 +1,16 @@
 /** One RTP stream each way: a source and a sink of the graph over a packet path. */
 import type { Clock } from '../core/clock.js';
 import { type Random, randomToken, randomUint32, randomUnit } from '../core/random.js';
-import type { Codec, Decoder, Encoder } from './codecs/codec.js';
+import type { Codec, CodingOptions, Decoder, Encoder } from './codecs/codec.js';
 import { codecByName, codecByPayloadType } from './codecs/registry.js';
-import type { LegSettings, LegStatistics } from './engine.js';
-import type { NodeBehaviour } from './graph.js';
+import type { Codings } from './codings.js';
+import type { LegSettings, LegStatistics, PayloadFormat } from './engine.js';
+import { BASE_RATE, FRAME_MS, type NodeBehaviour } from './graph.js';
 import { JitterBuffer } from './jitter-buffer.js';
+import type { Coding } from './mix.js';
+import { PacketBuffers } from './packet-buffers.js';
 import type { PacketPath } from './packet-path.js';
+import { Packetiser } from './packetiser.js';
 import { RtcpSession, type SendState } from './rtcp-session.js';
 import { RTP_HEADER_OCTETS, type RtpPacket, writeRtpHeader } from './rtp.js';
 import { RtpSource } from './rtp-source.js';
@@ -18,29 +22,32 @@ export interface LegDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly path: PacketPath;
-  /** In Hz; every codec's clock rate. */
-  readonly sampleRate: number;
-  readonly frameSamples: number;
+  readonly codings: Codings;
 }
 
 export class Leg implements NodeBehaviour {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #path: PacketPath;
-  readonly #sampleRate: number;
-  readonly #frameSamples: number;
-  readonly #source: RtpSource;
-  readonly #buffer: JitterBuffer;
+  readonly #codings: Codings;
   readonly #rtcp: RtcpSession;
   readonly #openedMs: number;
 
   #settings: LegSettings | undefined;
-  #encoder: Encoder | undefined;
-  /** What the other side was told to send. */
+  #sampleRate = BASE_RATE;
+  #clockRate = BASE_RATE;
+  #source = new RtpSource(BASE_RATE);
+  #buffer = bufferFor(BASE_RATE, BASE_RATE);
+
+  /** What the other side was told to send, and is sent. */
   #codec: Codec | undefined;
+  #coding: Coding | undefined;
+  #packetiser: Packetiser | undefined;
+  /** By whose payload the last packet was, where others had the same. */
+  #sharedEncoder: Encoder | undefined;
   readonly #decoders = new Map<Codec, Decoder>();
 
-  readonly #packet: Uint8Array;
+  #packets = new PacketBuffers(RTP_HEADER_OCTETS);
   readonly #ssrc: number;
   #sequence: number;
   #timestamp: number;
@@ -50,19 +57,14 @@ export class Leg implements NodeBehaviour {
   #octetsSent = 0;
   #packetsAtReport = 0;
 
-  constructor({ clock, random, path, sampleRate, frameSamples }: LegDeps) {
+  constructor({ clock, random, path, codings }: LegDeps) {
     this.#clock = clock;
     this.#random = random;
     this.#path = path;
-    this.#sampleRate = sampleRate;
-    this.#frameSamples = frameSamples;
-    this.#source = new RtpSource(sampleRate);
-    this.#buffer = new JitterBuffer({ sampleRate, clockRate: sampleRate, frameSamples });
+    this.#codings = codings;
     this.#ssrc = randomUint32(random);
     this.#sequence = randomUint32(random) & 0xffff;
     this.#timestamp = randomUint32(random);
-    // G.711: one octet a sample.
-    this.#packet = new Uint8Array(RTP_HEADER_OCTETS + frameSamples);
     this.#openedMs = clock.now();
     this.#rtcp = new RtcpSession(
       randomToken(random, CNAME_OCTETS),
@@ -74,10 +76,22 @@ export class Leg implements NodeBehaviour {
     path.onSourceChange = () => this.#source.forget();
   }
 
+  /** Of its frames, in Hz: `configure` may change it. */
+  get sampleRate(): number {
+    return this.#sampleRate;
+  }
+
+  /** Its payloads may be made by others, unless its packets have a length of their own. */
+  get coding(): Coding | undefined {
+    return this.#settings?.send && this.#packetiser?.isPlain ? this.#coding : undefined;
+  }
+
+  /** The codec has to be loaded. */
   configure(settings: LegSettings): void {
     const { remote, rtcp, format, receive } = settings;
+    const before = this.#settings?.format;
     this.#settings = settings;
-    this.#use(codecByName(format.name));
+    if (!before || !sameFormat(before, format)) this.#use(codecByName(format.name), format);
     this.#path.setRemote(remote, rtcp ?? { address: remote.address, port: remote.port + 1 });
     if (!receive) this.#buffer.reset();
   }
@@ -87,31 +101,37 @@ export class Leg implements NodeBehaviour {
   }
 
   consume(frame: Int16Array, nowMs: number): void {
-    const timestamp = this.#timestamp;
-    this.#timestamp = (timestamp + this.#frameSamples) >>> 0;
-    if (!this.#settings || !this.#encoder) return;
-    if (this.#settings.send) {
-      const { payloadType } = this.#settings.format;
-      const sequence = this.#sequence;
-      writeRtpHeader(this.#packet, payloadType, this.#marker, sequence, timestamp, this.#ssrc);
-      const octets = this.#encoder.encode(frame, this.#packet, RTP_HEADER_OCTETS);
-      this.#path.sendRtp(this.#packet);
-      this.#sequence = (sequence + 1) & 0xffff;
-      this.#packetsSent++;
-      this.#octetsSent += octets;
+    const packetiser = this.#packetiser;
+    if (!packetiser) return;
+    if (this.#settings?.send) {
+      if (this.#sharedEncoder) packetiser.follow(this.#sharedEncoder);
+      packetiser.push(frame);
+      for (let octets = packetiser.next(); octets >= 0; octets = packetiser.next()) {
+        this.#send(packetiser.payload, octets, packetiser.timestampUnits);
+      }
+    } else {
+      packetiser.clear();
+      this.#pause(FRAME_MS);
     }
-    this.#marker = !this.#settings.send;
-    if (this.#rtcp.isDue(nowMs)) {
-      const unit = randomUnit(this.#random);
-      this.#path.sendRtcp(this.#rtcp.report(this.#sendState(), this.#source, nowMs, unit));
-      this.#packetsAtReport = this.#packetsSent;
-    }
+    this.#sharedEncoder = undefined;
+    this.#reportIfDue(nowMs);
+  }
+
+  consumeCoded(
+    payload: Uint8Array,
+    octets: number,
+    _frame: Int16Array,
+    encoder: Encoder,
+    nowMs: number,
+  ): void {
+    this.#send(payload, octets, (this.#clockRate * FRAME_MS) / 1000);
+    this.#sharedEncoder = encoder;
+    this.#reportIfDue(nowMs);
   }
 
   /** The listener hears where the gap was: the timestamp counts it, the sequence number does not. */
   skip(frames: number): void {
-    this.#timestamp = (this.#timestamp + frames * this.#frameSamples) >>> 0;
-    this.#marker = true;
+    this.#pause(frames * FRAME_MS);
   }
 
   statistics(): LegStatistics {
@@ -140,7 +160,7 @@ export class Leg implements NodeBehaviour {
       this.#path.sendRtcp(this.#rtcp.goodbye(this.#sendState(), this.#source, now));
     }
     this.#path.close();
-    this.#encoder?.close?.();
+    this.#packetiser?.close();
     for (const decoder of this.#decoders.values()) decoder.close?.();
   }
 
@@ -155,11 +175,32 @@ export class Leg implements NodeBehaviour {
     this.#buffer.put(this.#source.extendedSequence, packet, decoder, now);
   }
 
-  #use(codec: Codec | undefined): void {
-    if (codec === this.#codec) return;
-    this.#encoder?.close?.();
+  #use(codec: Codec | undefined, format: PayloadFormat): void {
+    this.#packetiser?.close();
+    this.#packetiser = undefined;
+    this.#sharedEncoder = undefined;
     this.#codec = codec;
-    this.#encoder = codec?.newEncoder({ sampleRate: this.#sampleRate });
+    if (!codec) return;
+    const sampleRate = format.sampleRate ?? codec.sampleRates[0]!;
+    if (sampleRate !== this.#sampleRate || codec.clockRate !== this.#clockRate) {
+      this.#setRates(sampleRate, codec.clockRate);
+    }
+    const options: CodingOptions = {
+      sampleRate,
+      ...(format.fmtp !== undefined && { fmtp: format.fmtp }),
+    };
+    this.#coding = this.#codings.of(codec, options);
+    this.#packetiser = new Packetiser(codec, options, format.ptimeMs ?? FRAME_MS);
+    this.#packets = new PacketBuffers(RTP_HEADER_OCTETS + this.#packetiser.payload.length);
+  }
+
+  #setRates(sampleRate: number, clockRate: number): void {
+    this.#sampleRate = sampleRate;
+    this.#clockRate = clockRate;
+    this.#source = new RtpSource(clockRate);
+    this.#buffer = bufferFor(sampleRate, clockRate);
+    for (const decoder of this.#decoders.values()) decoder.close?.();
+    this.#decoders.clear();
   }
 
   #decoderOf(payloadType: number): Decoder | undefined {
@@ -167,13 +208,45 @@ export class Leg implements NodeBehaviour {
       payloadType === this.#settings?.format.payloadType
         ? this.#codec
         : codecByPayloadType(payloadType);
-    if (!codec) return undefined;
+    if (!codec?.sampleRates.includes(this.#sampleRate)) return undefined;
     let decoder = this.#decoders.get(codec);
     if (!decoder) {
       decoder = codec.newDecoder({ sampleRate: this.#sampleRate });
       this.#decoders.set(codec, decoder);
     }
     return decoder;
+  }
+
+  /** @param octets of the payload; with 0 nothing is sent, and time passes */
+  #send(payload: Uint8Array, octets: number, timestampUnits: number): void {
+    const timestamp = this.#timestamp;
+    this.#timestamp = (timestamp + timestampUnits) >>> 0;
+    if (octets === 0) {
+      this.#marker = true;
+      return;
+    }
+    const packet = this.#packets.next(RTP_HEADER_OCTETS + octets);
+    const { payloadType } = this.#settings!.format;
+    writeRtpHeader(packet, payloadType, this.#marker, this.#sequence, timestamp, this.#ssrc);
+    for (let i = 0; i < octets; i++) packet[RTP_HEADER_OCTETS + i] = payload[i]!;
+    this.#path.sendRtp(packet);
+    this.#sequence = (this.#sequence + 1) & 0xffff;
+    this.#marker = false;
+    this.#packetsSent++;
+    this.#octetsSent += octets;
+  }
+
+  /** The listener hears where the gap was: the timestamp counts it, the sequence number does not. */
+  #pause(ms: number): void {
+    this.#timestamp = (this.#timestamp + (this.#clockRate * ms) / 1000) >>> 0;
+    this.#marker = true;
+  }
+
+  #reportIfDue(nowMs: number): void {
+    if (!this.#settings || !this.#rtcp.isDue(nowMs)) return;
+    const unit = randomUnit(this.#random);
+    this.#path.sendRtcp(this.#rtcp.report(this.#sendState(), this.#source, nowMs, unit));
+    this.#packetsAtReport = this.#packetsSent;
   }
 
   #receiveReport(data: Uint8Array): void {
@@ -193,4 +266,21 @@ export class Leg implements NodeBehaviour {
       sending: this.#packetsSent > this.#packetsAtReport,
     };
   }
+}
+
+function bufferFor(sampleRate: number, clockRate: number): JitterBuffer {
+  return new JitterBuffer({
+    sampleRate,
+    clockRate,
+    frameSamples: (sampleRate * FRAME_MS) / 1000,
+  });
+}
+
+function sameFormat(a: PayloadFormat, b: PayloadFormat): boolean {
+  return (
+    a.name === b.name &&
+    a.fmtp === b.fmtp &&
+    a.ptimeMs === b.ptimeMs &&
+    a.sampleRate === b.sampleRate
+  );
 }

@@ -3,6 +3,8 @@ import type { Clock } from '../core/clock.js';
 import { CodedError } from '../core/errors.js';
 import type { Network } from '../core/network.js';
 import type { Random } from '../core/random.js';
+import { codecByName } from './codecs/registry.js';
+import { Codings } from './codings.js';
 import type {
   CommandOf,
   MediaCommand,
@@ -11,17 +13,13 @@ import type {
   MediaResults,
   NodeId,
 } from './commands.js';
-import { Graph, type GraphNode, type NodeBehaviour } from './graph.js';
+import { BASE_RATE, FRAME_MS, Graph, type GraphNode, type NodeBehaviour } from './graph.js';
 import { Leg } from './leg.js';
 import { Pacer } from './pacer.js';
 import { PlainPath } from './plain-path.js';
 import { Player } from './player.js';
 import { Recorder } from './recorder.js';
 import { Tone } from './tone.js';
-
-/** Frame length, RFC 3551 §4.2: the default packetisation interval. */
-export const FRAME_MS = 20;
-export const SAMPLE_RATE = 8000;
 
 export interface MediaCoreOptions {
   readonly clock: Clock;
@@ -30,8 +28,6 @@ export interface MediaCoreOptions {
   readonly onEvent: (event: MediaEvent) => void;
   /** See `PacerOptions.defer`. */
   readonly defer?: (task: () => void) => void;
-  /** Of the graph, in Hz; by default 8000, the clock rate of G.711. */
-  readonly sampleRate?: number;
 }
 
 interface CoreNode {
@@ -43,18 +39,16 @@ interface CoreNode {
 export class MediaCore {
   readonly #deps: Pick<MediaCoreOptions, 'clock' | 'network' | 'random'>;
   readonly #onEvent: (event: MediaEvent) => void;
-  readonly #sampleRate: number;
-  readonly #graph: Graph;
+  readonly #graph = new Graph();
+  readonly #codings = new Codings();
   readonly #pacer: Pacer;
   readonly #nodes = new Map<NodeId, CoreNode>();
   #stopped = false;
 
-  constructor({ onEvent, defer, sampleRate = SAMPLE_RATE, ...deps }: MediaCoreOptions) {
+  constructor({ onEvent, defer, ...deps }: MediaCoreOptions) {
     this.#deps = deps;
     this.#onEvent = onEvent;
-    this.#sampleRate = sampleRate;
-    const graph = new Graph((sampleRate * FRAME_MS) / 1000);
-    this.#graph = graph;
+    const graph = this.#graph;
     this.#pacer = new Pacer({
       clock: deps.clock,
       periodMs: FRAME_MS,
@@ -70,12 +64,11 @@ export class MediaCore {
       case 'open-leg':
         return this.#openLeg(command);
       case 'configure-leg':
-        this.#nodes.get(command.node)?.leg?.configure(command.settings);
-        return undefined;
+        return this.#configure(command);
       case 'leg-statistics':
         return this.#leg(command.node).statistics();
       case 'open-mix':
-        this.#keep(command.node, this.#graph.addMix());
+        this.#keep(command.node, this.#graph.addMix(command.speakers));
         return undefined;
       case 'open-player':
         return this.#openPlayer(command);
@@ -109,21 +102,24 @@ export class MediaCore {
       path.close();
       throw engineStopped();
     }
-    const leg = new Leg({
-      ...this.#deps,
-      path,
-      sampleRate: this.#sampleRate,
-      frameSamples: this.#graph.frameSamples,
-    });
+    const leg = new Leg({ ...this.#deps, path, codings: this.#codings });
     this.#keep(node, this.#graph.add(leg), { leg, close: async () => leg.close() });
     return { port: path.port };
+  }
+
+  async #configure({ node: id, settings }: CommandOf<'configure-leg'>): Promise<undefined> {
+    const codec = codecByName(settings.format.name);
+    if (codec?.load) await codec.load();
+    const node = this.#nodes.get(id);
+    if (!node?.leg) return;
+    node.leg.configure(settings);
+    this.#graph.setRate(node.graphNode, node.leg.sampleRate);
   }
 
   async #openPlayer({ node, file, loop }: CommandOf<'open-player'>): Promise<undefined> {
     const player = await Player.open({
       file,
       loop,
-      sampleRate: this.#sampleRate,
       onEnded: () => this.#onEvent({ type: 'ended', node }),
       onError: error => this.#onEvent({ type: 'failed', node, error }),
     });
@@ -135,7 +131,7 @@ export class MediaCore {
       tones,
       loop,
       ...(levelDbm0 !== undefined && { levelDbm0 }),
-      sampleRate: this.#sampleRate,
+      sampleRate: BASE_RATE,
       onEnded: () => this.#onEvent({ type: 'ended', node }),
     });
     this.#keep(node, this.#graph.add(tone));
@@ -144,18 +140,21 @@ export class MediaCore {
   async #openRecorder({ node, file }: CommandOf<'open-recorder'>): Promise<undefined> {
     const recorder = await Recorder.open({
       file,
-      sampleRate: this.#sampleRate,
       onError: error => this.#onEvent({ type: 'failed', node, error }),
     });
     await this.#keepFile(node, recorder);
   }
 
-  async #keepFile(node: NodeId, behaviour: NodeBehaviour & { close(): Promise<void> }) {
+  async #keepFile(
+    node: NodeId,
+    behaviour: NodeBehaviour & { readonly sampleRate: number; close(): Promise<void> },
+  ) {
     if (this.#stopped) {
       await behaviour.close();
       throw engineStopped();
     }
-    this.#keep(node, this.#graph.add(behaviour), { close: () => behaviour.close() });
+    const graphNode = this.#graph.add(behaviour, behaviour.sampleRate);
+    this.#keep(node, graphNode, { close: () => behaviour.close() });
     return undefined;
   }
 
@@ -174,12 +173,12 @@ export class MediaCore {
     if (old && fresh) this.#graph.replace(old.graphNode, fresh.graphNode);
   }
 
-  #arrow({ type, from, to }: CommandOf<'connect' | 'disconnect'>): undefined {
-    const source = this.#nodes.get(from)?.graphNode;
-    const sink = this.#nodes.get(to)?.graphNode;
+  #arrow(command: CommandOf<'connect' | 'disconnect'>): undefined {
+    const source = this.#nodes.get(command.from)?.graphNode;
+    const sink = this.#nodes.get(command.to)?.graphNode;
     // A closed node's arrows went with it.
     if (!source || !sink) return;
-    if (type === 'connect') this.#graph.connect(source, sink);
+    if (command.type === 'connect') this.#graph.connect(source, sink, command.gain);
     else this.#graph.disconnect(source, sink);
   }
 

@@ -1,7 +1,7 @@
 /** A WAV file as a source: read ahead off the tick, in bounded memory. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { CodedError, errorCode } from '../core/errors.js';
-import type { NodeBehaviour } from './graph.js';
+import { GRAPH_RATES, type NodeBehaviour } from './graph.js';
 import { createResampler, type Resampler } from './resampler.js';
 import { SampleRing } from './sample-ring.js';
 import { decodeWav, readWavFormat, type WavFormat } from './wav.js';
@@ -13,8 +13,6 @@ const READ_MS = 100;
 export interface PlayerOptions {
   readonly file: string;
   readonly loop: boolean;
-  /** Of the frames, in Hz. */
-  readonly sampleRate: number;
   /** Told once, after the last sample was handed on. */
   readonly onEnded: () => void;
   /** The file could not be read on; what was read is played. */
@@ -22,6 +20,8 @@ export interface PlayerOptions {
 }
 
 export class Player implements NodeBehaviour {
+  /** Of the frames, in Hz: one of the graph's rates that loses nothing of the file. */
+  readonly sampleRate: number;
   readonly #options: PlayerOptions;
   readonly #handle: FileHandle;
   readonly #format: WavFormat;
@@ -43,7 +43,8 @@ export class Player implements NodeBehaviour {
     this.#handle = handle;
     this.#format = format;
     this.#resampler = resampler;
-    this.#ring = new SampleRing((options.sampleRate * READ_AHEAD_MS) / 1000);
+    this.sampleRate = rateFor(format.sampleRate);
+    this.#ring = new SampleRing((this.sampleRate * READ_AHEAD_MS) / 1000);
     const blocks = Math.ceil((format.sampleRate * READ_MS) / 1000);
     this.#chunk = new Uint8Array(blocks * format.blockOctets);
     this.#position = format.dataStart;
@@ -58,7 +59,7 @@ export class Player implements NodeBehaviour {
     const handle = await openFile(options.file);
     try {
       const format = await readWavFormat(handle, options.file);
-      const resampler = await createResampler(format.sampleRate, options.sampleRate);
+      const resampler = await createResampler(format.sampleRate, rateFor(format.sampleRate));
       const player = new Player(options, handle, format, resampler);
       await player.#readAhead();
       return player;
@@ -98,9 +99,8 @@ export class Player implements NodeBehaviour {
   }
 
   async #readAhead(): Promise<void> {
-    const { sampleRate } = this.#options;
     // What one read may yield, and the filter's tail.
-    const room = Math.ceil((sampleRate * READ_MS) / 1000) * 2;
+    const room = Math.ceil((this.sampleRate * READ_MS) / 1000) * 2;
     try {
       while (!this.#readAll && this.#ring.free >= room) await this.#readChunk();
     } catch (cause) {
@@ -130,6 +130,10 @@ export class Player implements NodeBehaviour {
       this.#readAll = true;
     }
   }
+}
+
+function rateFor(fileRate: number): number {
+  return GRAPH_RATES.find(rate => rate >= fileRate) ?? Math.max(...GRAPH_RATES);
 }
 
 async function openFile(file: string): Promise<FileHandle> {

@@ -1,7 +1,8 @@
 /** A sink that writes what it hears to a WAV file. Memory is bounded; the disk is never waited for. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { CodedError } from '../core/errors.js';
-import type { NodeBehaviour } from './graph.js';
+import { isSilent } from './frame.js';
+import { BASE_RATE, type NodeBehaviour } from './graph.js';
 import { SampleRing } from './sample-ring.js';
 import { WAV_HEADER_OCTETS, wavHeader } from './wav.js';
 
@@ -12,8 +13,6 @@ const WRITE_MS = 1000;
 
 export interface RecorderOptions {
   readonly file: string;
-  /** Of the frames, in Hz. */
-  readonly sampleRate: number;
   /** Told once: the recording is not complete. */
   readonly onError: (error: Error) => void;
 }
@@ -21,8 +20,9 @@ export interface RecorderOptions {
 export class Recorder implements NodeBehaviour {
   readonly #options: RecorderOptions;
   readonly #handle: FileHandle;
-  readonly #ring: SampleRing;
-  readonly #writeSamples: number;
+  #sampleRate = BASE_RATE;
+  #ring = new SampleRing((BASE_RATE * BUFFER_MS) / 1000);
+  #began = false;
   #written = 0;
   #writing: Promise<void> | undefined;
   #failure: CodedError | undefined;
@@ -30,17 +30,15 @@ export class Recorder implements NodeBehaviour {
   private constructor(options: RecorderOptions, handle: FileHandle) {
     this.#options = options;
     this.#handle = handle;
-    this.#ring = new SampleRing((options.sampleRate * BUFFER_MS) / 1000);
-    this.#writeSamples = (options.sampleRate * WRITE_MS) / 1000;
   }
 
   /** @throws {CodedError} `FILE_NOT_WRITABLE` */
   static async open(options: RecorderOptions): Promise<Recorder> {
-    const { file, sampleRate } = options;
+    const { file } = options;
     let handle: FileHandle | undefined;
     try {
       handle = await open(file, 'w');
-      await writeAll(handle, wavHeader(sampleRate, 0), 0);
+      await writeAll(handle, wavHeader(BASE_RATE, 0), 0);
       return new Recorder(options, handle);
     } catch (cause) {
       await handle?.close().catch(() => undefined);
@@ -52,10 +50,25 @@ export class Recorder implements NodeBehaviour {
     }
   }
 
+  /** Of the frames and of the file, in Hz. */
+  get sampleRate(): number {
+    return this.#sampleRate;
+  }
+
+  /** The file has the rate of what is heard first. */
+  rateFor(offered: number): number {
+    if (!this.#began && offered !== this.#sampleRate) {
+      this.#sampleRate = offered;
+      this.#ring = new SampleRing((offered * BUFFER_MS) / 1000);
+    }
+    return this.#sampleRate;
+  }
+
   consume(frame: Int16Array): void {
     if (this.#failure) return;
     if (!this.#ring.push(frame)) this.#fail('found the disk too slow');
-    if (this.#ring.length >= this.#writeSamples) this.#write();
+    this.#began ||= !isSilent(frame);
+    if (this.#ring.length >= (this.#sampleRate * WRITE_MS) / 1000) this.#write();
   }
 
   /** Resolves when what is being written is in the file. */
@@ -87,7 +100,7 @@ export class Recorder implements NodeBehaviour {
     const octets = littleEndian(samples);
     await writeAll(this.#handle, octets, WAV_HEADER_OCTETS + this.#written * 2);
     this.#written += samples.length;
-    await writeAll(this.#handle, wavHeader(this.#options.sampleRate, this.#written), 0);
+    await writeAll(this.#handle, wavHeader(this.#sampleRate, this.#written), 0);
   }
 
   #fail(found: string, cause?: unknown): void {

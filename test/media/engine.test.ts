@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { codecByName } from '../../src/media/codecs/registry.js';
+import { Codings } from '../../src/media/codings.js';
 import type { MediaLeg, PayloadFormat } from '../../src/media/engine.js';
 import { Graph } from '../../src/media/graph.js';
 import { Leg } from '../../src/media/leg.js';
@@ -386,10 +387,10 @@ t.test(
       close: () => undefined,
     };
     const random = new SeededRandom(1);
-    const leg = new Leg({ clock, random, path, sampleRate: RATE, frameSamples: FRAME });
+    const leg = new Leg({ clock, random, path, codings: new Codings() });
     const remote = { address: '10.0.0.1', port: 4000 };
     leg.configure({ remote, format: PCMU, send: true, receive: true });
-    const graph = new Graph(FRAME);
+    const graph = new Graph();
     const node = graph.add(leg);
     const mix = graph.addMix();
     graph.connect(node, node);

@@ -14,7 +14,8 @@ class Ear implements NodeBehaviour {
   readonly heard: number[] = [];
   skipped = 0;
   consume(frame: Int16Array): void {
-    this.heard.push(frame[0]!);
+    // The first milliseconds of a voice that comes or goes are faded.
+    this.heard.push(frame.at(-1)!);
   }
   skip(frames: number): void {
     this.skipped += frames;
@@ -34,7 +35,7 @@ class Member extends Ear {
 }
 
 t.test('one arrow passes samples untouched, several add and saturate, none is silence', async t => {
-  const graph = new Graph(FRAME);
+  const graph = new Graph();
   const ear = new Ear();
   const sink = graph.add(ear);
   const loud = graph.add(new Member(-32_768));
@@ -53,7 +54,7 @@ t.test('one arrow passes samples untouched, several add and saturate, none is si
 });
 
 t.test('in a mix everyone hears all others and never itself', async t => {
-  const graph = new Graph(FRAME);
+  const graph = new Graph();
   const mix = graph.addMix();
   const members = [1, 20, 300].map(value => new Member(value));
   const nodes = members.map(member => graph.add(member));
@@ -90,7 +91,7 @@ t.test('in a mix everyone hears all others and never itself', async t => {
 });
 
 t.test('a mix of loud members saturates only at the end', async t => {
-  const graph = new Graph(FRAME);
+  const graph = new Graph();
   const mix = graph.addMix();
   const members = [30_000, 30_000, -30_000].map(value => new Member(value));
   for (const member of members) {
@@ -106,7 +107,7 @@ t.test('a mix of loud members saturates only at the end', async t => {
 });
 
 t.test('the graph does not allocate', async t => {
-  const graph = new Graph(FRAME);
+  const graph = new Graph();
   const mix = graph.addMix();
   for (let i = 0; i < 10; i++) {
     const node = graph.add({ produce: frame => void frame.fill(i), consume: () => undefined });
@@ -193,7 +194,7 @@ t.test('after more than a second missed ticks are left out, and the nodes are to
   t.equal(ticks.length + skipped(), Math.floor(clock.now() / 20));
   t.ok(skipped() >= 249);
 
-  const graph = new Graph(FRAME);
+  const graph = new Graph();
   const leg = new Member(1);
   const ear = new Ear();
   graph.add(leg);

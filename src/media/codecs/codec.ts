@@ -48,6 +48,8 @@ export interface Encoder {
    */
   encode(frame: Int16Array, out: Uint8Array, at: number): number;
   adapt?(conditions: Conditions): void;
+  /** Goes on where another encoder of the same kind is: its listener hears no seam when we take its place. */
+  follow?(other: Encoder): void;
   /** Frees what the garbage collector does not. */
   close?(): void;
 }

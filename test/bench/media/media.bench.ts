@@ -150,7 +150,7 @@ function measureCodecs(): void {
 }
 
 function measureMix(): void {
-  const graph = new Graph(FRAME);
+  const graph = new Graph();
   const mix = graph.addMix();
   for (let i = 0; i < 100; i++) {
     const node = graph.add({ produce: frame => void frame.fill(i), consume: () => undefined });
