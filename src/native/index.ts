@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { getSystemErrorName } from 'node:util';
 import { asError, errorCode } from '../core/errors.js';
+import type { NativeOpus } from './opus.js';
 
 export interface Native {
   /**
@@ -14,12 +15,15 @@ export interface Native {
   openMarkedUdpSocket(address: string, port: number, dscp: number): number;
   /** The code point a socket's packets carry. Throws as above. */
   socketDscp(fd: number): number;
+  /** The system's libopus; undefined where the machine has none. */
+  readonly opus: NativeOpus | undefined;
 }
 
 /** What the addon exports: each answers -errno where it fails. */
 interface Addon {
   openMarkedUdpSocket(address: string, port: number, dscp: number): number;
   socketDscp(fd: number): number;
+  readonly opus?: NativeOpus;
 }
 
 type Loaded = { readonly native: Native } | { readonly problem: string };
@@ -59,8 +63,11 @@ function load(): Loaded {
 class AddonNative implements Native {
   readonly #addon: Addon;
 
+  readonly opus: NativeOpus | undefined;
+
   constructor(addon: Addon) {
     this.#addon = addon;
+    this.opus = addon.opus;
   }
 
   // A property, since it is handed on by itself.

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { codecs } from '../../src/media/codecs/registry.js';
+import { pcma, pcmu } from '../../src/media/codecs/g711-codec.js';
 import { aLawDecode, aLawEncode, muLawDecode, muLawEncode } from '../../src/media/g711.js';
 import {
   middleNtp,
@@ -65,8 +65,8 @@ t.test(
   },
 );
 
-t.test('what was coded once passes unchanged ever after', async t => {
-  for (const codec of codecs) {
+t.test('what G.711 coded once passes unchanged ever after', async t => {
+  for (const codec of [pcmu, pcma]) {
     const once = throughCodec(codec, everySample);
     t.equal(sha256(throughCodec(codec, once)), sha256(once), codec.name);
   }

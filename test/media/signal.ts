@@ -164,3 +164,54 @@ function alike(a: Int16Array, at: number, b: Int16Array, bAt: number, length: nu
   for (let i = 0; i < length; i++) if (a[at + i] !== b[bAt + i]) return false;
   return true;
 }
+
+/**
+ * What a codec takes for speech: harmonics of a gliding pitch, in syllables of a quarter of a second
+ * with pauses between, each with formants of its own.
+ */
+export function speechLike(samples: number, sampleRate: number): Int16Array {
+  const out = new Int16Array(samples);
+  let phase = 0;
+  for (let i = 0; i < samples; i++) {
+    const seconds = i / sampleRate;
+    const syllable = Math.floor(seconds * 4);
+    const within = seconds * 4 - syllable;
+    const loudness = within < 0.8 ? Math.sin((Math.PI * within) / 0.8) : 0;
+    phase += (2 * Math.PI * (110 + 25 * Math.sin(seconds * 5) + 8 * (syllable % 3))) / sampleRate;
+    const formant = 400 + 250 * (syllable % 4);
+    let value = 0;
+    for (let harmonic = 1; harmonic <= 20; harmonic++) {
+      const hz = 120 * harmonic;
+      const gain = 1 / (1 + ((hz - formant) / 250) ** 2) + 0.3 / (1 + ((hz - 2200) / 300) ** 2);
+      value += gain * Math.sin(harmonic * phase);
+    }
+    out[i] = Math.round(4000 * loudness * value);
+  }
+  return out;
+}
+
+/** How far `heard` is from `wanted`, in dB below it. */
+export function signalToNoiseDb(wanted: ArrayLike<number>, heard: ArrayLike<number>): number {
+  let signal = 0;
+  let noise = 0;
+  for (let i = 0; i < wanted.length; i++) {
+    signal += wanted[i]! ** 2;
+    noise += (wanted[i]! - heard[i]!) ** 2;
+  }
+  return 10 * Math.log10(signal / noise);
+}
+
+/** By how many samples `heard` is later than `signal`, at most `most`. */
+export function delaySamples(signal: Int16Array, heard: Int16Array, most: number): number {
+  let best = 0;
+  let highest = Number.NEGATIVE_INFINITY;
+  for (let delay = 0; delay <= most; delay++) {
+    let likeness = 0;
+    for (let i = 0; i + delay < heard.length; i++) likeness += signal[i]! * heard[i + delay]!;
+    if (likeness > highest) {
+      highest = likeness;
+      best = delay;
+    }
+  }
+  return best;
+}

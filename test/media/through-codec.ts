@@ -3,9 +3,15 @@ import type { Codec } from '../../src/media/codecs/codec.js';
 
 const FRAMES_PER_SECOND = 50;
 
-/** @param signal at the codec's most natural rate; what does not fill a frame at its end is coded as it is */
-export function throughCodec(codec: Codec, signal: Int16Array): Int16Array {
-  const [sampleRate = 8000] = codec.sampleRates;
+/**
+ * @param signal what does not fill a frame at its end is coded as it is
+ * @param sampleRate of the signal in Hz, by default the codec's most natural one
+ */
+export function throughCodec(
+  codec: Codec,
+  signal: Int16Array,
+  sampleRate = codec.sampleRates[0] ?? 8000,
+): Int16Array {
   const frame = sampleRate / FRAMES_PER_SECOND;
   const encoder = codec.newEncoder({ sampleRate });
   const decoder = codec.newDecoder({ sampleRate });

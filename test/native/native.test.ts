@@ -122,4 +122,35 @@ function testAddon(native: Native) {
     t.equal(native.socketDscp(fd), DSCP.voice);
     closeSync(fd);
   });
+
+  t.test('libopus is found where the machine has it, and takes no wrong argument', async t => {
+    const { opus } = native;
+    if (!opus) return t.comment('no libopus.so.0 here');
+    t.match(opus.version, /^libopus /);
+    t.throws(() => opus.newEncoder(44_100, 2048), RangeError);
+    t.throws(() => opus.newDecoder(0), RangeError);
+    const encoder = opus.newEncoder(8000, 2048);
+    const decoder = opus.newDecoder(8000);
+    const frame = new Int16Array(160);
+    const data = new Uint8Array(100);
+    const octets = opus.encode(encoder, frame, data, 90);
+    t.ok(octets > 0 && octets <= 10, `${octets} octets`);
+    t.equal(opus.decode(decoder, data, 90, octets, frame, 0, 160, false), 160);
+    const wrong: [what: string, result: number][] = [
+      ['a frame of no length there is', opus.encode(encoder, new Int16Array(150), data, 0)],
+      ['no room', opus.encode(encoder, frame, data, 100)],
+      ['before the beginning', opus.encode(encoder, frame, data, -1)],
+      ['a decoder that is to encode', opus.encode(decoder, frame, data, 0)],
+      ['octets beyond the end', opus.decode(decoder, data, 90, 11, frame, 0, 160, false)],
+      ['samples beyond the end', opus.decode(decoder, data, 90, octets, frame, 1, 160, false)],
+      ['another array', opus.encode(encoder, data as unknown as Int16Array, data, 0)],
+      ['an unknown request', opus.control(encoder, 1, 1)],
+    ];
+    opus.free(encoder);
+    opus.free(encoder);
+    opus.free(decoder);
+    wrong.push(['a freed encoder', opus.encode(encoder, frame, data, 0)]);
+    wrong.push(['a freed decoder', opus.decode(decoder, data, 0, 1, frame, 0, 160, false)]);
+    for (const [what, result] of wrong) t.ok(result < 0, what);
+  });
 }

@@ -3,7 +3,6 @@
  * About 20 s; what else the machine does shows in the tails.
  */
 import { createSocket, type Socket } from 'node:dgram';
-import { codecs } from '../../../src/media/codecs/registry.js';
 import { Graph } from '../../../src/media/graph.js';
 import { RtpPacket, readRtp, writeRtpHeader } from '../../../src/media/rtp.js';
 import { WorkerMediaEngine } from '../../../src/media/worker-engine.js';
@@ -128,27 +127,6 @@ function time(calls: number, run: () => void): number {
   return ((performance.now() - began) * 1000) / calls;
 }
 
-function measureCodecs(): void {
-  const frame = Int16Array.from({ length: FRAME }, (_, i) => 10_000 * Math.sin(i / 5));
-  const payload = new Uint8Array(FRAME);
-  for (const codec of codecs) {
-    const encoder = codec.newEncoder({ sampleRate: 8000 });
-    const decoder = codec.newDecoder({ sampleRate: 8000 });
-    record(
-      `${codec.name} encode a frame`,
-      time(200_000, () => encoder.encode(frame, payload, 0)),
-      'µs',
-      1,
-    );
-    record(
-      `${codec.name} decode a frame`,
-      time(200_000, () => decoder.decode(payload, 0, FRAME, frame, 0)),
-      'µs',
-      1,
-    );
-  }
-}
-
 function measureMix(): void {
   const graph = new Graph();
   const mix = graph.addMix();
@@ -165,7 +143,6 @@ function measureMix(): void {
   );
 }
 
-measureCodecs();
 measureMix();
 await measureEcho();
 await measureClock();
