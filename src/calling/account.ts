@@ -2,24 +2,24 @@
 import { EventEmitter } from 'node:events';
 import {
   Contact,
-  Expires,
   formatUri,
   isSipUri,
-  MinExpires,
+  type NameAddr,
   Params,
-  RetryAfter,
-  type SipResponse,
   type SipUri,
   sipUri,
 } from '@sip-stack/parser';
 import type { Clock, Timer } from '../core/clock.js';
+import { formatEndpoint, sameEndpoint, withoutZone } from '../core/endpoint.js';
 import { asError, errorCode } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
+import type { Endpoint } from '../core/network.js';
 import { type Random, randomUnit } from '../core/random.js';
 import type { RequestSeries } from '../sip/request-client.js';
 import type { UriResolver } from '../sip/resolver.js';
 import type { Target } from '../sip/transport/transport.js';
 import type { UserAgent } from '../sip/user-agent.js';
+import { type Grant, readAnswer, readGrant } from './registration-answer.js';
 import {
   DEFAULT_EXPIRES_S,
   newRegistration,
@@ -45,6 +45,10 @@ export interface AccountStatus {
   readonly phase: RegistrationPhase;
   /** Of the last answer, where there was one: `200 OK`. */
   readonly answer: string | undefined;
+  /** `UDP 192.0.2.5:5060`, while it is registered. */
+  readonly server: string | undefined;
+  /** Where the server sends calls: our address as it sees it, or one it gave us (RFC 5627). */
+  readonly contact: string | undefined;
 }
 
 export interface AccountEvents {
@@ -58,7 +62,20 @@ export interface AccountContext {
   readonly random: Random;
   readonly logger: Logger;
   readonly resolve: UriResolver;
+  /** The URN that names this device, the same after each restart (RFC 5626 §4.1); asked for when it registers. */
+  readonly instance?: () => string | undefined;
 }
+
+/** The server that has us registered, and what it granted. */
+interface Registered {
+  readonly target: Target;
+  readonly contact: NameAddr;
+  readonly grant: Grant;
+}
+
+/** The one flow we keep to each server (RFC 5626 §4.2). */
+const REG_ID = '1';
+const OPTIONS = 'path, outbound, gruu';
 
 export class Account extends EventEmitter<AccountEvents> {
   readonly aor: SipUri;
@@ -69,6 +86,10 @@ export class Account extends EventEmitter<AccountEvents> {
   #timer: Timer | undefined;
   #answer: RegistrationAnswer | undefined;
   #settled: (() => void) | undefined;
+  #registered: Registered | undefined;
+  /** Where the server sees us, if that is not where we are. */
+  #seenAt: Endpoint | undefined;
+  #stopKeeping: (() => void) | undefined;
 
   constructor(context: AccountContext, { aor, server, expires }: AccountOptions) {
     super();
@@ -82,7 +103,15 @@ export class Account extends EventEmitter<AccountEvents> {
 
   get status(): AccountStatus {
     const answer = this.#answer && `${this.#answer.status} ${this.#answer.reason}`.trim();
-    return { aor: formatUri(this.aor), phase: this.#state.phase, answer };
+    const { target } = this.#registered ?? {};
+    const { contact } = this;
+    return {
+      aor: formatUri(this.aor),
+      phase: this.#state.phase,
+      answer,
+      server: target && `${target.protocol} ${formatEndpoint(target.endpoint)}`,
+      contact: contact && formatUri(contact.uri),
+    };
   }
 
   /** Registering has begun when this returns; `status` tells what came of it. */
@@ -91,8 +120,31 @@ export class Account extends EventEmitter<AccountEvents> {
     this.#step({ type: 'start' });
   }
 
+  /** Where the server that has us registered reaches us. */
+  get contact(): NameAddr | undefined {
+    if (!this.#registered) return undefined;
+    const { contact, grant } = this.#registered;
+    if (grant.gruu) return { uri: grant.gruu, params: new Params() };
+    if (!isSipUri(contact.uri)) return undefined;
+    const params = contact.uri.params.clone();
+    // Calls come by the flow there is, not by the address (RFC 5626 §4.3).
+    if (grant.outbound) params.set('ob');
+    return { uri: { ...contact.uri, params }, params: new Params() };
+  }
+
+  /** What requests through this account are sent by (RFC 3608). */
+  get route(): readonly NameAddr[] {
+    return this.#registered?.grant.route ?? [];
+  }
+
+  /** Whether the server that has us registered is at this address. */
+  isServer({ address }: Endpoint): boolean {
+    return this.#registered?.target.endpoint.address === address;
+  }
+
   /** Our address has changed. */
   networkChanged(): void {
+    this.#seenAt = undefined;
     this.#step({ type: 'network-changed' });
   }
 
@@ -108,11 +160,17 @@ export class Account extends EventEmitter<AccountEvents> {
       this.#step({ type: 'stop' });
     });
     this.#timer?.cancel();
+    this.#forget();
   }
 
   /** Where requests of this account may be sent, best first. Throws as `UriResolver`. */
-  serverTargets(): Promise<readonly Target[]> {
-    return this.#context.resolve(this.#server);
+  async serverTargets(): Promise<readonly Target[]> {
+    const [first] = this.route;
+    const targets = await this.#context.resolve(first?.uri ?? this.#server);
+    const known = this.#registered?.target;
+    // The server that has us registered, by the flow there is, comes first.
+    const current = targets.find(target => known && isSameTarget(target, known));
+    return current ? [current, ...targets.filter(target => target !== current)] : targets;
   }
 
   #step(event: RegistrationEvent): void {
@@ -122,7 +180,10 @@ export class Account extends EventEmitter<AccountEvents> {
   #perform(action: RegistrationAction): void {
     switch (action.type) {
       case 'register':
-        void this.#register(action.expiresS).then(answer => this.#step({ type: 'answer', answer }));
+        void this.#register(action).then(answer => {
+          this.#step({ type: 'answer', answer });
+          if (this.#hasMoved()) this.#step({ type: 'moved' });
+        });
         return;
       case 'set-timer':
         this.#timer?.cancel();
@@ -140,11 +201,11 @@ export class Account extends EventEmitter<AccountEvents> {
   }
 
   /** Tries each server of the account until one answers (RFC 3263 §4.3). */
-  async #register(expires: number): Promise<RegistrationAnswer> {
+  async #register(attempt: RegisterAction): Promise<RegistrationAnswer> {
     let failure: RegistrationAnswer = { status: 503, reason: 'no server was found' };
     try {
-      for (const target of await this.serverTargets()) {
-        const answer = await this.#registerAt(target, expires);
+      for (const target of await this.#context.resolve(this.#server)) {
+        const answer = await this.#registerAt(target, attempt);
         if (answer.status !== 408 && answer.status !== 503) return answer;
         failure = answer;
       }
@@ -153,43 +214,103 @@ export class Account extends EventEmitter<AccountEvents> {
     }
     const { logger } = this.#context;
     logger.debug({ aor: formatUri(this.aor), reason: failure.reason }, 'could not register');
+    this.#forget();
     return failure;
   }
 
-  async #registerAt(to: Target, expires: number): Promise<RegistrationAnswer> {
+  async #registerAt(to: Target, attempt: RegisterAction): Promise<RegistrationAnswer> {
+    const { userAgent, instance } = this.#context;
     const address = { uri: this.aor, params: new Params() };
+    const user = this.aor.user ?? '';
+    const urn = instance?.();
+    const quoted = urn === undefined ? undefined : `<${urn}>`;
     try {
-      const response = await this.#context.userAgent.request({
+      const local = await userAgent.localEndpointFor(to.endpoint.address);
+      const contact = this.#contactAt(to, local);
+      const response = await userAgent.request({
         method: 'REGISTER',
         uri: sipUri({ scheme: this.#server.scheme, host: this.aor.host }),
         to,
         from: address,
         toward: address,
-        headers: { Expires: String(expires) },
+        headers: {
+          Expires: String(attempt.expiresS),
+          Contact: this.#contacts(contact, attempt.outbound ? quoted : undefined).join(', '),
+          Supported: OPTIONS,
+        },
         ...(this.#series && { series: this.#series }),
       });
-      return readAnswer(response, this.aor.user);
+      const { status } = response;
+      if (status < 300 && attempt.expiresS > 0) {
+        this.#keep({ target: to, contact, grant: readGrant(response, user, quoted) }, local);
+      } else if (status !== 423 && status !== 439) {
+        this.#forget();
+      }
+      return readAnswer(response, user, quoted);
     } catch (error) {
       const status = errorCode(error) === 'REQUEST_TIMEOUT' ? 408 : 503;
       return { status, reason: asError(error).message };
     }
   }
+
+  /** Where the server is to send calls: our own address, or the one it sees us at. */
+  #contactAt(to: Target, local: Endpoint): NameAddr {
+    const { userAgent } = this.#context;
+    const contact = userAgent.contact(
+      this.aor.user ?? '',
+      local,
+      to,
+      this.#server.scheme === 'sips',
+    );
+    if (!this.#seenAt || to.protocol !== 'UDP' || !isSipUri(contact.uri)) return contact;
+    const { address: host, port } = this.#seenAt;
+    return { ...contact, uri: { ...contact.uri, host, port } };
+  }
+
+  /** Ours, and the one it takes the place of. */
+  #contacts(contact: NameAddr, instance: string | undefined): string[] {
+    const params = contact.params.clone();
+    if (instance !== undefined) params.set('+sip.instance', instance).set('reg-id', REG_ID);
+    const ours = Contact.format({ ...contact, params });
+    const before = this.#registered?.contact;
+    const replaced = before && formatUri(before.uri) !== formatUri(contact.uri);
+    // Who keeps flows apart knows that it is the same phone (RFC 5626 §6).
+    if (!before || !replaced || this.#registered?.grant.outbound) return [ours];
+    return [ours, Contact.format({ ...before, params: new Params().set('expires', '0') })];
+  }
+
+  #keep(registered: Registered, local: Endpoint): void {
+    const { target, grant } = registered;
+    const { transports } = this.#context.userAgent;
+    this.#stopKeeping?.();
+    this.#registered = registered;
+    const here = { address: withoutZone(local.address), port: local.port };
+    const behindNat = grant.seenAt !== undefined && !sameEndpoint(grant.seenAt, here);
+    const udp = target.protocol === 'UDP';
+    this.#seenAt = udp && behindNat && !grant.outbound ? grant.seenAt : undefined;
+    if (udp && !behindNat && !grant.outbound) return;
+    const { outbound: answers, keepAliveMs: intervalMs } = grant;
+    const lost = (error: Error) => this.#step({ type: 'flow-lost', reason: error.message });
+    const options = { answers, ...(intervalMs !== undefined && { intervalMs }) };
+    this.#stopKeeping = transports.keepFlow(target, options, lost);
+  }
+
+  /** Whether the server sees us elsewhere than where we registered. */
+  #hasMoved(): boolean {
+    const uri = this.#registered?.contact.uri;
+    if (!this.#seenAt || !uri || !isSipUri(uri)) return false;
+    return !sameEndpoint({ address: uri.host, port: uri.port ?? 0 }, this.#seenAt);
+  }
+
+  #forget(): void {
+    this.#stopKeeping?.();
+    this.#stopKeeping = undefined;
+    this.#registered = undefined;
+  }
 }
 
-/** RFC 3261 §10.2.4: what was granted stands with our contact, else in Expires. */
-function readAnswer({ status, reason, headers }: SipResponse, user = ''): RegistrationAnswer {
-  const ours = headers
-    .all(Contact)
-    .find(contact => contact !== '*' && isSipUri(contact.uri) && contact.uri.user === user);
-  const granted = ours && ours !== '*' ? ours.params.get('expires') : undefined;
-  const expiresS = granted === undefined ? headers.first(Expires) : Number(granted);
-  const minExpiresS = headers.first(MinExpires);
-  const retryAfterS = headers.first(RetryAfter)?.seconds;
-  return {
-    status,
-    reason,
-    ...(expiresS !== undefined && Number.isFinite(expiresS) && { expiresS }),
-    ...(minExpiresS !== undefined && { minExpiresS }),
-    ...(retryAfterS !== undefined && { retryAfterS }),
-  };
+type RegisterAction = Extract<RegistrationAction, { type: 'register' }>;
+
+function isSameTarget(a: Target, b: Target): boolean {
+  return a.protocol === b.protocol && sameEndpoint(a.endpoint, b.endpoint);
 }

@@ -1,9 +1,17 @@
 /** The phone's accounts at ordinary SIP servers. */
 import { EventEmitter } from 'node:events';
-import { From, isSipUri, type SipRequest, type SipUri, type Uri } from '@sip-stack/parser';
+import {
+  From,
+  isSipUri,
+  type NameAddr,
+  type SipRequest,
+  type SipUri,
+  type Uri,
+} from '@sip-stack/parser';
 import type { Random } from '../core/random.js';
 import { DigestClient, passwordAccount } from '../sip/digest/client.js';
 import type { AuthenticationExchange, RequestAuthenticator } from '../sip/request-client.js';
+import type { Target } from '../sip/transport/transport.js';
 import {
   Account,
   type AccountContext,
@@ -59,6 +67,18 @@ export class Accounts extends EventEmitter<AccountsEvents> {
   /** The account through which somebody in its domain is called. */
   forTarget({ host }: SipUri): Account | undefined {
     return this.#accounts.find(({ aor }) => aor.host.toLowerCase() === host.toLowerCase());
+  }
+
+  /** What a call of that user's says to be reached by, where `peer` has the account registered. */
+  contact(user: string, peer: Target): NameAddr | undefined {
+    return this.#accounts.find(account => {
+      return account.aor.user === user && account.isServer(peer.endpoint);
+    })?.contact;
+  }
+
+  /** Whether a server that has us registered is at this address: it may be believed who calls (RFC 3325). */
+  isServer(peer: Target): boolean {
+    return this.#accounts.some(account => account.isServer(peer.endpoint));
   }
 
   /** Whether a call to this user part is one to an account of ours. */

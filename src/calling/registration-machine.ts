@@ -1,6 +1,6 @@
 /**
- * The registration of one account at an ordinary registrar: RFC 3261 §10.2, with the pauses between
- * failed attempts of RFC 5626 §4.5. Pure; the driver is `account.ts`.
+ * The registration of one account at an ordinary registrar: RFC 3261 §10.2, with the flow failures and the
+ * pauses between failed attempts of RFC 5626 §4.4 and §4.5. Pure; the driver is `account.ts`.
  */
 
 /** Asked for, in seconds: short enough that a phone whose address changed is soon reachable again. */
@@ -8,6 +8,8 @@ export const DEFAULT_EXPIRES_S = 600;
 /** RFC 5626 §4.5: the pause after the first failure, and the longest. */
 const BASE_PAUSE_S = 30;
 const MAX_PAUSE_S = 1800;
+/** A NAT that shows us at another address each time cannot be kept up with. */
+const MAX_MOVES = 2;
 /** A refresh leaves this much time for retransmissions, as far as the interval allows. */
 const REFRESH_MARGIN_S = 40;
 
@@ -27,8 +29,16 @@ export interface RegistrationState {
   /** What the REGISTER under way asks for; the next one waits for its answer (§10.2). */
   pending: 'binding' | 'removal' | undefined;
   failures: number;
-  /** The network changed while an attempt was under way: register once more. */
+  /** The network or the flow changed while an attempt was under way: register once more. */
   again: boolean;
+  /** Whether we ask to be reached by the flow we register on (RFC 5626); not where that cannot be (439). */
+  outbound: boolean;
+  /** Flows lost since one lasted for a whole interval. */
+  lostFlows: number;
+  /** Registered anew for being seen at another address, since one was good for a whole interval. */
+  moves: number;
+  /** The attempt under way is one of those that keep up what there is. */
+  refreshing: boolean;
   /** A number in [0, 1), so that phones do not all come back at once. */
   readonly chance: () => number;
 }
@@ -49,18 +59,33 @@ export type RegistrationEvent =
   | { readonly type: 'timer' }
   /** Our address changed: what the registrar knows of us is wrong. */
   | { readonly type: 'network-changed' }
+  /** The connection to the server broke, or the way back through NATs is gone (RFC 5626 §4.4). */
+  | { readonly type: 'flow-lost'; readonly reason: string }
+  /** The server sees us at another address than we registered. */
+  | { readonly type: 'moved' }
   | { readonly type: 'stop' };
 
 export type RegistrationAction =
   /** 0 removes the binding. */
-  | { readonly type: 'register'; readonly expiresS: number }
+  | { readonly type: 'register'; readonly expiresS: number; readonly outbound: boolean }
   | { readonly type: 'set-timer'; readonly ms: number }
   | { readonly type: 'cancel-timer' }
   /** Tell the phase, with the answer that led to it. */
   | { readonly type: 'tell'; readonly answer?: RegistrationAnswer };
 
 export function newRegistration(expiresS: number, chance: () => number): RegistrationState {
-  return { phase: 'idle', expiresS, pending: undefined, failures: 0, again: false, chance };
+  return {
+    phase: 'idle',
+    expiresS,
+    pending: undefined,
+    failures: 0,
+    again: false,
+    outbound: true,
+    lostFlows: 0,
+    moves: 0,
+    refreshing: false,
+    chance,
+  };
 }
 
 export function stepRegistration(
@@ -71,7 +96,8 @@ export function stepRegistration(
     case 'start':
       return state.phase === 'idle' ? register(state) : [];
     case 'timer':
-      return state.phase === 'registered' || state.phase === 'failed' ? register(state) : [];
+      if (state.phase !== 'registered' && state.phase !== 'failed') return [];
+      return register(state, state.phase === 'registered');
     case 'network-changed':
       if (state.phase === 'idle' || state.phase === 'leaving' || state.phase === 'stopped')
         return [];
@@ -80,6 +106,12 @@ export function stepRegistration(
         return [];
       }
       return [{ type: 'cancel-timer' }, ...register(state)];
+    case 'flow-lost':
+      return flowLost(state, event.reason);
+    case 'moved':
+      if (state.phase !== 'registered' || state.pending || state.moves >= MAX_MOVES) return [];
+      state.moves++;
+      return [{ type: 'cancel-timer' }, ...register(state)];
     case 'stop':
       return stop(state);
     case 'answer':
@@ -87,17 +119,18 @@ export function stepRegistration(
   }
 }
 
-function register(state: RegistrationState): RegistrationAction[] {
+function register(state: RegistrationState, refreshing = false): RegistrationAction[] {
   // A refresh is no news: the phase stays what others see until it fails.
   if (state.phase !== 'registered') state.phase = 'registering';
   state.again = false;
   state.pending = 'binding';
-  return [{ type: 'register', expiresS: state.expiresS }];
+  state.refreshing = refreshing;
+  return [{ type: 'register', expiresS: state.expiresS, outbound: state.outbound }];
 }
 
 function remove(state: RegistrationState): RegistrationAction {
   state.pending = 'removal';
-  return { type: 'register', expiresS: 0 };
+  return { type: 'register', expiresS: 0, outbound: state.outbound };
 }
 
 function onAnswer(state: RegistrationState, answer: RegistrationAnswer): RegistrationAction[] {
@@ -114,6 +147,10 @@ function onAnswer(state: RegistrationState, answer: RegistrationAnswer): Registr
     state.expiresS = minExpiresS;
     return register(state);
   }
+  if (status === 439 && state.outbound) {
+    state.outbound = false;
+    return register(state);
+  }
   if (state.again) return register(state);
   return status >= 200 && status < 300 ? succeeded(state, answer) : failed(state, answer);
 }
@@ -122,11 +159,31 @@ function succeeded(state: RegistrationState, answer: RegistrationAnswer): Regist
   const granted = answer.expiresS ?? state.expiresS;
   state.phase = 'registered';
   state.failures = 0;
+  if (state.refreshing) {
+    state.lostFlows = 0;
+    state.moves = 0;
+  }
   const refreshS = Math.max(granted / 2, granted - REFRESH_MARGIN_S);
   return [
     { type: 'set-timer', ms: refreshS * 1000 },
     { type: 'tell', answer },
   ];
+}
+
+/** The first time at once: the server may have been started anew. One that breaks every flow gets pauses. */
+function flowLost(state: RegistrationState, reason: string): RegistrationAction[] {
+  if (state.phase !== 'registered') return [];
+  if (state.pending) {
+    state.again = true;
+    return [];
+  }
+  state.lostFlows++;
+  if (state.lostFlows > 1) {
+    state.failures = Math.max(state.failures, state.lostFlows - 2);
+    return [{ type: 'cancel-timer' }, ...failed(state, { status: 503, reason })];
+  }
+  state.phase = 'registering';
+  return [{ type: 'cancel-timer' }, ...register(state)];
 }
 
 function failed(state: RegistrationState, answer: RegistrationAnswer): RegistrationAction[] {

@@ -34,10 +34,7 @@ function describe(status: PhoneStatus): string {
     ['calls are', status.attended ? 'answered' : 'left ringing (`ringline answer` takes them)'],
     ['new messages', String(status.newMessages)],
     ['in its room', String(status.roomMembers)],
-    ...status.accounts.map(({ aor, phase, answer }) => [
-      aor,
-      answer ? `${phase} (${answer})` : phase,
-    ]),
+    ...status.accounts.map(account => [account.aor, describeAccount(account)]),
     ...status.users.map(user => [`user ${user.name}`, describeDevices(user)]),
     ['phones seen', status.phones.join(', ') || 'none'],
     [
@@ -57,6 +54,16 @@ function describe(status: PhoneStatus): string {
     call.seconds === undefined ? '' : duration(call.seconds),
   ]);
   return `${formatTable(rows)}\n\n${formatTable([['call', 'with', 'is', 'codec', 'for'], ...calls])}`;
+}
+
+function describeAccount({
+  phase,
+  answer,
+  server,
+  contact,
+}: PhoneStatus['accounts'][number]): string {
+  if (server && contact) return `${phase} at ${server}, reached at ${contact}`;
+  return answer ? `${phase} (${answer})` : phase;
 }
 
 function describeDevices({ devices }: UserStatus): string {

@@ -8,6 +8,10 @@ export function formatEndpoint({ address, port }: Endpoint): string {
   return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
+export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return a.address === b.address && a.port === b.port;
+}
+
 /**
  * Reads `HOST:PORT`, `HOST`, `[V6]:PORT` or `:PORT`, where HOST is a literal address.
  *

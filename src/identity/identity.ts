@@ -32,6 +32,19 @@ export function deviceIdOf(publicKey: Uint8Array): string {
 }
 
 /**
+ * The device as registrars know it (RFC 5626 §4.1): a UUID of the form that is left to its maker (version 8,
+ * RFC 9562 §5.8), made of the first 16 octets of its name in the ring.
+ */
+export function instanceUrnOf(deviceId: string): string {
+  const octets = Buffer.from(deviceId, 'hex').subarray(0, 16);
+  octets.writeUInt8((octets.readUInt8(6) & 0x0f) | 0x80, 6);
+  octets.writeUInt8((octets.readUInt8(8) & 0x3f) | 0x80, 8);
+  const hex = octets.toString('hex');
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20)];
+  return `urn:uuid:${parts.join('-')}-${hex.slice(20)}`;
+}
+
+/**
  * Whether `signature` over `data` was made with the key behind `publicKey` (raw, 32 octets).
  *
  * @throws {CodedError} `BAD_PUBLIC_KEY`

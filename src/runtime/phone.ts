@@ -7,6 +7,7 @@ import { asError, CodedError } from '../core/errors.js';
 import { type Service, ServiceGroup } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
 import { hostNameOf, MdnsAdvertiser } from '../discovery/mdns-advertiser.js';
+import { instanceUrnOf } from '../identity/identity.js';
 import { StoredIdentity } from '../identity/stored-identity.js';
 import { phoneCertificateNames, StoredTlsIdentity } from '../identity/stored-tls-identity.js';
 import { loadNative } from '../native/index.js';
@@ -56,6 +57,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       onProblem: error => this.emit('problem', error),
       product: productName(),
       store: () => this.#store,
+      instance: () => instanceUrnOf(this.#deviceId),
     });
     this.#advertiser = new MdnsAdvertiser(this.#system);
     this.#advertiser.on('named', name => {

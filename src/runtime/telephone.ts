@@ -64,6 +64,8 @@ export interface TelephoneOptions {
   readonly accounts?: readonly AccountSettings[];
   /** False: use the accounts for calling, but do not register. */
   readonly register?: boolean;
+  /** The URN that names this device to servers; asked for when it registers. */
+  readonly instance?: () => string | undefined;
   /** Keeps what should outlive a restart; asked for when the phone starts. */
   readonly store?: () => Store | undefined;
   /** Who may register ordinary phones and browsers here; nobody by default. */
@@ -99,8 +101,14 @@ export class Telephone implements Service {
     this.browser = browser;
     const accounts = options.accounts ?? [];
     const authenticator = new AccountCredentials(accounts, seams.random);
-    this.userAgent = new UserAgent({ ...seams, ...options, authenticator });
-    this.accounts = new Accounts({ ...seams, userAgent: this.userAgent }, accounts);
+    this.userAgent = new UserAgent({
+      ...seams,
+      ...options,
+      authenticator,
+      contacts: (user, peer) => this.accounts.contact(user, peer),
+    });
+    const { instance = () => undefined } = options;
+    this.accounts = new Accounts({ ...seams, userAgent: this.userAgent, instance }, accounts);
     this.person = new Person({ isMe: user => this.#isMe(user) });
     this.room = new MeetingRoom(media, logger);
     const destinations: Destination[] = [new EchoTest(media), this.room, this.person];
@@ -214,7 +222,8 @@ export class Telephone implements Service {
   #identityToward(uri: SipUri): CallerIdentity {
     const account = this.accounts.forTarget(uri);
     const { user = this.#name, host } = account?.aor ?? {};
-    return { user, ...(host !== undefined && { host }) };
+    const route = account?.route ?? [];
+    return { user, ...(host !== undefined && { host }), ...(route.length > 0 && { route }) };
   }
 }
 

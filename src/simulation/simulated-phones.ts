@@ -43,7 +43,10 @@ export class Simulation {
   async addPhone(
     name: string,
     address: string,
-    options: Pick<TelephoneOptions, 'formats' | 'users' | 'store' | 'tls' | 'accounts'> = {},
+    options: Pick<
+      TelephoneOptions,
+      'formats' | 'users' | 'store' | 'tls' | 'accounts' | 'instance'
+    > = {},
   ): Promise<Telephone> {
     const { clock } = this;
     const network = this.network.host(address);

@@ -1,6 +1,7 @@
 /** How a user agent names itself in what it sends: From, Contact, tags, Server and what it can do. */
 import {
   Allow,
+  isSipUri,
   type NameAddr,
   Params,
   Server,
@@ -16,7 +17,7 @@ import { PROTOCOLS } from './resolution/plan.js';
 import { makeResponse } from './response.js';
 import { SESSION_OPTIONS } from './session/requests.js';
 import { sipsTransport } from './sips.js';
-import type { SipProtocol } from './transport/transport.js';
+import type { SipProtocol, Target } from './transport/transport.js';
 import type { TransportManager } from './transport/transport-manager.js';
 
 /** Who calls, asks or sends. */
@@ -25,7 +26,12 @@ export interface CallerIdentity {
   readonly displayName?: string;
   /** Domain of the account; our own address by default. */
   readonly host?: string;
+  /** What its requests outside dialogs are sent by, next hop first (RFC 3608 §6.1). */
+  readonly route?: readonly NameAddr[];
 }
+
+/** Says where `user` is reached by `peer`, where that is not our own address: an account at a server. */
+export type ContactProvider = (user: string, peer: Target) => NameAddr | undefined;
 
 export interface SelfOptions {
   readonly random: Random;
@@ -33,6 +39,7 @@ export interface SelfOptions {
   readonly transports: Pick<TransportManager, 'sentBy'>;
   /** Asked each time: features come and go with those who handle their requests. */
   readonly allowed: () => readonly string[];
+  readonly contacts?: ContactProvider;
 }
 
 export class Self {
@@ -61,6 +68,13 @@ export class Self {
     const transport = sips ? sipsTransport(protocol) : protocol.toLowerCase();
     if (transport !== 'udp') uri.params.set('transport', transport);
     return { uri, params: new Params() };
+  }
+
+  /** The same, as `peer` knows us: by what the account there was given, if there is one. */
+  contactToward(user: string, local: Endpoint, peer: Target, secure: boolean): NameAddr {
+    const known = this.#options.contacts?.(user, peer);
+    const fits = known && isSipUri(known.uri) && (!secure || known.uri.scheme === 'sips');
+    return fits ? known : this.contact(user, local, peer.protocol, secure);
   }
 
   newTag(): string {

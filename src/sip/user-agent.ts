@@ -11,6 +11,7 @@ import {
   isSipUri,
   type NameAddr,
   Params,
+  Route,
   type SipRequest,
   type SipResponse,
   type SipUri,
@@ -33,7 +34,7 @@ import { type RequestAuthenticator, RequestClient, type RequestSeries } from './
 import { describeTarget } from './resolution/plan.js';
 import type { UriResolver } from './resolver.js';
 import { makeResponse } from './response.js';
-import { type CallerIdentity, Self } from './self.js';
+import { type CallerIdentity, type ContactProvider, Self } from './self.js';
 import type { SipSession } from './session/session.js';
 import { SessionRequests } from './session/session-requests.js';
 import { Sessions } from './session/sessions.js';
@@ -64,6 +65,7 @@ export interface UserAgentOptions extends TransportOptions {
   readonly timers?: TransactionTimers;
   /** Without one, a challenge (401, 407) is a refusal. */
   readonly authenticator?: RequestAuthenticator;
+  readonly contacts?: ContactProvider;
 }
 
 /** How much of each is open. */
@@ -260,9 +262,11 @@ export class UserAgent {
     // A MESSAGE begins nothing that could be followed up (RFC 3428 §4).
     if (isSipUri(from.uri) && method !== 'MESSAGE') {
       const user = from.uri.user ?? '';
-      const contact = self.contact(user, local, target.protocol, isSips(uri));
+      const contact = self.contactToward(user, local, target, isSips(uri));
       request.headers.set(Contact, contact);
     }
+    const route = 'uri' in options.from ? [] : (options.from.route ?? []);
+    if (route.length > 0) request.headers.set(Route, ...route);
     for (const [name, value] of Object.entries(headers)) request.headers.setText(name, value);
     request.body = body ?? request.body;
     return new Promise((resolve, reject) => {
@@ -275,6 +279,11 @@ export class UserAgent {
         failed: reject,
       });
     });
+  }
+
+  /** Where `peer` reaches `user` at our own address `local`. */
+  contact(user: string, local: Endpoint, peer: Target, secure: boolean): NameAddr {
+    return this.#running.self.contact(user, local, peer.protocol, secure);
   }
 
   /** Answers a request outside any dialog; with further header fields as text. */

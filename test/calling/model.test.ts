@@ -125,35 +125,37 @@ out connected: ! start, located nowhere, located at one place, located at two, t
 const REGISTRATION = `
 idle: start: -> registering register
 idle: stop: -> stopped tell
-idle: - network changed
-idle: ! granted, too brief, 423 with more, too brief, 423 with less, refused 403, come back in an hour 503, timer
+idle: - network changed, flow lost, moved
+idle: ! granted, too brief, 423 with more, too brief, 423 with less, refused 403, no flows 439, come back in an hour 503, timer
 registering: granted: -> registered +timer tell | register
-registering: too brief, 423 with more, too brief, 423 with less, refused 403, come back in an hour 503: -> failed +timer tell | register
+registering: too brief, 423 with more, too brief, 423 with less, refused 403, no flows 439, come back in an hour 503: -> failed +timer tell | register
 registering: stop: -> about to leave
-registering: - start, network changed
+registering: - start, network changed, flow lost, moved
 registering: ! timer
 stopped: stop: tell
-stopped: - start, granted, too brief, 423 with more, too brief, 423 with less, refused 403, come back in an hour 503, network changed
+stopped: - start, granted, too brief, 423 with more, too brief, 423 with less, refused 403, no flows 439, come back in an hour 503, network changed, flow lost, moved
 stopped: ! timer
 registered: timer, network changed: -> refreshing register
+registered: flow lost: -> failed +timer tell | -> registering register
+registered: moved: -> refreshing register | nothing
 registered: stop: -> leaving remove
 registered: - start
-registered: ! granted, too brief, 423 with more, too brief, 423 with less, refused 403, come back in an hour 503
+registered: ! granted, too brief, 423 with more, too brief, 423 with less, refused 403, no flows 439, come back in an hour 503
 failed: timer, network changed: -> registering register
 failed: stop: -> stopped tell
-failed: - start
-failed: ! granted, too brief, 423 with more, too brief, 423 with less, refused 403, come back in an hour 503
-about to leave: granted, too brief, 423 with more, too brief, 423 with less, refused 403, come back in an hour 503: -> leaving remove
+failed: - start, flow lost, moved
+failed: ! granted, too brief, 423 with more, too brief, 423 with less, refused 403, no flows 439, come back in an hour 503
+about to leave: granted, too brief, 423 with more, too brief, 423 with less, refused 403, no flows 439, come back in an hour 503: -> leaving remove
 about to leave: stop: -> stopped tell
-about to leave: - start, network changed
+about to leave: - start, network changed, flow lost, moved
 about to leave: ! timer
 refreshing: granted: -> registered +timer tell | register
-refreshing: too brief, 423 with more, too brief, 423 with less, refused 403, come back in an hour 503: -> failed +timer tell | register
+refreshing: too brief, 423 with more, too brief, 423 with less, refused 403, no flows 439, come back in an hour 503: -> failed +timer tell | register
 refreshing: stop: -> about to leave
-refreshing: - start, network changed
+refreshing: - start, network changed, flow lost, moved
 refreshing: ! timer
-leaving: granted, too brief, 423 with more, too brief, 423 with less, refused 403, come back in an hour 503, stop: -> stopped tell
-leaving: - start, network changed
+leaving: granted, too brief, 423 with more, too brief, 423 with less, refused 403, no flows 439, come back in an hour 503, stop: -> stopped tell
+leaving: - start, network changed, flow lost, moved
 leaving: ! timer
 `;
 
@@ -342,15 +344,26 @@ const registrationEvents = {
   'too brief, 423 with more': answered(423, { minExpiresS: MORE_S }),
   'too brief, 423 with less': answered(423, { minExpiresS: 1 }),
   'refused 403': answered(403),
+  'no flows 439': answered(439),
   'come back in an hour 503': answered(503, { retryAfterS: 3600 }),
   timer: ({ timer }: RegistrationModel) => (timer ? ({ type: 'timer' } as const) : undefined),
   'network changed': () => ({ type: 'network-changed' }) as const,
+  'flow lost': () => ({ type: 'flow-lost', reason: 'closed' }) as const,
+  moved: () => ({ type: 'moved' }) as const,
   stop: () => ({ type: 'stop' }) as const,
 };
 
 t.test('registrations', async t => {
   const walk = explore<RegistrationModel, RegistrationEvent, RegistrationAction>({
-    types: { start: true, answer: true, timer: true, 'network-changed': true, stop: true },
+    types: {
+      start: true,
+      answer: true,
+      timer: true,
+      'network-changed': true,
+      'flow-lost': true,
+      moved: true,
+      stop: true,
+    },
     starts: [{ registration: newRegistration(ASKED_S, () => 0), timer: false, asked: 0 }],
     events: registrationEvents,
     copy: model => ({ ...model, registration: { ...model.registration } }),
@@ -365,11 +378,14 @@ t.test('registrations', async t => {
       }
       // From half an hour on, the pause grows no more.
       model.registration.failures = Math.min(model.registration.failures, 8);
+      model.registration.lostFlows = Math.min(model.registration.lostFlows, 10);
       return actions;
     },
     key: ({ registration, timer, asked }) => {
-      const { phase, expiresS, pending, failures, again } = registration;
-      return [phase, expiresS, pending, failures, again, timer, asked].join();
+      const { phase, expiresS, pending, failures, again, outbound } = registration;
+      const { lostFlows, moves, refreshing } = registration;
+      const counts = [failures, lostFlows, moves, asked];
+      return [phase, expiresS, pending, again, outbound, refreshing, timer, ...counts].join();
     },
     mode: ({ registration: { phase, pending } }) => {
       if (phase === 'registered' && pending) return 'refreshing';

@@ -17,7 +17,7 @@ function machine(chance = 1 - Number.EPSILON) {
 function brief(action: RegistrationAction): string {
   switch (action.type) {
     case 'register':
-      return `register ${action.expiresS}`;
+      return `register ${action.expiresS}${action.outbound ? '' : ' by address'}`;
     case 'set-timer':
       return `wait ${Math.round(action.ms / 1000)} s`;
     case 'cancel-timer':
@@ -86,4 +86,55 @@ t.test('stopping removes the binding, where there may be one', async t => {
   other.step({ type: 'start' });
   other.answer(403);
   t.same(other.step({ type: 'stop' }), ['cancel', 'tell']);
+});
+
+t.test(
+  'a lost flow is registered anew at once, one that is lost again and again after pauses',
+  async t => {
+    const { state, step, answer } = machine();
+    const lost = () => step({ type: 'flow-lost', reason: 'closed' });
+    step({ type: 'start' });
+    answer(200);
+    t.same(lost(), ['cancel', 'register 600']);
+    t.same(lost(), [], 'the attempt under way tells');
+    t.equal(state.phase, 'registering');
+    answer(200);
+    t.same(lost(), ['cancel', 'wait 30 s', 'tell']);
+    t.equal(state.phase, 'failed');
+    step({ type: 'timer' });
+    answer(200);
+    t.same(lost(), ['cancel', 'wait 60 s', 'tell']);
+    step({ type: 'timer' });
+    answer(200);
+    step({ type: 'timer' });
+    t.same(lost(), [], 'a refresh is under way');
+    t.same(answer(200), ['register 600'], 'and may have gone by the flow that is lost');
+    answer(200);
+    step({ type: 'timer' });
+    answer(200);
+    t.same(lost(), ['cancel', 'register 600'], 'a flow that lasted wipes the slate');
+  },
+);
+
+t.test('a first hop that keeps no flows is registered at by address', async t => {
+  const { step, answer } = machine();
+  step({ type: 'start' });
+  t.same(answer(439), ['register 600 by address']);
+  t.same(answer(439), ['wait 30 s', 'tell'], 'it is not asked for ever');
+});
+
+t.test('being seen elsewhere is registered, but not for ever', async t => {
+  const { step, answer } = machine();
+  const moved = () => step({ type: 'moved' });
+  step({ type: 'start' });
+  t.same(moved(), []);
+  for (let nth = 1; nth <= 2; nth++) {
+    answer(200);
+    t.same(moved(), ['cancel', 'register 600']);
+  }
+  answer(200);
+  t.same(moved(), [], 'a NAT with another address each time');
+  step({ type: 'timer' });
+  answer(200);
+  t.same(moved(), ['cancel', 'register 600']);
 });

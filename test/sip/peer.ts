@@ -45,6 +45,8 @@ export async function peerAt(
     send(serializeMessage(response), to);
   };
   socket.onMessage = (data, from) => {
+    // Line ends that keep a NAT's memory fresh (RFC 5626 §3.5.1).
+    if (data.length <= 4) return;
     const message = parseMessage(data.slice());
     if (message.kind === 'response') {
       responses.push(message);

@@ -1,12 +1,14 @@
 /**
  * The registrar: RFC 3261 §10.3, with Path (RFC 3327), Service-Route (RFC 3608) and several flows of
- * one device (RFC 5626 §6). Pure: who may register what is settled before a request comes here.
+ * one device (RFC 5626 §6), public GRUUs (RFC 5627). Pure: who may register what is settled before a request comes here.
  */
 import {
   CallId,
   Contact,
   CSeq,
   Expires,
+  formatUri,
+  isSipUri,
   MinExpires,
   type NameAddr,
   Params,
@@ -18,6 +20,8 @@ import {
   type SipResponse,
   Supported,
   sameUri,
+  sipUri,
+  To,
   Unsupported,
   type Uri,
   Via,
@@ -92,7 +96,7 @@ export type RegistrarAction =
 type Registration = Extract<RegistrarEvent, { type: 'register' }>;
 
 /** Extensions a REGISTER may require of us. */
-const EXTENSIONS: readonly string[] = ['path', 'outbound'];
+const EXTENSIONS: readonly string[] = ['path', 'outbound', 'gruu'];
 /** A full registrar asks for a new attempt after this time, in seconds. */
 const RETRY_AFTER_S = 60;
 /** §10.3 step 7: nothing from an hour up may be refused as too brief. */
@@ -249,15 +253,27 @@ function accept(event: Registration, bindings: readonly Binding[]): RegistrarAct
   const { request, tag, now, serviceRoute } = event;
   const response = makeResponse(request, 200, tag);
   const { headers } = response;
-  const contacts = bindings.map(
-    ({ contact, expiresAt }) => `${contact};expires=${Math.ceil((expiresAt - now) / 1000)}`,
-  );
+  const wantsGruu = request.headers.all(Supported).some(tag => tag.toLowerCase() === 'gruu');
+  const contacts = bindings.map(({ contact, instance, expiresAt }) => {
+    const gruu = wantsGruu && instance !== undefined ? publicGruu(request, instance) : undefined;
+    const param = gruu === undefined ? '' : `;pub-gruu="${gruu}"`;
+    return `${contact}${param};expires=${Math.ceil((expiresAt - now) / 1000)}`;
+  });
   headers.setText(Contact.name, ...contacts);
   headers.set(Path, ...request.headers.all(Path));
   if (bindings.length > 0) headers.set(ServiceRoute, ...serviceRoute);
   const outbound = request.headers.all(Supported).some(tag => tag.toLowerCase() === 'outbound');
   if (outbound && bindings.some(({ regId }) => regId > 0)) headers.set(Require, 'outbound');
   return { type: 'respond', response };
+}
+
+/** Names one device of an address-of-record, wherever it is (RFC 5627 §3.1): its registrar finds it by `gr`. */
+function publicGruu({ headers }: SipRequest, instance: string): string | undefined {
+  const { uri } = headers.require(To);
+  const urn = /^<(urn:[\w:.-]+)>$/.exec(instance)?.[1];
+  if (!isSipUri(uri) || urn === undefined) return undefined;
+  const { scheme, user, host, port } = uri;
+  return formatUri(sipUri({ scheme, user, host, port, params: { gr: urn } }));
 }
 
 function refuse(

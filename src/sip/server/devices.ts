@@ -31,11 +31,13 @@ export class Devices {
     });
   }
 
-  /** The device that a Contact of a dialog, or a Route, names: by host and port. */
+  /** The device that a Contact of a dialog, or a Route, names: by its GRUU, or by host and port. */
   named(uri: Uri): RegisteredContact | undefined {
     if (!isSipUri(uri)) return undefined;
+    const gr = uri.params.get('gr');
     const named: RegisteredContact[] = [];
     this.#some(contact => {
+      if (gr !== undefined && instanceOf(contact) === gr) named.push(contact);
       const first = contact.path[0]?.uri ?? contact.uri;
       if (isSipUri(first) && samePlace(first, uri)) named.push(contact);
       return false;
@@ -69,6 +71,11 @@ export class Devices {
     for (const contacts of this.#byUser.values()) if (contacts.some(test)) return true;
     return false;
   }
+}
+
+/** What `gr` names it by (RFC 5627 §3.1). */
+export function instanceOf({ params }: RegisteredContact): string | undefined {
+  return params.get('+sip.instance')?.replace(/^<|>$/g, '');
 }
 
 /** A browser (RFC 7118 §5.2). */

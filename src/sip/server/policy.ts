@@ -44,7 +44,8 @@ export function receiverOf(request: SipRequest, from: Uri, circle: Circle): Rece
   if (request.method === 'REGISTER') return 'registrar';
   const { uri, next, routed } = wayOf(request, circle);
   if (!isSipUri(next) || !isSipUri(uri)) return 'phone';
-  if (circle.includes(next)) {
+  // Who has a GRUU of ours is elsewhere, though our name stands in it (RFC 5627 §3.1).
+  if (circle.includes(next) && !circle.isDevice(next)) {
     // Within a dialog that passes here the other side is named; who names us means the phone.
     return isInDialog(request) || circle.isPhone(uri.user ?? '') ? 'phone' : 'proxy';
   }

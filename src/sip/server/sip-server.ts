@@ -27,7 +27,7 @@ import { makeResponse } from '../response.js';
 import type { ServerTransaction } from '../transaction/layer.js';
 import type { Source } from '../transport/transport.js';
 import type { UserAgent } from '../user-agent.js';
-import { Devices } from './devices.js';
+import { Devices, instanceOf } from './devices.js';
 import { Domain } from './domain.js';
 import { OwnAddresses } from './own-addresses.js';
 import { type Circle, isInDialog, receiverOf, type Way, wayOf } from './policy.js';
@@ -244,7 +244,7 @@ export class SipServer {
     const here = this.#domain.includes(uri);
     const user = here ? this.#users.find(uri.user) : undefined;
     if (user !== undefined) {
-      const targets = this.#reachable(user);
+      const targets = this.#reachable(user, uri.params.get('gr'));
       await this.#learn(targets.flatMap(({ hop }) => hop ?? []));
       return targets;
     }
@@ -258,10 +258,11 @@ export class SipServer {
   }
 
   /** A contact that leads here again would go round in circles: it is no target. */
-  #reachable(user: string | undefined): Target[] {
+  #reachable(user: string | undefined, gr?: string): Target[] {
     if (user === undefined) return [];
     return this.#registrar
       .lookup(this.#users.addressOf(user))
+      .filter(contact => gr === undefined || instanceOf(contact) === gr)
       .map(contact => this.#devices.reach(contact))
       .filter(target => target !== undefined)
       .filter(({ uri, hop }) => hop || !isSipUri(uri) || !this.#domain.leadsHere(uri));

@@ -9,6 +9,7 @@ import {
   MaxForwards,
   Params,
   ProxyAuthorization,
+  Route,
   SipRequest,
   type SipResponse,
   Supported,
@@ -72,6 +73,7 @@ export function cancelOf({ invite }: Session): SipRequest {
     .set(To, headers.require(To))
     .set(CallId, headers.require(CallId))
     .set(CSeq, { sequence: headers.require(CSeq).sequence, method: 'CANCEL' });
+  if (headers.has(Route)) request.headers.setText(Route.name, ...headers.texts(Route.name));
   return request;
 }
 

@@ -9,6 +9,7 @@ import {
   isSipUri,
   Params,
   Replaces,
+  Route,
   type SipRequest,
   SipSyntaxError,
   type SipUri,
@@ -92,12 +93,13 @@ export class Sessions {
     const localTag = self.newTag();
     const from = withTag(self.address(caller, local), localTag);
     const request = client.compose({ method: 'INVITE', uri, local, from });
-    const contact = self.contact(caller.user, local, target.protocol, isSips(uri));
+    const contact = self.contactToward(caller.user, local, target, isSips(uri));
     request.headers
       .set(Contact, contact)
       .set(Allow, ...allowed())
       .set(Supported, ...SESSION_OPTIONS)
       .set(ContentType, { type: 'application/sdp', params: new Params() });
+    if (caller.route?.length) request.headers.set(Route, ...caller.route);
     for (const [name, value] of Object.entries(headers)) request.headers.setText(name, value);
     request.body = new TextEncoder().encode(offer);
     const state = callerSession({ ...this.#seams, invite: request, contact, localTag });
@@ -181,7 +183,7 @@ export class Sessions {
     const state = calleeSession({
       ...this.#seams,
       invite: request,
-      contact: self.contact(user, local, source.protocol, beginsSipsDialog(request)),
+      contact: self.contactToward(user, local, source, beginsSipsDialog(request)),
       localTag,
     });
     const session = this.#newSession(state, local, source);

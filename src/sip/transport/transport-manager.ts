@@ -58,6 +58,9 @@ export const MAX_DATAGRAM_REQUEST_OCTETS = 1300;
 /** RFC 5626 §4.4.1: 95 to 120 s where the other side names no time; kept at 80 to 100% of it. */
 export const KEEP_ALIVE_MS = 119_000;
 
+/** RFC 5626 §4.4.2: 24 to 29 s, since NATs forget datagrams sooner than connections. */
+export const DATAGRAM_KEEP_ALIVE_MS = 29_000;
+
 /** With port 0, the port that UDP was given may be taken for TCP: others are tried. */
 const SAME_PORT_ATTEMPTS = 10;
 
@@ -70,6 +73,8 @@ export class TransportManager {
   readonly #limits: FlowLimits;
   readonly #table: FlowTable;
   readonly #connections = new Map<SipProtocol, ConnectionTransport>();
+  /** Who is told when a connection is gone. */
+  readonly #watchers = new Map<string, Set<(error: Error) => void>>();
   #udp: UdpTransport | undefined;
   /** Stands in Via for us where nobody can connect to us (RFC 7118 §5.3). */
   readonly #invalidHost: string;
@@ -155,9 +160,38 @@ export class TransportManager {
     return this.#connections.get(target.protocol)?.find(target)?.keep(intervalMs) ?? false;
   }
 
+  /**
+   * Keeps the flow by which a server reaches us (RFC 5626 §4.4), and tells when it is lost: the connection to
+   * `target`, or for UDP the way back through NATs.
+   *
+   * @param answers whether the other side answers keep-alives; who does not is sent none by a connection
+   * @returns ends that; undefined where there is no connection
+   */
+  keepFlow(
+    target: Target,
+    { answers, intervalMs }: { readonly answers: boolean; readonly intervalMs?: number },
+    lost: (error: Error) => void,
+  ): (() => void) | undefined {
+    if (target.protocol === 'UDP') {
+      return this.#udp?.flows.keep({
+        to: target.endpoint,
+        intervalMs: Math.min(intervalMs ?? DATAGRAM_KEEP_ALIVE_MS, DATAGRAM_KEEP_ALIVE_MS),
+        answers,
+        lost,
+      });
+    }
+    const flow = this.#connections.get(target.protocol)?.find(target);
+    if (!flow) return undefined;
+    if (answers) flow.keep(intervalMs ?? KEEP_ALIVE_MS);
+    const watching = this.#watchers.get(flow.id) ?? new Set();
+    this.#watchers.set(flow.id, watching.add(lost));
+    return () => watching.delete(lost);
+  }
+
   /** Closes everything, sending first what is queued. */
   close(): void {
     this.#udp?.close();
+    this.#watchers.clear();
     for (const transport of this.#connections.values()) transport.close();
     this.#table.closeAll();
   }
@@ -186,13 +220,9 @@ export class TransportManager {
   #connection(protocol: Exclude<SipProtocol, 'UDP'>, own?: Endpoint): ConnectionTransport {
     const known = this.#connections.get(protocol);
     if (known) return known;
-    const { network, clock, random } = this.#options;
     const transport = new ConnectionTransport({
       ...this.#common,
       wire: makeWire(protocol, { ...this.#options, limits: this.#limits }),
-      clock,
-      random,
-      network,
       limits: this.#limits,
       table: this.#table,
       ...this.#from(own),
@@ -202,12 +232,19 @@ export class TransportManager {
   }
 
   get #common() {
-    const { network, logger } = this.#options;
+    const { network, logger, clock, random } = this.#options;
     const events: TransportEvents = {
       message: (message, source) => this.onMessage(message, source),
-      flowClosed: (flow, error) => this.onFlowClosed(flow, error),
+      flowClosed: (flow, error) => this.#flowClosed(flow, error),
     };
-    return { network, logger, statistics: this.statistics, events };
+    return { network, logger, clock, random, statistics: this.statistics, events };
+  }
+
+  #flowClosed(flow: string, error: Error): void {
+    this.onFlowClosed(flow, error);
+    const watching = this.#watchers.get(flow) ?? [];
+    this.#watchers.delete(flow);
+    for (const lost of watching) lost(error);
   }
 
   /** Who listens at one address only also calls from it. */

@@ -1,8 +1,12 @@
 /** SIP over UDP, RFC 3261 §18. */
 import { type SipMessage, type SipResponse, serializeMessage } from '@sip-stack/parser';
+import type { Clock } from '../../core/clock.js';
 import type { Logger } from '../../core/logger.js';
 import type { DatagramSocket, Endpoint, Network } from '../../core/network.js';
+import type { Random } from '../../core/random.js';
+import { DatagramFlows } from './datagram-flows.js';
 import { readIncoming } from './incoming.js';
+import { bindingResponse, isStun, readStun } from './stun.js';
 import type {
   SipTransport,
   Source,
@@ -16,6 +20,8 @@ const MAX_DATAGRAM_OCTETS = 65_507;
 
 export interface UdpTransportOptions {
   readonly network: Network;
+  readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   readonly listen: Endpoint;
   readonly statistics: TransportStatistics;
@@ -24,6 +30,8 @@ export interface UdpTransportOptions {
 
 export class UdpTransport implements SipTransport {
   readonly local: Endpoint;
+  /** Those that are kept alive. */
+  readonly flows: DatagramFlows;
   readonly #socket: DatagramSocket;
   readonly #options: UdpTransportOptions;
 
@@ -37,6 +45,10 @@ export class UdpTransport implements SipTransport {
     this.#socket = socket;
     this.#options = options;
     this.local = socket.local;
+    this.flows = new DatagramFlows({
+      ...options,
+      send: (data, to) => socket.send(data, to, error => this.#failed(error)),
+    });
     socket.onMessage = (data, from) => this.#receive(data, from);
     socket.onError = error => this.#failed(error);
   }
@@ -51,12 +63,17 @@ export class UdpTransport implements SipTransport {
   }
 
   close(): void {
+    this.flows.close();
     this.#socket.close();
   }
 
   #receive(data: Uint8Array, from: Endpoint): void {
     // Keep-alives (RFC 5626 §4.4.1) and stray zero octets.
     if (data.length <= 4) return;
+    if (isStun(data)) {
+      this.#receiveStun(data, from);
+      return;
+    }
     // Back to where it came from: its Via may be what is malformed.
     const source: Source = { protocol: 'UDP', endpoint: from };
     const refuse = (response: SipResponse) => this.send(response, source, () => undefined);
@@ -66,6 +83,18 @@ export class UdpTransport implements SipTransport {
     // The datagram is lent for the length of this call, and the parser's body is a view of it.
     message.body = message.body.slice();
     this.#options.events.message(message, source);
+  }
+
+  /** RFC 5626 §8: whoever keeps a flow to us alive is told where we see them. */
+  #receiveStun(data: Uint8Array, from: Endpoint): void {
+    const message = readStun(data);
+    if (message?.type === 'request') {
+      this.#socket.send(bindingResponse(message.id, from), from, error => this.#failed(error));
+    } else if (message) {
+      this.flows.receive(message, from);
+    } else {
+      this.#options.statistics.malformed++;
+    }
   }
 
   #failed(error: Error): void {
