@@ -97,7 +97,10 @@ export class Handset {
       return passOn(newest, to, who, this.#options.clock);
     }
     if (!before) throw noCall('two calls to join, one after `consult`');
-    return passOn(before, newest, newest.target, this.#options.clock);
+    await passOn(before, newest, newest.target, this.#options.clock);
+    // A phone that knows no Replaces has two calls now, and leaves the old one to us (RFC 5589 §7.3).
+    newest.hangUp();
+    return before;
   }
 
   /** What only phones of this network understand is told by address. */

@@ -86,6 +86,23 @@ t.test('consult, then transfer: the two talk, and we are out of it', async t => 
   await stop();
 });
 
+t.test('who was consulted knows no Replaces: we leave that call ourselves', async t => {
+  const { world, alice, bob, carol, press, stop } = await office();
+  const take = carol.userAgent.onSession;
+  carol.userAgent.onSession = session => {
+    session.replaces = undefined;
+    take?.(session);
+  };
+  alice.calls.dial('bob');
+  await world.clock.advance(1000);
+  await press(alice, 'consult carol');
+  t.equal(await press(alice, 'transfer'), 'bob');
+  t.same(alice.calls.current, []);
+  t.same(targets(carol.calls.current), ['bob']);
+  t.same(targets(bob.calls.current), ['carol']);
+  await stop();
+});
+
 t.test('somebody to consult who is not there: the other one waits on', async t => {
   const { world, alice, press, stop } = await office();
   alice.calls.dial('bob');
