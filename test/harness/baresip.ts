@@ -17,6 +17,8 @@ export interface BaresipOptions {
   readonly codec: PayloadFormat['name'];
   /** What it plays: a WAV file of 8 kHz, as long as the call. */
   readonly sound: string;
+  /** A port of this machine by which it takes commands (`baresip-control.ts`). */
+  readonly controlPort?: number;
   /** Registers there; without one it is called and calls by address. */
   readonly account?: BaresipAccount;
 }
@@ -43,15 +45,23 @@ export async function startBaresipCallee(options: BaresipOptions): Promise<Child
   return child;
 }
 
-/** The path of the recording of what it heard. */
+/** The path of the recording of what it heard, in its first call. */
 export function recordingOf(directory: string): string {
-  const name = readdirSync(directory).find(file => file.endsWith('-dec.wav'));
-  if (name === undefined) throw new PlainFailure('baresip recorded nothing: was there a call?');
-  return join(directory, name);
+  const [path] = recordingsOf(directory);
+  if (path === undefined) throw new PlainFailure('baresip recorded nothing: was there a call?');
+  return path;
+}
+
+/** One for each call, in their order. */
+export function recordingsOf(directory: string): string[] {
+  return readdirSync(directory)
+    .filter(file => file.endsWith('-dec.wav'))
+    .sort()
+    .map(name => join(directory, name));
 }
 
 function writeConfiguration(options: BaresipOptions, accountParameters: string): void {
-  const { directory, port, codec, sound } = options;
+  const { directory, port, codec, sound, controlPort } = options;
   const settings = {
     sip_listen: `127.0.0.1:${port}`,
     net_interface: '127.0.0.1',
@@ -71,6 +81,9 @@ function writeConfiguration(options: BaresipOptions, accountParameters: string):
     ...['g711', 'aufile', 'aubridge', 'sndfile'].map(name => `module ${name}.so`),
     'module_tmp account.so',
     'module_app menu.so',
+    ...(controlPort === undefined
+      ? []
+      : [`ctrl_tcp_listen 127.0.0.1:${controlPort}`, 'module_app ctrl_tcp.so']),
   ];
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, 'config'), `${lines.join('\n')}\n`);

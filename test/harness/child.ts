@@ -27,15 +27,16 @@ export function startChild(
   cleanup: Cleanup,
   command: readonly string[],
   environment: NodeJS.ProcessEnv = {},
+  input: 'ignore' | 'pipe' = 'ignore',
 ): Child {
   const [program = '', ...args] = command;
   const child = spawn(program, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input, 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', text => {
+    stream?.setEncoding('utf8').on('data', text => {
       output = (output + text).slice(-OUTPUT_CHARACTERS);
     });
   }

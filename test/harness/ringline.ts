@@ -43,7 +43,7 @@ export class Ringline {
     this.#command = `ringline ${args.join(' ')}`;
     const node = [process.execPath, ...(probed ? ['--import', PROBE] : [])];
     const command = [...enter, ...node, MAIN, ...args, '--json'];
-    this.child = startChild(cleanup, command, { RINGLINE_DATA: data });
+    this.child = startChild(cleanup, command, { RINGLINE_DATA: data }, 'pipe');
     const { stdout } = this.child.process;
     createInterface({ input: stdout ?? new PassThrough() }).on('line', line => this.#read(line));
   }
@@ -60,6 +60,13 @@ export class Ringline {
   /** The first event of that name that has come or comes in time. */
   async heard(event: string, withinMs: number): Promise<RinglineEvent> {
     return this.events.find(past => past.event === event) ?? this.#next(event, withinMs);
+  }
+
+  /** Types a line of `call --keys`, and waits until it has done what it does. */
+  async type(line: string, withinMs = 10_000): Promise<void> {
+    const done = this.#next('done', withinMs);
+    this.child.process.stdin?.write(`${line}\n`);
+    await done;
   }
 
   /** What is left when all garbage has been collected. */

@@ -13,12 +13,14 @@ import { sine } from '../media/signal.js';
 import { measureAccounts } from './accounts.js';
 import { measureCalls } from './calls.js';
 import { playScenarios } from './scenarios.js';
+import { measureTransfers } from './transfers.js';
 import { measureUsers } from './users.js';
 
 const CHECKS = {
   calls: measureCalls,
   accounts: measureAccounts,
   users: measureUsers,
+  transfers: measureTransfers,
   scenarios: playScenarios,
 } as const;
 type CheckName = keyof typeof CHECKS;

@@ -13,6 +13,8 @@ export interface Placed {
   readonly exit?: number;
   /** Of talk before we hang up. Without it the peer is the one who ends the call. */
   readonly seconds?: number;
+  /** Keys of the handset, pressed one after the other while we talk. */
+  readonly keys?: readonly string[];
   /** With an account at the peer, by its address. */
   readonly account?: boolean;
   /** ^C when this has been printed, and the INVITE is on its way. */
@@ -46,6 +48,11 @@ export const PLACED: readonly Placed[] = [
   { file: 'call-two-ringing', seconds: 0.2 },
   { file: 'call-reliable-183', over: ['TCP, joined and cut', 'TLS'], seconds: 0.2 },
   { file: 'call-hold', over: ['TCP', 'TCP, cut', 'TLS', 'UDP over IPv6'], seconds: 0.5 },
+  { file: 'call-transferred', keys: ['transfer sip:ben@192.0.2.9'], over: ['TLS', 'TCP, cut'] },
+  { file: 'call-transfer-in-vain', keys: ['transfer sip:ben@192.0.2.9', 'hangup'] },
+  { file: 'call-transfer-refused', keys: ['transfer sip:ben@192.0.2.9', 'hangup'] },
+  { file: 'call-held', keys: ['hold', 'resume', 'hangup'], over: ['TLS'] },
+  { file: 'call-hold-refused', keys: ['hold', 'hangup'] },
   { file: 'call-update', seconds: 0.5 },
   { file: 'call-update-while-ringing', seconds: 0.5 },
   { file: 'call-refresh-by-peer', seconds: 0.5 },

@@ -83,7 +83,7 @@ async function take(site: Stage, scenario: Taken, wayName: WayName): Promise<Fig
 }
 
 async function place(site: Stage, scenario: Placed, wayName: WayName): Promise<Figure> {
-  const { file, exit = 0, seconds, account, interruptAt, elsewhere } = scenario;
+  const { file, exit = 0, seconds, account, interruptAt, elsewhere, keys } = scenario;
   const way = WAYS[wayName];
   const { scenario: how, at } = await wayToPeer(site.cleanup, way);
   const options = { ...scenarioOptions(site, file, wayName), ...how };
@@ -94,6 +94,7 @@ async function place(site: Stage, scenario: Placed, wayName: WayName): Promise<F
     [
       ...['call', address, '--listen', way.family === 'IPv6' ? '[::1]:0' : '127.0.0.1:0'],
       ...(seconds === undefined ? [] : ['--seconds', String(seconds)]),
+      ...(keys ? ['--keys'] : []),
       ...(account ? ['--config', accountFile(options.directory, at)] : []),
     ],
     { cleanup: site.cleanup, data: options.directory },
@@ -103,6 +104,10 @@ async function place(site: Stage, scenario: Placed, wayName: WayName): Promise<F
     await call.heard(interruptAt, 10_000).catch(error => problems.push(String(error)));
     await new Promise(resolve => setTimeout(resolve, INTERRUPT_AFTER_MS));
     call.child.process.kill('SIGINT');
+  }
+  if (keys) {
+    await call.heard('connected', 10_000).catch(error => problems.push(String(error)));
+    for (const key of keys) call.child.process.stdin?.write(`${key}\n`);
   }
   problems.push(...(await Promise.all([played, further?.played])));
   const found = await call.child.ended;

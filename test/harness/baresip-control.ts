@@ -1,0 +1,93 @@
+/** Commands to a baresip that runs, and its events: JSON in netstrings, as its module ctrl_tcp has them. */
+import { connect, type Socket } from 'node:net';
+import { type Cleanup, PlainFailure } from './program.js';
+
+/** What it says of its own accord, e.g. `CALL_ESTABLISHED`. */
+export interface BaresipEvent {
+  readonly type: string;
+  readonly id?: string;
+  readonly param?: string;
+}
+
+const ANSWERS_WITHIN_MS = 5000;
+const LOOK_EVERY_MS = 20;
+
+export class BaresipControl {
+  readonly events: BaresipEvent[] = [];
+  readonly #socket: Socket;
+  readonly #answers: { ok: boolean; data: string }[] = [];
+  #heard = Buffer.alloc(0);
+  #taken = 0;
+
+  static async open(cleanup: Cleanup, port: number): Promise<BaresipControl> {
+    const socket = connect({ host: '127.0.0.1', port });
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('error', reject);
+    });
+    const control = new BaresipControl(socket);
+    cleanup.add(() => void socket.destroy());
+    return control;
+  }
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('data', octets => {
+      this.#heard = Buffer.concat([this.#heard, octets]);
+      this.#read();
+    });
+    // It goes when baresip does.
+    socket.on('error', () => socket.destroy());
+  }
+
+  /** A command of its menu, e.g. `dial`; answers what it prints. */
+  async command(command: string, params = ''): Promise<string> {
+    const text = JSON.stringify({ command, params });
+    this.#socket.write(`${Buffer.byteLength(text)}:${text},`);
+    const what = `baresip: ${command} ${params}`;
+    const answer = await soon(() => this.#answers.shift(), ANSWERS_WITHIN_MS, what);
+    if (!answer.ok) throw new PlainFailure(`${what}: ${answer.data}`);
+    return answer.data;
+  }
+
+  /** The next event of that type, after those awaited before. */
+  async heard(type: string, withinMs = 10_000): Promise<BaresipEvent> {
+    return soon(
+      () => {
+        const at = this.events.findIndex((event, i) => i >= this.#taken && event.type === type);
+        if (at < 0) return undefined;
+        this.#taken = at + 1;
+        return this.events[at];
+      },
+      withinMs,
+      `baresip: no ${type}`,
+    );
+  }
+
+  #read(): void {
+    for (;;) {
+      const colon = this.#heard.indexOf(':');
+      const length = Number(this.#heard.subarray(0, Math.max(colon, 0)).toString());
+      const end = colon + 1 + length;
+      if (colon < 0 || this.#heard.length <= end) return;
+      const message = JSON.parse(this.#heard.subarray(colon + 1, end).toString());
+      this.#heard = this.#heard.subarray(end + 1);
+      if (message.response) {
+        this.#answers.push({ ok: message.ok === true, data: String(message.data ?? '') });
+      } else {
+        this.events.push(message);
+      }
+    }
+  }
+}
+
+/** What `look` finds, as soon as it finds it. */
+async function soon<T>(look: () => T | undefined, withinMs: number, what: string): Promise<T> {
+  const until = performance.now() + withinMs;
+  for (;;) {
+    const found = look();
+    if (found !== undefined) return found;
+    if (performance.now() > until) throw new PlainFailure(`${what} within ${withinMs} ms`);
+    await new Promise(resolve => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * Hold, resume and transfer with baresip, from either side: who hears whom is told by the tones in the
+ * recordings, one for each phone.
+ */
+import { join } from 'node:path';
+import {
+  type BaresipOptions,
+  recordingOf,
+  recordingsOf,
+  startBaresipCallee,
+} from '../harness/baresip.js';
+import { BaresipControl } from '../harness/baresip-control.js';
+import type { Child } from '../harness/child.js';
+import { exactly, type Figure } from '../harness/figures.js';
+import { progress } from '../harness/program.js';
+import { Ringline } from '../harness/ringline.js';
+import { readSound, SAMPLE_RATE, writeSound } from '../harness/sound.js';
+import { tonesHeard } from '../harness/tones.js';
+import { freePort } from '../harness/udp.js';
+import { sine } from '../media/signal.js';
+import type { Site } from './site.js';
+
+const TONES = { ours: 700, peer: 440, other: 1000 } as const;
+const SOUND_SECONDS = 30;
+/** Of each state that is to be heard in a recording. */
+const STATE_MS = 1200;
+
+type Voice = keyof typeof TONES;
+
+interface Peer {
+  readonly options: BaresipOptions;
+  readonly child: Child;
+  readonly control: BaresipControl;
+  /** Where it is called. */
+  readonly uri: string;
+}
+
+export async function measureTransfers(site: Site): Promise<Figure[]> {
+  for (const voice of Object.keys(TONES) as Voice[]) {
+    writeSound(soundOf(site, voice), sine(TONES[voice], SOUND_SECONDS * SAMPLE_RATE, SAMPLE_RATE));
+  }
+  const checks = [
+    holdBothWays,
+    peerTransfersUs,
+    weTransferPeer,
+    weTransferAttended,
+    weTransferFromThePhone,
+  ];
+  return (await Promise.all(checks.map(check => check(site)))).flat();
+}
+
+async function holdBothWays(site: Site): Promise<Figure[]> {
+  progress('interop: hold and resume with baresip');
+  const peer = await startPeer(site, 'held', 'peer');
+  const { call, recording } = await startCall(site, 'holds', peer.uri);
+  await stay();
+  await call.type('hold');
+  await stay();
+  await call.type('resume');
+  await stay();
+  await peer.control.command('hold');
+  await stay();
+  await peer.control.command('resume');
+  await stay();
+  await call.type('hangup');
+  const status = Number(await call.child.ended);
+  await peer.child.stop();
+  const { ours: we, peer: they } = TONES;
+  return [
+    exactly(0, 'hold both ways with baresip, exit status', status, ''),
+    heard('hold both ways, what we hear', recording, [they, 0, they, 0, they]),
+    heard('hold both ways, what baresip hears', recordingOf(peer.options.directory), [we]),
+  ];
+}
+
+async function peerTransfersUs(site: Site): Promise<Figure[]> {
+  progress('interop: baresip transfers us');
+  const peer = await startPeer(site, 'transferor', 'peer');
+  const other = await startPeer(site, 'its-target', 'other');
+  const { call, recording } = await startCall(site, 'transferee', peer.uri);
+  await stay();
+  await peer.control.command('transfer', other.uri);
+  await call.heard('transferred', 10_000);
+  await peer.control.heard('CALL_CLOSED');
+  await stay();
+  await call.type('hangup');
+  const status = Number(await call.child.ended);
+  await Promise.all([peer.child.stop(), other.child.stop()]);
+  const name = 'baresip transfers us';
+  return [
+    exactly(0, `${name}, exit status`, status, ''),
+    heard(`${name}, what we hear`, recording, [TONES.peer, TONES.other]),
+    heard(`${name}, what the new one hears`, recordingOf(other.options.directory), [TONES.ours]),
+  ];
+}
+
+async function weTransferPeer(site: Site): Promise<Figure[]> {
+  progress('interop: we transfer baresip');
+  const peer = await startPeer(site, 'transferred', 'peer');
+  const other = await startPeer(site, 'our-target', 'other');
+  const { call } = await startCall(site, 'transferor', peer.uri);
+  await stay();
+  await call.type(`transfer ${other.uri}`);
+  const status = Number(await call.child.ended);
+  await stay();
+  await Promise.all([peer.child.stop(), other.child.stop()]);
+  const name = 'we transfer baresip';
+  const [before, after] = recordingsOf(peer.options.directory);
+  return [
+    exactly(0, `${name}, exit status`, status, ''),
+    heard(`${name}, what it hears first`, before, [TONES.ours]),
+    heard(`${name}, what it hears then`, after, [TONES.other]),
+    heard(`${name}, what the new one hears`, recordingOf(other.options.directory), [TONES.peer]),
+  ];
+}
+
+/** We ask the one before we send the other to it. */
+async function weTransferAttended(site: Site): Promise<Figure[]> {
+  progress('interop: we transfer baresip, attended');
+  const peer = await startPeer(site, 'waiting', 'peer');
+  const other = await startPeer(site, 'consulted', 'other');
+  const { call, recording } = await startCall(site, 'attendant', peer.uri);
+  await stay();
+  await call.type(`consult ${other.uri}`);
+  await stay();
+  await call.type('transfer');
+  const status = Number(await call.child.ended);
+  await stay();
+  await Promise.all([peer.child.stop(), other.child.stop()]);
+  const name = 'we transfer baresip, attended';
+  const [consulted, after] = recordingsOf(other.options.directory);
+  return [
+    exactly(0, `${name}, exit status`, status, ''),
+    heard(`${name}, what we hear of it`, recording, [TONES.peer, 0]),
+    heard(`${name}, what we hear of the new one`, recording.replace('.wav', '-2.wav'), [
+      TONES.other,
+    ]),
+    heard(`${name}, what the new one hears of us`, consulted, [TONES.ours]),
+    heard(`${name}, what it hears then`, recordingsOf(peer.options.directory)[1], [TONES.other]),
+    heard(`${name}, what the new one hears then`, after, [TONES.peer]),
+  ];
+}
+
+/** The phone that runs is called, and its calls are handled by commands of their own. */
+async function weTransferFromThePhone(site: Site): Promise<Figure[]> {
+  progress('interop: a phone that runs holds and transfers baresip');
+  const data = join(site.directory, 'running');
+  const peer = await startPeer(site, 'caller', 'peer');
+  const other = await startPeer(site, 'phones-target', 'other');
+  const recording = join(site.directory, 'running.wav');
+  const phone = new Ringline(
+    [
+      ...['answer', '--name', 'running', '--listen', '127.0.0.1:0'],
+      ...['--play', soundOf(site, 'ours'), '--record', recording],
+    ],
+    { cleanup: site.cleanup, data },
+  );
+  const target = String((await phone.heard('ready', 10_000)).listen);
+  const press = async (...key: string[]) => {
+    const pressed = new Ringline(key, { cleanup: site.cleanup, data });
+    return Number(await pressed.child.ended);
+  };
+  const nobody = await press('hold');
+  await peer.control.command('dial', `sip:running@${target}`);
+  await phone.heard('connected', 10_000);
+  await stay();
+  const statuses = [await press('hold')];
+  await stay();
+  statuses.push(await press('resume'));
+  await stay();
+  statuses.push(await press('transfer', other.uri));
+  await phone.heard('ended', 10_000);
+  await stay();
+  await Promise.all([phone.stop(), peer.child.stop(), other.child.stop()]);
+  const name = 'a phone that runs transfers baresip';
+  const failed = statuses.filter(status => status !== 0).length;
+  return [
+    exactly(1, `${name}, exit status without a call`, nobody, ''),
+    exactly(0, `${name}, keys that failed`, failed, 'keys'),
+    heard(`${name}, what it hears`, recording, [TONES.peer, 0, TONES.peer]),
+    heard(`${name}, what the new one hears`, recordingOf(other.options.directory), [TONES.peer]),
+    heard(`${name}, what baresip hears then`, recordingsOf(peer.options.directory)[1], [
+      TONES.other,
+    ]),
+  ];
+}
+
+async function startPeer(site: Site, name: string, voice: Voice): Promise<Peer> {
+  const [port, controlPort] = [await freePort(), await freePort()];
+  const options: BaresipOptions = {
+    cleanup: site.cleanup,
+    directory: join(site.directory, name),
+    port,
+    controlPort,
+    codec: 'PCMU',
+    sound: soundOf(site, voice),
+  };
+  const child = await startBaresipCallee(options);
+  const control = await BaresipControl.open(site.cleanup, controlPort);
+  return { options, child, control, uri: `sip:peer@127.0.0.1:${port}` };
+}
+
+/** `ringline call --keys`, connected. */
+async function startCall(site: Site, name: string, uri: string) {
+  const recording = join(site.directory, `${name}.wav`);
+  const call = new Ringline(
+    [
+      ...['call', uri, '--keys', '--listen', '127.0.0.1:0', '--seconds', '60'],
+      ...['--play', soundOf(site, 'ours'), '--record', recording],
+    ],
+    { cleanup: site.cleanup, data: join(site.directory, `${name}-phone`) },
+  );
+  await call.heard('connected', 10_000);
+  return { call, recording };
+}
+
+function soundOf({ directory }: Site, voice: Voice): string {
+  return join(directory, `${voice}.wav`);
+}
+
+/** Leaves things as they are for as long as a recording needs to show it. */
+function stay(): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, STATE_MS));
+}
+
+/** 1 where the recording holds these tones, in this order. */
+function heard(name: string, recording: string | undefined, expected: readonly number[]): Figure {
+  const found = recording === undefined ? [] : tonesHeard(readSound(recording), allTones);
+  const same = String(found) === String(expected);
+  if (!same) progress(`${name}: expected ${expected.join(', ')} Hz, heard ${found.join(', ')}`);
+  return exactly(1, `${name}: ${expected.join(', ')} Hz`, same ? 1 : 0, 'heard');
+}
+
+const allTones: readonly number[] = Object.values(TONES);
