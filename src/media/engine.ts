@@ -48,8 +48,20 @@ export interface LegStatistics {
   readonly concealedFrames: number;
   /** Interarrival jitter, RFC 3550 §6.4.1. */
   readonly jitterMs: number;
+  /** Of `concealedFrames`, the time that was made up. */
+  readonly concealedMs: number;
+  /** Times there was nothing to play amid a stream. */
+  readonly underruns: number;
+  /** Packets dropped because they would have waited too long. */
+  readonly overruns: number;
+  /** By which sound was lengthened and shortened to change the delay. */
+  readonly stretchedMs: number;
+  readonly compressedMs: number;
   /** How long a packet waits before it is played. */
   readonly bufferMs: number;
+  /** How long the fastest packets wait, and how long they shall. */
+  readonly depthMs: number;
+  readonly targetMs: number;
   /** From RTCP reports; undefined until the far end has sent one. */
   readonly roundTripMs: number | undefined;
   /** Since the last RTP packet; undefined before the first. */

@@ -1,48 +1,61 @@
 /**
  * The jitter buffer: packets in as they arrive, one frame out each tick. Pure: time is handed in.
  *
- * The first packet is played once it has waited the target depth; from then on the playout follows
- * the RTP timestamps. When the next packet is not there and nothing later is either, it may only be
- * late: the gap is concealed but the playout does not advance, so nothing is lost and the delay
- * grows by what was needed. When a later packet is there, the missing one is lost: its time is
- * concealed and passed. Frames are dropped or inserted by choice only where the talker is silent.
+ * The first packet is played once it has waited long enough; from then on the playout follows the RTP
+ * timestamps. When the next packet is not there and nothing later is either, it may only be late: the
+ * gap is concealed but the playout does not advance, so nothing is lost and the delay grows by what was
+ * needed. When a later packet is there, the missing one is lost: its time is concealed and passed.
+ * Where the delay is not what the network asks for, sound is shortened or lengthened by a pitch period
+ * at a time, in silence at once; where it is, every sample is played as it came.
  */
 import type { Decoder } from './codecs/codec.js';
-import { Concealment } from './concealment.js';
+import { Concealment, historySamples } from './concealment.js';
+import { DelayTarget } from './delay-target.js';
+import { MAX_PAYLOAD_OCTETS, PacketStore, type Slot } from './packet-store.js';
 import type { RtpPacket } from './rtp.js';
+import { SampleTape } from './sample-tape.js';
+import { TimeStretch } from './time-stretch.js';
 
-/** Packets held; a power of two. 1.28 s at 20 ms: more than the media clock ever catches up. */
-const SLOTS = 64;
-/** Largest payload taken; Ethernet carries no larger one. */
-const MAX_PAYLOAD_OCTETS = 1500;
-/** 120 ms of Opus at 48 kHz, RFC 6716 §3.2.5; more than the largest payload of G.711 or G.722 holds. */
-const MAX_PACKET_SAMPLES = 5760;
-const FIRST_TARGET_MS = 20;
+/** The least that packets wait, so that a clock or a network that is a little late costs nothing. */
+const FLOOR_MS = 20;
 /** Beyond this a delay is worse than a gap. */
-const MAX_TARGET_MS = 200;
+const MAX_DELAY_MS = 300;
 /** A gap in timestamps beyond this is a leap, not a pause: playout goes on at once. */
 const MAX_GAP_MS = 200;
 /** With nothing to play for this long the stream has stopped; the next packet begins anew. */
 const STARVED_MS = 200;
-/** How long waits are watched before the depth is changed by choice. */
-const WINDOW_MS = 2000;
-/** A target that was not needed for this long becomes one frame less. */
-const TARGET_DECAY_MS = 10_000;
-/** Packets that come within this of their deadline ask for more depth. */
-const TIGHT_MS = 2;
-/** Peak below which a frame may be dropped or repeated unheard: -48 dB of full scale. */
-const SILENCE_PEAK = 128;
+/** Opus says that it is still silent each 400 ms, and its decoder makes comfort noise so long. */
+const PAUSE_MS = 600;
 /** Ticks are not exact: a packet due within this is due. */
 const TICK_TOLERANCE_MS = 0.5;
-
-class Slot {
-  /** Extended sequence number, -1 when empty. */
-  sequence = -1;
-  timestamp = 0;
-  arrivalMs = 0;
-  decoder: Decoder | undefined;
-  payload = new Uint8Array(0);
-}
+/** The delay may be less than wanted by this: nearly the margin that the target has in hand. */
+const SHORT_MS = 6.5;
+/** In silence it may be more by this; in speech by a frame, for where a tick falls is chance. */
+const LONG_IN_SILENCE_MS = 10;
+/** Peak of a frame that is as good as silent: -48 dB of full scale. */
+const SILENCE_PEAK = 128;
+/** A splice in speech needs this much similarity at first, */
+const FIRST_THRESHOLD = 0.9;
+/** and this much after `PATIENCE_MS`. */
+const LAST_THRESHOLD = 0.3;
+const PATIENCE_MS = 500;
+/** Between two splices in speech, */
+const REST_MS = 80;
+/** or where the delay is off by more than `FAR_MS`. */
+const SHORT_REST_MS = 40;
+const FAR_MS = 50;
+/** Packets decoded for the decoder's state alone, before those that are heard again after a while. */
+const PRE_ROLL_PACKETS = 3;
+/** Ticks that are later than this are made up for: see `pacer.ts`. */
+const BEHIND_MS = 10;
+/** Of a lag, what is left of it after a tick that came in time. */
+const CATCHING_UP = 0.97;
+/** Where a tick falls within a frame is known as exactly as ticks are. */
+const FRAME_TOLERANCE_MS = 0.25;
+/** What the tape holds, history included: several of the longest packets. */
+const TAPE_MS = 1000;
+/** An Opus packet this short says that nothing is sent until something is to be heard: RFC 6716 §3.1. */
+const SILENT_PAYLOAD_OCTETS = 2;
 
 export interface JitterBufferOptions {
   /** Of the frames and of what every decoder put in writes, in Hz. */
@@ -51,286 +64,549 @@ export interface JitterBufferOptions {
   readonly clockRate: number;
   /** Samples per tick. */
   readonly frameSamples: number;
+  /** The longest that sound may wait, in ms; by default 300. */
+  readonly maxDelayMs?: number;
+}
+
+/** What became of the packets, and of time. */
+export interface JitterStatistics {
+  /** How long the fastest packets wait, and shall wait. */
+  depthMs: number;
+  targetMs: number;
+  /** Smoothed time from a packet's arrival to its playout. */
+  waitMs: number;
+  /** Packets played, or passed unheard by `skip`. */
+  played: number;
+  /** Packets that came after their time had passed. */
+  late: number;
+  duplicates: number;
+  /** Packets that held nothing a decoder or this buffer could take. */
+  broken: number;
+  /** Times there was nothing to play amid a stream. */
+  underruns: number;
+  /** Packets dropped because the delay would have been too long. */
+  overruns: number;
+  /** Packets dropped with the stream they belonged to. */
+  abandoned: number;
+  /** Frames played wholly or partly from concealment. */
+  concealedFrames: number;
+  concealedMs: number;
+  /** Of that, what a later packet repeated (in-band FEC). */
+  recoveredMs: number;
+  stretchedMs: number;
+  compressedMs: number;
 }
 
 export class JitterBuffer {
-  /** Packets that came after their time had passed. */
-  late = 0;
-  duplicates = 0;
-  /** Frames played wholly or partly from concealment. */
-  concealedFrames = 0;
-  /** Smoothed time from a packet's arrival to its playout. */
-  waitMs = 0;
-
   readonly #frameSamples: number;
   readonly #frameMs: number;
   readonly #samplesPerMs: number;
+  readonly #sampleRate: number;
+  readonly #maxDelayMs: number;
   /** Samples per RTP timestamp unit: 2 for G.722, 1/3 for Opus at 16 kHz. */
-  readonly #samplesPerUnit: number;
-  readonly #slots = Array.from({ length: SLOTS }, () => new Slot());
+  #samplesPerUnit: number;
+
+  readonly #store = new PacketStore();
+  readonly #delay: DelayTarget;
+  readonly #tape: SampleTape;
   readonly #concealment: Concealment;
+  readonly #stretch: TimeStretch;
+  readonly #statistics: JitterStatistics = {
+    depthMs: 0,
+    targetMs: 0,
+    waitMs: 0,
+    played: 0,
+    late: 0,
+    duplicates: 0,
+    broken: 0,
+    underruns: 0,
+    overruns: 0,
+    abandoned: 0,
+    concealedFrames: 0,
+    concealedMs: 0,
+    recoveredMs: 0,
+    stretchedMs: 0,
+    compressedMs: 0,
+  };
 
-  /** Decoded and not yet played. */
-  readonly #pcm = new Int16Array(MAX_PACKET_SAMPLES);
-  #pcmRead = 0;
-  #pcmEnd = 0;
-
-  #held = 0;
   #playing = false;
-  /** Nothing of this stream was played yet, so none of its packets is late. */
-  #fresh = true;
-  #firstArrivalMs = 0;
-  /** Packets below this have been played or passed. */
-  #nextSequence = Number.MAX_SAFE_INTEGER;
-  #highestSequence = -1;
-  /** RTP timestamp of the sample after those decoded. */
-  #playTimestamp = 0;
-  /** Samples concealed since the buffer ran empty, without advancing. */
+  /** When a packet that took no time would be played, on the scale of transit times. */
+  #playoutMs = 0;
+  #playoutEpoch = -1;
+  /** RTP timestamp of what follows the last packet played. */
+  #endTimestamp = 0;
+  /** Samples made up or passed in silence since. */
+  #filled = 0;
+  /** Of these, since there is nothing more to play. */
   #starved = 0;
+  /** Of these, at the end of the tape and open to what arrives after them. */
+  #open = 0;
+  /** The sender said that it pauses. */
+  #pausing = false;
+  /** The last packet could not be decoded. */
+  #gapped = false;
+  /** Packets were dropped: what follows does not continue what was heard. */
+  #spliced = false;
+  /** Something in this frame is made up. */
+  #madeUp = false;
+  /** The next packet's timestamp has nothing to do with the last one's. */
+  #leapt = false;
+  #dropped = 0;
+  #decoder: Decoder | undefined;
+  #level = -1;
 
-  #targetMs = FIRST_TARGET_MS;
-  #targetNeededMs = 0;
-  #windowEndMs = 0;
-  #shortestWaitMs = Number.POSITIVE_INFINITY;
-  #framesToDrop = 0;
-  #dropAtOnce = false;
-  #insertFrame = false;
+  /** Samples of the last packet passed unheard that are still to come, -1 while everything is decoded. */
+  #ahead = -1;
+  #wantingSinceMs = Number.NaN;
+  #restUntilMs = 0;
 
-  constructor({ sampleRate, clockRate, frameSamples }: JitterBufferOptions) {
+  #tickMs = Number.NaN;
+  /** How far the ticks lag behind because this machine stood still. */
+  #behindMs = 0;
+
+  constructor(options: JitterBufferOptions) {
+    const { sampleRate, clockRate, frameSamples, maxDelayMs = MAX_DELAY_MS } = options;
+    this.#sampleRate = sampleRate;
     this.#frameSamples = frameSamples;
     this.#samplesPerMs = sampleRate / 1000;
     this.#samplesPerUnit = sampleRate / clockRate;
     this.#frameMs = frameSamples / this.#samplesPerMs;
-    this.#concealment = new Concealment(sampleRate, frameSamples);
+    this.#maxDelayMs = maxDelayMs;
+    const ceilingMs = Math.max(FLOOR_MS, maxDelayMs - 2 * this.#frameMs);
+    this.#delay = new DelayTarget(FLOOR_MS, ceilingMs, clockRate);
+    const history = historySamples(sampleRate);
+    this.#tape = new SampleTape(history, history + TAPE_MS * this.#samplesPerMs);
+    this.#concealment = new Concealment(sampleRate);
+    this.#stretch = new TimeStretch(sampleRate);
   }
 
-  /** How long the next stream's first packet will wait. */
-  get targetMs(): number {
-    return this.#targetMs;
+  /** The same object each time, brought up to date. */
+  get statistics(): Readonly<JitterStatistics> {
+    const statistics = this.#statistics;
+    statistics.targetMs = this.#delay.targetMs;
+    statistics.overruns = this.#dropped + this.#store.pushedOut;
+    statistics.depthMs = this.#playing ? this.#depthMs() : 0;
+    return statistics;
+  }
+
+  /** Timestamps count in another unit from now on: the sender changed its codec. */
+  useClockRate(clockRate: number): void {
+    const samplesPerUnit = this.#sampleRate / clockRate;
+    if (samplesPerUnit === this.#samplesPerUnit) return;
+    this.#samplesPerUnit = samplesPerUnit;
+    this.#delay.restart(clockRate);
   }
 
   /** Drops what is held; the next packet begins a stream. */
   reset(): void {
-    for (let i = 0; i < SLOTS; i++) this.#slots[i]!.sequence = -1;
-    this.#held = 0;
-    this.#pcmRead = 0;
-    this.#pcmEnd = 0;
-    this.#fresh = true;
-    this.#nextSequence = Number.MAX_SAFE_INTEGER;
-    this.#highestSequence = -1;
-    this.#stopPlaying();
+    this.#statistics.abandoned += this.#store.clear();
+    this.#delay.restart();
+    this.#tape.clear();
+    this.#decoder = undefined;
+    this.#ahead = -1;
+    this.#playing = false;
   }
 
   /**
    * @param sequence extended sequence number (RtpSource), not negative
-   * @param decoder of the packet's codec: the same for every packet of one codec, since decoders have state
+   * @param decoder of the packet's codec: the same for every packet of one codec, since decoders have state;
+   *   undefined where the packet is no sound (comfort noise, an event): then its time passes in silence
+   * @param level claimed by the sender, 0 to 127 -dBov (RFC 6464 §3)
    */
-  put(sequence: number, packet: RtpPacket, decoder: Decoder, arrivalMs: number): void {
-    if (packet.payloadLength === 0 || packet.payloadLength > MAX_PAYLOAD_OCTETS) return;
-    const slot = this.#slots[sequence & (SLOTS - 1)]!;
-    if (slot.sequence === sequence) {
-      this.duplicates++;
+  put(
+    sequence: number,
+    packet: RtpPacket,
+    decoder: Decoder | undefined,
+    arrivalMs: number,
+    level = -1,
+  ): void {
+    if (decoder && (packet.payloadLength === 0 || packet.payloadLength > MAX_PAYLOAD_OCTETS)) {
+      this.#statistics.broken++;
       return;
     }
-    if (sequence < slot.sequence || (!this.#fresh && sequence < this.#nextSequence)) {
-      this.late++;
-      this.#shortestWaitMs = Math.min(this.#shortestWaitMs, 0);
-      return;
+    const place = this.#store.place(sequence);
+    if (place === 'duplicate') this.#statistics.duplicates++;
+    else {
+      const transit = decoder
+        ? this.#delay.add(packet.timestamp, arrivalMs, this.#isInTime(arrivalMs))
+        : 0;
+      if (place === 'late') {
+        this.#statistics.late++;
+        return;
+      }
+      this.#store.keep(place, sequence, packet);
+      place.decoder = decoder;
+      place.arrivalMs = arrivalMs;
+      place.transitMs = transit;
+      place.epoch = this.#delay.epoch;
+      place.level = level;
     }
-    if (slot.sequence !== -1) this.#makeRoom(sequence);
-    if (!this.#playing && this.#held === 0) this.#firstArrivalMs = arrivalMs;
-    if (this.#fresh) this.#nextSequence = Math.min(this.#nextSequence, sequence);
-    this.#highestSequence = Math.max(this.#highestSequence, sequence);
-    this.#fill(slot, sequence, packet, decoder, arrivalMs);
   }
 
   /** Fills `frame`; silence while no stream is playing. */
   get(frame: Int16Array, nowMs: number): void {
+    this.#tick(nowMs);
     if (!this.#playing && !this.#begin(nowMs)) {
       frame.fill(0);
       return;
     }
-    if (this.#insertFrame) {
-      this.#insertFrame = false;
-      frame.fill(0);
-      return;
+    if (this.#ahead >= 0) this.#preRoll();
+    this.#madeUp = false;
+    this.#cutBack();
+    while (this.#tape.unread < this.#frameSamples) this.#advance(nowMs);
+    this.#delay.update(nowMs);
+    if (this.#madeUp) this.#statistics.concealedFrames++;
+    else this.#adapt(nowMs);
+    this.#tape.take(frame);
+    this.#open = Math.min(this.#open, this.#tape.unread);
+  }
+
+  /** The level claimed by what is to be played in this tick; undefined where there is nothing or no claim. */
+  peek(nowMs: number): number | undefined {
+    if (!this.#playing && !this.#begin(nowMs)) return undefined;
+    const ready = this.#tape.unread + Math.max(0, this.#ahead);
+    const level = ready > 0 ? this.#level : (this.#store.next()?.level ?? -1);
+    return level < 0 ? undefined : level;
+  }
+
+  /** As `get`, for nobody to hear: a frame's time passes, nothing is decoded. */
+  skip(nowMs: number): void {
+    this.#tick(nowMs);
+    if (!this.#playing && !this.#begin(nowMs)) return;
+    this.#delay.update(nowMs);
+    this.#cutBack();
+    const extra = this.#unheardChange(this.#frameSamples);
+    this.#playoutMs -= extra / this.#samplesPerMs;
+    let left = this.#frameSamples + extra;
+    const fromTape = Math.min(left, this.#tape.unread);
+    this.#tape.read += fromTape;
+    left -= fromTape;
+    if (left > 0 && this.#ahead > 0) {
+      const passed = Math.min(left, this.#ahead);
+      this.#ahead -= passed;
+      left -= passed;
     }
-    this.#adapt(nowMs);
-    let peak = this.#assemble(frame, nowMs);
-    if (peak === undefined) return;
-    while (this.#framesToDrop > 0 && (this.#dropAtOnce || peak < SILENCE_PEAK)) {
-      if (!this.#frameAvailable()) break;
-      this.#framesToDrop--;
-      peak = this.#assemble(frame, nowMs) ?? 0;
-      if (!this.#dropAtOnce) break;
-    }
-    if (this.#shortestWaitMs < TIGHT_MS && peak < SILENCE_PEAK) {
-      this.#insertFrame = true;
-      this.#restartWindow(nowMs);
+    while (left > 0) {
+      const slot = this.#store.next();
+      const gap = slot ? this.#gapBefore(slot) : left;
+      if (slot && gap === 0) left -= this.#passUnheard(slot, left, nowMs);
+      else {
+        const passed = Math.min(left, gap);
+        this.#filled += passed;
+        if (!slot) this.#starve(passed);
+        left -= passed;
+      }
     }
   }
 
-  /** @returns the peak of a frame that was wholly played, undefined if some was concealed */
-  #assemble(frame: Int16Array, nowMs: number): number | undefined {
-    let filled = 0;
-    let concealed = false;
-    let peak = 0;
-    while (filled < this.#frameSamples) {
-      while (this.#pcmRead < this.#pcmEnd && filled < this.#frameSamples) {
-        const sample = this.#pcm[this.#pcmRead++]!;
-        frame[filled++] = sample;
-        const magnitude = sample < 0 ? -sample : sample;
-        if (magnitude > peak) peak = magnitude;
-      }
-      const wanted = this.#frameSamples - filled;
-      if (wanted === 0) break;
-      const slot = this.#nextSlot();
-      const missing = slot === undefined ? wanted : Math.min(wanted, this.#gapBefore(slot));
-      if (slot !== undefined && missing === 0) {
-        this.#decode(slot, nowMs);
-        continue;
-      }
-      this.#concealment.conceal(frame, filled, missing);
-      filled += missing;
-      concealed = true;
-      if (slot === undefined) this.#starve(missing);
-      else this.#playTimestamp = this.#timestampAfter(this.#playTimestamp, missing);
-    }
-    if (concealed) {
-      this.concealedFrames++;
-      return undefined;
-    }
-    this.#concealment.remember(frame);
-    return peak;
+  #tick(nowMs: number): void {
+    const late = nowMs - this.#tickMs - this.#frameMs;
+    // Before the first tick there is no difference. What is not made up is forgotten by and by.
+    if (!Number.isNaN(late)) this.#behindMs = Math.max(0, this.#behindMs * CATCHING_UP + late);
+    this.#tickMs = nowMs;
+  }
+
+  /** Whether this machine keeps time: what arrives while it does not says nothing about the network. */
+  #isInTime(nowMs: number): boolean {
+    return this.#behindMs < BEHIND_MS && !(nowMs - this.#tickMs > this.#frameMs + BEHIND_MS);
   }
 
   #begin(nowMs: number): boolean {
-    if (this.#held === 0) return false;
-    if (nowMs - this.#firstArrivalMs < this.#targetMs - TICK_TOLERANCE_MS) return false;
+    const slot = this.#store.next();
+    if (!slot) return false;
+    const late = slot.epoch === this.#delay.epoch ? this.#delay.relative(slot.transitMs) : 0;
+    const depth = nowMs - slot.arrivalMs + (slot.decoder ? late : 0);
+    if (depth < this.#delay.targetMs - TICK_TOLERANCE_MS) return false;
     this.#playing = true;
-    this.#fresh = false;
+    this.#endTimestamp = slot.timestamp;
+    this.#filled = 0;
     this.#starved = 0;
-    this.#playTimestamp = this.#nextSlot()!.timestamp;
-    this.#concealment.clear();
-    this.#restartWindow(nowMs);
-    this.#targetNeededMs = nowMs;
+    this.#open = 0;
+    this.#gapped = false;
+    this.#leapt = false;
+    this.#spliced = false;
+    this.#pausing = false;
+    this.#ahead = -1;
+    this.#tape.clear();
+    this.#concealment.reset();
+    this.#playoutMs = nowMs - slot.arrivalMs + slot.transitMs;
+    this.#playoutEpoch = slot.epoch;
+    this.#wantingSinceMs = Number.NaN;
+    this.#delay.update(nowMs);
     return true;
   }
 
-  #stopPlaying(): void {
-    this.#playing = false;
-    this.#starved = 0;
-    this.#framesToDrop = 0;
-    this.#insertFrame = false;
-  }
-
-  /** The packet to be played next, whether or not its time has come. */
-  #nextSlot(): Slot | undefined {
-    if (this.#held === 0) return undefined;
-    for (let sequence = this.#nextSequence; sequence <= this.#highestSequence; sequence++) {
-      const slot = this.#slots[sequence & (SLOTS - 1)]!;
-      if (slot.sequence === sequence) return slot;
+  /** Brings the next sound to the tape, whatever it is. */
+  #advance(nowMs: number): void {
+    const slot = this.#store.next();
+    const gap = slot ? this.#gapBefore(slot) : 0;
+    if (slot && gap === 0) {
+      this.#learnLead();
+      this.#play(slot, nowMs);
+    } else if (slot) this.#fillGap(slot, gap, nowMs);
+    else {
+      const wanted = this.#frameSamples - this.#tape.unread;
+      this.#makeUp(wanted, false);
+      this.#starve(wanted);
     }
-    return undefined;
   }
 
-  /** Samples to pass before `slot` is due. What was concealed while starved counts towards them. */
+  /** A packet is needed at the tick, however late within the frame it is heard. */
+  #learnLead(): void {
+    const lead = this.#tape.unread / this.#samplesPerMs;
+    const known = this.#delay.leadMs;
+    this.#delay.leadMs = this.#starved > 0 || lead > known ? lead : known + (lead - known) / 16;
+  }
+
+  /** Samples to pass before `slot` is due. What was made up already counts towards them. */
   #gapBefore(slot: Slot): number {
-    const maxGap = MAX_GAP_MS * this.#samplesPerMs;
-    let gap = ((slot.timestamp - this.#playTimestamp) | 0) * this.#samplesPerUnit;
+    if (!slot.decoder) return 0;
+    // Where a part of a timestamp unit was played, it counts as played: `|` rounds towards zero.
+    let gap = ((slot.timestamp - this.#endTimestamp) | 0) * this.#samplesPerUnit;
+    const maxGap = MAX_GAP_MS * this.#samplesPerMs + this.#starved;
     // Backward too: the talker's timestamps began anew, or a packet overlaps the one before.
-    if (gap < 0 || gap > maxGap + this.#starved) gap = 0;
-    const passed = Math.min(gap, this.#starved);
-    this.#playTimestamp = this.#timestampAfter(slot.timestamp, passed - gap);
-    if (this.#starved > passed) this.#learn((this.#starved - passed) / this.#samplesPerMs);
-    this.#starved = 0;
-    return gap - passed;
+    if (gap < 0 || gap > maxGap) {
+      this.#leapt = true;
+      return 0;
+    }
+    if (gap > 0 && this.#isPause(slot)) gap -= this.#unheardChange(MAX_GAP_MS * this.#samplesPerMs);
+    return Math.max(0, Math.round(gap) - this.#filled);
   }
 
-  #timestampAfter(timestamp: number, samples: number): number {
-    return (timestamp + Math.round(samples / this.#samplesPerUnit)) >>> 0;
+  /** Whether the time before `slot` was left out by the sender rather than lost. */
+  #isPause(slot: Slot): boolean {
+    if (this.#pausing || slot.marker) return true;
+    return slot.sequence === this.#store.nextSequence && !this.#gapped;
   }
 
-  #decode(slot: Slot, nowMs: number): void {
-    this.#pcmRead = 0;
-    const { payload } = slot;
-    this.#pcmEnd = slot.decoder!.decode(payload, 0, payload.length, this.#pcm, 0);
-    this.#nextSequence = slot.sequence + 1;
-    this.#playTimestamp = this.#timestampAfter(slot.timestamp, this.#pcmEnd);
-    this.#empty(slot);
-    const wait = nowMs - slot.arrivalMs;
-    this.waitMs += (wait - this.waitMs) / 16;
-    if (wait < this.#shortestWaitMs) this.#shortestWaitMs = wait;
+  /** Samples to be left out where nobody hears it, or inserted if negative; `most` at most. */
+  #unheardChange(most: number): number {
+    const excess = this.#excessMs();
+    if (excess <= LONG_IN_SILENCE_MS && excess >= -SHORT_MS) return 0;
+    return Math.max(-most, Math.min(most, Math.round(excess * this.#samplesPerMs)));
+  }
+
+  #fillGap(slot: Slot, gap: number, nowMs: number): void {
+    const wanted = this.#frameSamples - this.#tape.unread;
+    if (this.#isPause(slot)) {
+      this.#makeUp(Math.min(wanted, gap), true);
+      return;
+    }
+    const decoder = this.#decoder;
+    if (decoder?.recover && decoder === slot.decoder) {
+      const known = decoder.samplesIn(slot.payload, 0, slot.octets);
+      if (gap > known) this.#makeUp(Math.min(wanted, gap - known), false);
+      else if (!this.#recover(slot, gap)) this.#makeUp(gap, false);
+      return;
+    }
+    if (gap > this.#frameSamples) {
+      this.#makeUp(wanted, false);
+      return;
+    }
+    // The last of the gap in one piece, with what follows: it is filled from both sides.
+    this.#makeUp(gap, false);
+    this.#play(slot, nowMs);
+  }
+
+  #recover(slot: Slot, gap: number): boolean {
+    const tape = this.#tape;
+    tape.makeRoom(gap);
+    const decoder = this.#decoder!;
+    if (!decoder.recover!(slot.payload, 0, slot.octets, tape.samples, tape.end, gap)) return false;
+    tape.end += gap;
+    this.#filled += gap;
+    this.#madeUp = true;
+    this.#statistics.concealedMs += gap / this.#samplesPerMs;
+    this.#statistics.recoveredMs += gap / this.#samplesPerMs;
+    return true;
+  }
+
+  /** @param paused nothing was lost: the sender is silent */
+  #makeUp(count: number, paused: boolean): void {
+    const tape = this.#tape;
+    const decoder = this.#decoder;
+    tape.makeRoom(count);
+    this.#filled += count;
+    if (decoder?.conceal && (!paused || this.#pausing)) {
+      decoder.conceal(tape.samples, tape.end, count);
+      tape.end += count;
+    } else if (paused || this.#pausing) {
+      tape.silence(count);
+      this.#open = 0;
+    } else {
+      this.#concealment.extend(tape.samples, tape.end, count);
+      tape.end += count;
+      this.#open += count;
+    }
+    if (paused || this.#pausing) return;
+    this.#madeUp = true;
+    this.#statistics.concealedMs += count / this.#samplesPerMs;
   }
 
   #starve(samples: number): void {
+    if (this.#starved === 0 && !this.#pausing) this.#statistics.underruns++;
     this.#starved += samples;
-    if (this.#starved >= STARVED_MS * this.#samplesPerMs) this.#stopPlaying();
+    const most = this.#pausing ? PAUSE_MS : STARVED_MS;
+    if (this.#starved >= most * this.#samplesPerMs) this.#playing = false;
   }
 
-  /** A packet came later than the depth allowed for, by `ms`. */
-  #learn(ms: number): void {
-    const frames = Math.ceil(ms / this.#frameMs);
-    this.#targetMs = Math.min(MAX_TARGET_MS, this.#targetMs + frames * this.#frameMs);
+  #play(slot: Slot, nowMs: number): void {
+    const { decoder } = slot;
+    if (!decoder) {
+      this.#store.pass(slot);
+      this.#pausing = true;
+      return;
+    }
+    const tape = this.#tape;
+    tape.makeRoom(MAX_PAYLOAD_OCTETS * 2 + this.#frameSamples * 6);
+    const at = tape.end;
+    const samples = decoder.decode(slot.payload, 0, slot.octets, tape.samples, at);
+    const due = nowMs + (at - tape.read) / this.#samplesPerMs;
+    this.#pass(slot, samples, due);
+    if (samples === 0) return;
+    tape.end += samples;
+    // A codec that conceals smooths what follows too.
+    if (decoder.conceal) this.#concealment.reset();
+    else if (this.#open > 0) {
+      this.#concealment.bridge(tape.samples, at - this.#open, this.#open, samples);
+    } else if (this.#spliced || this.#concealment.running) {
+      this.#concealment.join(tape.samples, at, samples);
+    }
+    this.#open = 0;
+    this.#spliced = false;
   }
 
-  /** Once a window: is the depth more than needed? */
+  /** @returns samples of this frame's `left` that the packet's time takes up */
+  #passUnheard(slot: Slot, left: number, nowMs: number): number {
+    const { decoder } = slot;
+    if (!decoder) {
+      this.#store.pass(slot);
+      this.#pausing = true;
+      return 0;
+    }
+    const samples = decoder.samplesIn(slot.payload, 0, slot.octets);
+    this.#pass(slot, samples, nowMs + (this.#frameSamples - left) / this.#samplesPerMs);
+    const now = Math.min(samples, left);
+    this.#ahead = samples - now;
+    return now;
+  }
+
+  /** @param dueMs when its first sample is to be heard */
+  #pass(slot: Slot, samples: number, dueMs: number): void {
+    const statistics = this.#statistics;
+    this.#store.pass(slot);
+    if (samples === 0) statistics.broken++;
+    else statistics.played++;
+    if (this.#leapt && slot.epoch === this.#delay.epoch) this.#delay.restart();
+    else if (this.#starved > 0 && this.#isInTime(dueMs) && slot.epoch === this.#delay.epoch) {
+      this.#delay.starved(slot.transitMs, dueMs);
+    }
+    const wait = dueMs - slot.arrivalMs;
+    statistics.waitMs += (wait - statistics.waitMs) / 16;
+    this.#playoutMs = wait + slot.transitMs;
+    this.#playoutEpoch = slot.epoch;
+    this.#endTimestamp = slot.timestamp + samples / this.#samplesPerUnit;
+    this.#filled = 0;
+    this.#starved = 0;
+    this.#leapt = false;
+    this.#gapped = samples === 0;
+    this.#decoder = slot.decoder;
+    this.#level = slot.level;
+    this.#pausing = slot.octets <= SILENT_PAYLOAD_OCTETS && slot.decoder?.conceal !== undefined;
+  }
+
+  /** Decodes the last packets that were passed unheard: for the decoder's state, and what is left of the last. */
+  #preRoll(): void {
+    const tape = this.#tape;
+    const { nextSequence } = this.#store;
+    const ahead = this.#ahead;
+    this.#ahead = -1;
+    tape.clear();
+    this.#concealment.reset();
+    this.#open = 0;
+    this.#spliced = false;
+    let first = nextSequence;
+    while (first > nextSequence - PRE_ROLL_PACKETS) {
+      if (this.#store.passed(first - 1)?.decoder !== this.#decoder) break;
+      first--;
+    }
+    for (let sequence = first; sequence < nextSequence; sequence++) {
+      const slot = this.#store.passed(sequence)!;
+      tape.end += this.#decoder!.decode(slot.payload, 0, slot.octets, tape.samples, tape.end);
+    }
+    if (tape.unread < ahead) tape.silence(ahead - tape.unread);
+    tape.read = tape.end - ahead;
+  }
+
+  /** Drops packets while the delay is longer than it may be. */
+  #cutBack(): void {
+    while (this.#store.held > 1 && this.#depthMs() > this.#maxDelayMs) {
+      const slot = this.#store.next()!;
+      const gap = this.#gapBefore(slot);
+      this.#store.pass(slot);
+      if (!slot.decoder) continue;
+      const samples = slot.decoder.samplesIn(slot.payload, 0, slot.octets);
+      this.#playoutMs -= (gap + samples) / this.#samplesPerMs;
+      this.#endTimestamp = slot.timestamp + samples / this.#samplesPerUnit;
+      this.#filled = 0;
+      this.#spliced = true;
+      this.#dropped++;
+    }
+  }
+
+  #depthMs(): number {
+    if (this.#playoutEpoch !== this.#delay.epoch) return this.#delay.targetMs;
+    return this.#delay.relative(this.#playoutMs);
+  }
+
+  #excessMs(): number {
+    if (this.#behindMs >= BEHIND_MS) return 0;
+    return this.#depthMs() - this.#delay.targetMs;
+  }
+
+  /** Shortens or lengthens what is to be heard, where the delay is not as wanted. */
   #adapt(nowMs: number): void {
-    if (nowMs < this.#windowEndMs) return;
-    const shortest = this.#shortestWaitMs;
-    this.#restartWindow(nowMs);
-    if (shortest === Number.POSITIVE_INFINITY) return;
-    if (shortest <= FIRST_TARGET_MS) this.#targetNeededMs = nowMs;
-    else if (nowMs - this.#targetNeededMs >= TARGET_DECAY_MS) {
-      this.#targetMs = Math.max(FIRST_TARGET_MS, this.#targetMs - this.#frameMs);
-      this.#targetNeededMs = nowMs;
+    const excess = this.#excessMs();
+    if (excess <= LONG_IN_SILENCE_MS && excess >= -SHORT_MS) {
+      this.#wantingSinceMs = Number.NaN;
+      return;
     }
-    const surplus = Math.floor((shortest - this.#targetMs) / this.#frameMs);
-    this.#dropAtOnce = shortest > MAX_TARGET_MS;
-    this.#framesToDrop = this.#dropAtOnce ? surplus : Math.min(1, Math.max(0, surplus));
-  }
-
-  #restartWindow(nowMs: number): void {
-    this.#windowEndMs = nowMs + WINDOW_MS;
-    this.#shortestWaitMs = Number.POSITIVE_INFINITY;
-    this.#framesToDrop = 0;
-    this.#dropAtOnce = false;
-  }
-
-  #frameAvailable(): boolean {
-    return this.#pcmEnd - this.#pcmRead >= this.#frameSamples || this.#held > 0;
-  }
-
-  #fill(
-    slot: Slot,
-    sequence: number,
-    packet: RtpPacket,
-    decoder: Decoder,
-    arrivalMs: number,
-  ): void {
-    const { data, payloadOffset, payloadLength } = packet;
-    slot.sequence = sequence;
-    slot.timestamp = packet.timestamp;
-    slot.arrivalMs = arrivalMs;
-    slot.decoder = decoder;
-    if (slot.payload.length !== payloadLength) slot.payload = new Uint8Array(payloadLength);
-    for (let i = 0; i < payloadLength; i++) slot.payload[i] = data[payloadOffset + i]!;
-    this.#held++;
-  }
-
-  #empty(slot: Slot): void {
-    slot.sequence = -1;
-    this.#held--;
-  }
-
-  /** Passes every packet that `sequence` leaves no room for. */
-  #makeRoom(sequence: number): void {
-    const oldest = sequence - SLOTS + 1;
-    this.#fresh = false;
-    for (let i = 0; i < SLOTS; i++) {
-      const slot = this.#slots[i]!;
-      if (slot.sequence !== -1 && slot.sequence < oldest) this.#empty(slot);
+    const tape = this.#tape;
+    let silent = tape.peak(this.#frameSamples) < SILENCE_PEAK;
+    const long = excess > this.#frameMs - FRAME_TOLERANCE_MS;
+    if (!silent && ((excess > 0 && !long) || nowMs < this.#restUntilMs)) return;
+    if (Number.isNaN(this.#wantingSinceMs)) this.#wantingSinceMs = nowMs;
+    let changed = 0;
+    if (excess > 0) {
+      this.#decodeAhead(this.#frameSamples + this.#stretch.maxLag, nowMs);
+      silent &&= tape.peak(Math.min(tape.unread, 2 * this.#stretch.maxLag)) < SILENCE_PEAK;
+      if (!silent && !long) return;
+      changed = this.#stretch.shorten(tape, this.#frameSamples, this.#threshold(silent, nowMs));
+      this.#statistics.compressedMs += changed / this.#samplesPerMs;
+      this.#playoutMs -= changed / this.#samplesPerMs;
+    } else {
+      changed = this.#stretch.lengthen(tape, this.#threshold(silent, nowMs));
+      this.#statistics.stretchedMs += changed / this.#samplesPerMs;
+      this.#playoutMs += changed / this.#samplesPerMs;
     }
-    this.#nextSequence = Math.max(this.#nextSequence, oldest);
+    if (changed === 0) return;
+    this.#wantingSinceMs = Number.NaN;
+    this.#restUntilMs = nowMs + (Math.abs(excess) > FAR_MS ? SHORT_REST_MS : REST_MS);
+  }
+
+  #threshold(silent: boolean, nowMs: number): number {
+    if (silent) return Number.NEGATIVE_INFINITY;
+    const waited = Math.min(1, (nowMs - this.#wantingSinceMs) / PATIENCE_MS);
+    return FIRST_THRESHOLD + (LAST_THRESHOLD - FIRST_THRESHOLD) * waited;
+  }
+
+  /** Has `samples` samples unread where packets that follow each other allow it. */
+  #decodeAhead(samples: number, nowMs: number): void {
+    while (this.#tape.unread < samples) {
+      const slot = this.#store.next();
+      if (!slot?.decoder || slot.sequence !== this.#store.nextSequence) return;
+      if (this.#gapBefore(slot) > 0) return;
+      this.#play(slot, nowMs);
+    }
   }
 }

@@ -136,18 +136,26 @@ export class Leg implements NodeBehaviour {
 
   statistics(): LegStatistics {
     const { heardMs } = this.#source;
-    const duplicates = this.#buffer.duplicates;
+    const buffer = this.#buffer.statistics;
+    const { duplicates } = buffer;
     return {
       packetsSent: this.#packetsSent,
       packetsReceived: this.#source.received,
       packetsLost: Math.max(0, this.#source.lost + duplicates),
-      packetsLate: this.#buffer.late,
+      packetsLate: buffer.late,
       packetsDuplicate: duplicates,
       packetsRefused: this.#source.refused + this.#path.refused,
       sendErrors: this.#path.sendErrors,
-      concealedFrames: this.#buffer.concealedFrames,
+      concealedFrames: buffer.concealedFrames,
       jitterMs: this.#source.jitterMs,
-      bufferMs: this.#buffer.waitMs,
+      concealedMs: buffer.concealedMs,
+      underruns: buffer.underruns,
+      overruns: buffer.overruns,
+      stretchedMs: buffer.stretchedMs,
+      compressedMs: buffer.compressedMs,
+      bufferMs: buffer.waitMs,
+      depthMs: buffer.depthMs,
+      targetMs: buffer.targetMs,
       roundTripMs: this.#rtcp.roundTripMs,
       silentForMs: heardMs === undefined ? undefined : this.#clock.now() - heardMs,
     };
@@ -169,9 +177,9 @@ export class Leg implements NodeBehaviour {
     const verdict = this.#source.accept(packet, now);
     if (verdict === 'refused') return;
     if (verdict === 'restarted') this.#buffer.reset();
-    // Other payload types (events, comfort noise) count as received, and their time passes in silence.
+    if (!this.#settings?.receive) return;
+    // Other payload types (events, comfort noise) have no decoder.
     const decoder = this.#decoderOf(packet.payloadType);
-    if (!decoder || !this.#settings?.receive) return;
     this.#buffer.put(this.#source.extendedSequence, packet, decoder, now);
   }
 
