@@ -10,6 +10,7 @@ import type { AudioFormat } from '../sip/offer-answer.js';
 import type { CallerIdentity } from '../sip/self.js';
 import type { SipSession } from '../sip/session/session.js';
 import type { DialogMessage } from '../sip/session/state.js';
+import type { Target } from '../sip/transport/transport.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import { type CallEnd, endOfError } from './call-end.js';
 import {
@@ -22,7 +23,7 @@ import {
   stepCall,
 } from './call-machine.js';
 import { CallMedia } from './call-media.js';
-import { nameOf } from './caller.js';
+import { callerOf, type DivertedBy, diversionsOf, nameOf } from './caller.js';
 import { redirections } from './redirections.js';
 import { progressOf, referralOf, referTo, reportedStatus } from './transfer.js';
 
@@ -56,6 +57,8 @@ export interface CallContext {
   readonly newSessionId: () => number;
   /** Codecs offered and accepted, best first. */
   readonly formats: readonly AudioFormat[];
+  /** Whether a server may be believed who calls through it (RFC 3325); none by default. */
+  readonly trusts?: (peer: Target) => boolean;
   /** Takes a MESSAGE within a call, and answers it; without it they are refused. */
   readonly onMessage?: (call: Call, request: SipRequest, respond: MessageAnswer) => void;
 }
@@ -70,23 +73,33 @@ export class Call extends EventEmitter<CallEvents> {
   readonly #timers = new Map<string, Timer>();
   readonly #locating = new AbortController();
   #target: string;
-  /** Header fields of the INVITE that the caller of the call asks for: Replaces, Referred-By. */
   #inviteHeaders: Readonly<Record<string, string>> = {};
   #session: SipSession | undefined;
   #media: CallMedia;
+  #divertedBy: readonly DivertedBy[] = [];
   /** Whom the other side has passed us on to, while they are being called. */
   #next: Call | undefined;
   #connectedAt: number | undefined;
   /** What our offer under way is about: hold or resume. */
   #asked: boolean | undefined;
 
-  static outgoing(context: CallContext, uri: SipUri, target: string): Call {
-    return new Call(context, outgoingCall(target), uri);
+  /** @param headers of the INVITE, as text: Replaces, Join, Referred-By */
+  static outgoing(
+    context: CallContext,
+    uri: SipUri,
+    target: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Call {
+    const call = new Call(context, outgoingCall(target), uri);
+    call.#inviteHeaders = headers;
+    return call;
   }
 
   static incoming(context: CallContext, session: SipSession): Call {
-    const call = new Call(context, incomingCall(nameOf(session.remote)));
+    const trusted = context.trusts?.(session.peer) ?? false;
+    const call = new Call(context, incomingCall(nameOf(callerOf(session.invite, trusted))));
     call.#session = session;
+    call.#divertedBy = diversionsOf(session.invite);
     call.#listen(session);
     return call;
   }
@@ -115,8 +128,19 @@ export class Call extends EventEmitter<CallEvents> {
     return this.#session?.calledUser ?? '';
   }
 
+  /** Who was called first and sent the call on to us, the latest first; as the call says (RFC 5806). */
+  get divertedBy(): readonly DivertedBy[] {
+    return this.#divertedBy;
+  }
+
   get callId(): string {
     return this.#session?.callId ?? '';
+  }
+
+  /** Names our end of it, as Replaces and Join of others have it (RFC 3891, RFC 3911); undefined without a dialog. */
+  get dialogName(): string | undefined {
+    const { callId, localTag, remoteTag } = this.#session?.dialogId ?? {};
+    return remoteTag ? `${callId};to-tag=${localTag};from-tag=${remoteTag}` : undefined;
   }
 
   /** Where the call goes, once it is being tried. */
@@ -374,9 +398,8 @@ export class Call extends EventEmitter<CallEvents> {
     }
     session.respond(refer, 202);
     session.send(progressOf(100, 'Trying'));
-    const { uri, replaces } = referral;
-    const next = Call.outgoing(this.#context, uri, isSipUri(uri) ? (uri.user ?? uri.host) : '');
-    if (replaces !== undefined) next.#inviteHeaders = { Replaces: replaces };
+    const { uri, headers } = referral;
+    const next = Call.outgoing(this.#context, uri, uri.user ?? uri.host, headers);
     next.on('phase', phase => {
       if (phase === 'ringing') session.send(progressOf(180, 'Ringing'));
       if (phase === 'connected') session.send(progressOf(200, 'OK'));

@@ -6,6 +6,8 @@ import { isAcceptable } from '../sip/offer-answer.js';
 import type { SipSession } from '../sip/session/session.js';
 import { Call, type CallContext } from './call.js';
 import { parseDialled } from './dialled.js';
+import { Joins } from './joins.js';
+import { requestOf } from './transfer.js';
 
 /** Calls at once, all kinds together; 100 RTP streams are what a Pi-class board carries with ease. */
 export const MAX_CALLS = 100;
@@ -14,6 +16,11 @@ export const MAX_CALLS = 100;
 export interface Destination {
   /** What follows `sip:` and precedes `@` to reach it; compared without regard to case. */
   answersTo(user: string): boolean;
+  /**
+   * How others take part in its calls (RFC 3911): what is said there is mixed, or they are simply taken too;
+   * undefined where nobody can.
+   */
+  readonly joinable?: 'by-mixing' | 'by-taking';
   /** Takes the call: `ring`, `answer` or `refuse`. */
   take(call: Call): void;
 }
@@ -33,11 +40,13 @@ export class Calls extends EventEmitter<CallsEvents> {
   readonly #options: CallsOptions;
   readonly #context: CallContext;
   readonly #current = new Set<Call>();
+  readonly #joins: Joins;
 
   constructor(options: CallsOptions) {
     super();
     this.#options = options;
     this.#context = { ...options, newSessionId: () => randomUint32(options.random) };
+    this.#joins = new Joins(options.media, options.logger);
     options.userAgent.onSession = session => this.#onSession(session);
   }
 
@@ -52,7 +61,8 @@ export class Calls extends EventEmitter<CallsEvents> {
    * @throws {CodedError} `BAD_TARGET`
    */
   dial(target: string): Call {
-    const call = Call.outgoing(this.#context, parseDialled(target), target);
+    const { uri, headers } = requestOf(parseDialled(target));
+    const call = Call.outgoing(this.#context, uri, target, headers);
     this.#track(call);
     call.start();
     return call;
@@ -70,6 +80,10 @@ export class Calls extends EventEmitter<CallsEvents> {
       replaced.replaceBy(session);
       return;
     }
+    if (session.joins) {
+      this.#onJoin(session, session.joins);
+      return;
+    }
     const user = session.calledUser;
     const destination = this.#options.destinations.find(entry => entry.answersTo(user));
     if (!destination) {
@@ -85,6 +99,29 @@ export class Calls extends EventEmitter<CallsEvents> {
       this.#track(call);
       destination.take(call);
     }
+  }
+
+  /** Somebody wants to take part in a call there is (RFC 3911 §4). */
+  #onJoin(session: SipSession, joined: SipSession): void {
+    const call = [...this.#current].find(entry => entry.holds(joined));
+    const destination = call && this.#destinationOf(call);
+    const joinable = destination === undefined || destination.joinable !== undefined;
+    if (!call || !joinable || (session.offer !== undefined && !this.#canAnswer(session.offer))) {
+      session.reject(488);
+    } else if (this.#current.size >= MAX_CALLS || !this.#joins.admits(call)) {
+      session.reject(486);
+    } else {
+      const guest = Call.incoming(this.#context, session);
+      this.#track(guest);
+      if (destination?.joinable === 'by-taking') destination.take(guest);
+      else this.#joins.join(call, guest);
+    }
+  }
+
+  /** Undefined for a call of ours, and for one whose destination is no more. */
+  #destinationOf({ direction, calledUser }: Call): Destination | undefined {
+    if (direction === 'outgoing') return undefined;
+    return this.#options.destinations.find(entry => entry.answersTo(calledUser));
   }
 
   #canAnswer(offer: string): boolean {

@@ -11,6 +11,7 @@ export interface PersonOptions {
 }
 
 export class Person implements Destination {
+  readonly joinable = 'by-mixing';
   readonly #options: PersonOptions;
   readonly #ringing = new Set<Call>();
   #answerer: Answerer | undefined;

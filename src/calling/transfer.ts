@@ -6,7 +6,9 @@ import {
   Event,
   formatUri,
   isSipUri,
+  Join,
   Params,
+  ReferredBy,
   ReferTo,
   Replaces,
   type SipRequest,
@@ -23,8 +25,8 @@ export const SUBSCRIPTION_S = 180;
 /** Where a REFER asks us to call, and with which further header fields. */
 export interface Referral {
   readonly uri: SipUri;
-  /** The call there that ours is to replace, as the Replaces field has it. */
-  readonly replaces: string | undefined;
+  /** Of the INVITE: Replaces, Join, Referred-By. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** Undefined where a REFER names nobody who can be called. */
@@ -33,16 +35,33 @@ export function referralOf(refer: SipRequest): Referral | undefined {
   if (!target || !isSipUri(target)) return undefined;
   const method = target.params.get('method');
   if (method !== undefined && method.toUpperCase() !== 'INVITE') return undefined;
-  const { user, host, port } = target;
+  const { uri, headers } = requestOf(target);
+  // Who was called learns at whose wish (RFC 3892 §2.2).
+  const by = refer.headers.text(ReferredBy.name);
+  return { uri, headers: { ...headers, ...(by !== undefined && { [ReferredBy.name]: by }) } };
+}
+
+/** Header fields that a URI may put into the INVITE to it; what others say could mislead (RFC 3261 §19.1.5). */
+const URI_HEADERS = [Replaces.name, Join.name];
+
+/** The URI to call, and what its header part asks for. */
+export function requestOf(target: SipUri): Referral {
+  const { scheme, user, password, host, port } = target;
   const params = Object.fromEntries(target.params);
   delete params.method;
   const uri = sipUri({
-    ...(user !== undefined && { user }),
+    scheme,
     host,
-    ...(port !== undefined && { port }),
     params,
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password }),
+    ...(port !== undefined && { port }),
   });
-  return { uri, replaces: target.headers.get('Replaces') };
+  const headers = URI_HEADERS.flatMap(name => {
+    const value = target.headers.get(name);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { uri, headers: Object.fromEntries(headers) };
 }
 
 /** Asks the other side to call `target`; in an attended transfer, in place of the call we have there. */

@@ -7,11 +7,13 @@ import { loadSettings } from '../runtime/config.js';
 import type { Config } from '../runtime/config-settings.js';
 import { askPhone, type ControlSession } from '../runtime/control-client.js';
 import { checkAudioFiles } from './audio-files.js';
+import { diversionText } from './call-events.js';
 import { EXIT } from './exit-codes.js';
 import { tellMessage } from './message-events.js';
 import type { Output } from './output.js';
 import { runPhone } from './run.js';
 import { stopSignal } from './stop-signal.js';
+import { printable } from './text.js';
 
 export async function answer(
   flags: Config,
@@ -49,7 +51,9 @@ async function follow(session: ControlSession, output: Output): Promise<number> 
       case 'call':
         output.event(
           { ...event },
-          event.phase === 'connected' ? `${event.from} is connected.` : undefined,
+          event.phase === 'connected'
+            ? `${printable(event.from)} is connected${diversionText(event.divertedBy)}.`
+            : undefined,
         );
         break;
       case 'ended':

@@ -1,9 +1,11 @@
 /** Calls, as the commands print them. */
 import type { Call } from '../calling/call.js';
 import { isOrdinaryEnd } from '../calling/call-end.js';
+import type { DivertedBy } from '../calling/caller.js';
 import type { Calls } from '../calling/calls.js';
 import { formatEndpoint } from '../core/endpoint.js';
 import type { Output } from './output.js';
+import { printable } from './text.js';
 
 /** Prints every call of a phone as it goes. */
 export function tellCalls(calls: Calls, output: Output): void {
@@ -24,9 +26,13 @@ export function tellPhases(call: Call, output: Output): void {
       }
       case 'ringing':
         output.event(
-          { event: 'ringing', ...fields },
+          {
+            event: 'ringing',
+            ...fields,
+            ...(call.divertedBy.length > 0 && { divertedBy: call.divertedBy }),
+          },
           direction === 'incoming'
-            ? `${target} is calling; \`ringline answer\` takes the call.`
+            ? `${target} is calling${diversionText(call.divertedBy)}; \`ringline answer\` takes the call.`
             : `Ringing at ${target} …`,
         );
         return;
@@ -64,4 +70,10 @@ function tellCall(call: Call, output: Output): void {
       `The call with ${target} has ended${failure}.`,
     );
   });
+}
+
+/** ` (sent on by anna: no-answer)`; nothing where nobody did. */
+export function diversionText(divertedBy: readonly DivertedBy[] = []): string {
+  const told = divertedBy.map(({ name, reason }) => `${printable(name)}: ${printable(reason)}`);
+  return told.length > 0 ? ` (sent on by ${told.join(', ')})` : '';
 }

@@ -11,6 +11,7 @@ export const MEETING_ROOM = 'room';
 const MAX_MEMBERS = 32;
 
 export class MeetingRoom implements Destination {
+  readonly joinable = 'by-taking';
   readonly #media: MediaEngine;
   readonly #logger: Logger;
   readonly #members = new Set<Call>();

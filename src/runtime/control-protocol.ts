@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import type { CallAudioOptions } from '../calling/call-audio.js';
+import type { DivertedBy } from '../calling/caller.js';
 import type { HandsetKey } from '../calling/handset-key.js';
 import { CodedError } from '../core/errors.js';
 import type { TextMessage } from '../services/messages/inbox-machine.js';
@@ -23,7 +24,14 @@ export type ControlEvent =
   | { readonly event: 'status'; readonly status: PhoneStatus }
   /** The request is granted; what follows are the calls. */
   | { readonly event: 'ready'; readonly name: string }
-  | { readonly event: 'call'; readonly id: string; readonly from: string; readonly phase: string }
+  | {
+      readonly event: 'call';
+      readonly id: string;
+      readonly from: string;
+      readonly phase: string;
+      /** Who sent the call on to us, the latest first. */
+      readonly divertedBy?: readonly DivertedBy[];
+    }
   | {
       readonly event: 'ended';
       readonly id: string;

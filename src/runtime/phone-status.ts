@@ -1,6 +1,7 @@
 /** What `ringline status` shows of a running phone. */
 
 import type { AccountStatus } from '../calling/account.js';
+import type { DivertedBy } from '../calling/caller.js';
 import type { SipProtocol } from '../sip/resolution/plan.js';
 import type { UserStatus } from '../sip/server/sip-server.js';
 
@@ -8,6 +9,10 @@ export interface CallStatus {
   readonly id: string;
   readonly direction: 'outgoing' | 'incoming';
   readonly with: string;
+  /** Who sent the call on to us, the latest first. */
+  readonly divertedBy: readonly DivertedBy[];
+  /** Its name in Replaces and Join: who calls `sip:NAME@HOST?Join=…` takes part. */
+  readonly dialog: string | undefined;
   readonly phase: string;
   readonly codec: string | undefined;
   /** Since it was connected. */

@@ -240,9 +240,10 @@ function accountProblem(aor: string, answer = 'no answer'): CodedError {
 }
 
 function tellCall(call: Call, connection: ControlConnection): void {
-  const { callId: id, target: from } = call;
-  connection.send({ event: 'call', id, from, phase: call.phase });
-  call.on('phase', phase => connection.send({ event: 'call', id, from, phase }));
+  const { callId: id, target: from, divertedBy } = call;
+  const told = { event: 'call', id, from, ...(divertedBy.length > 0 && { divertedBy }) } as const;
+  connection.send({ ...told, phase: call.phase });
+  call.on('phase', phase => connection.send({ ...told, phase }));
   call.once('ended', ({ code, message }) => connection.send({ event: 'ended', id, code, message }));
 }
 
@@ -252,6 +253,8 @@ function callStatus(call: Call, now: number): CallStatus {
     id: call.callId,
     direction: call.direction,
     with: call.target,
+    divertedBy: call.divertedBy,
+    dialog: call.dialogName,
     phase: call.phase,
     codec: call.format?.name,
     seconds: connectedAt === undefined ? undefined : Math.round((now - connectedAt) / 1000),

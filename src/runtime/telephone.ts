@@ -133,6 +133,7 @@ export class Telephone implements Service {
       userAgent,
       locator,
       identity,
+      trusts: peer => this.accounts.isServer(peer),
       isMe: user => this.person.answersTo(user),
       store: options.store ?? (() => undefined),
     });
@@ -141,6 +142,7 @@ export class Telephone implements Service {
       userAgent,
       locator,
       identity,
+      trusts: peer => this.accounts.isServer(peer),
       onMessage: (call, request, respond) => {
         const forMe = call.direction === 'outgoing' || this.person.answersTo(call.calledUser);
         if (forMe) this.messages.receive(request, call.callId, respond);

@@ -9,6 +9,7 @@ import {
   ContentType,
   Expires,
   type HeaderField,
+  Join,
   MinExpires,
   MinSE,
   RAck,
@@ -29,6 +30,7 @@ import {
 const NEEDED: readonly HeaderField<unknown>[] = [
   Contact,
   ContentType,
+  Join,
   RAck,
   RecordRoute,
   Replaces,

@@ -1,18 +1,10 @@
 /**
  * Messages of the person at this phone: sent outside any dialog (RFC 3428), taken there and within calls.
  */
-import {
-  CallId,
-  CSeq,
-  From,
-  formatUri,
-  isSipUri,
-  type SipRequest,
-  type SipUri,
-} from '@sip-stack/parser';
+import { CallId, CSeq, formatUri, isSipUri, type SipRequest, type SipUri } from '@sip-stack/parser';
 import type { CallEnd } from '../../calling/call-end.js';
 import { endOfError } from '../../calling/call-end.js';
-import { nameOf } from '../../calling/caller.js';
+import { callerOf, nameOf } from '../../calling/caller.js';
 import { parseDialled } from '../../calling/dialled.js';
 import { redirections } from '../../calling/redirections.js';
 import type { Clock, Timer } from '../../core/clock.js';
@@ -52,6 +44,8 @@ export interface MessagesOptions {
   readonly logger: Logger;
   readonly locator: Locator;
   readonly identity: (target: SipUri) => CallerIdentity;
+  /** Whether a server may be believed who writes through it (RFC 3325). */
+  readonly trusts: (peer: Target) => boolean;
   /** Whether a user part means the person here; empty for none. */
   readonly isMe: (user: string) => boolean;
   /** Keeps messages over a restart; asked for when the phone starts. */
@@ -137,8 +131,8 @@ export class Messages implements Service {
     });
   }
 
-  /** A message within a call of the person. */
-  receive(request: SipRequest, source: string, respond: Respond): void {
+  /** @param trusted where it comes from may be believed who wrote it */
+  receive(request: SipRequest, source: string, respond: Respond, trusted = false): void {
     const { clock } = this.#options;
     const read = readText(request);
     if (read.type === 'refused') {
@@ -146,7 +140,7 @@ export class Messages implements Service {
       return;
     }
     const { headers } = request;
-    const sender = headers.require(From);
+    const sender = callerOf(request, trusted);
     const from = formatUri(sender.uri);
     const message = {
       from,
@@ -166,11 +160,12 @@ export class Messages implements Service {
   }
 
   #take(request: SipRequest, transaction: ServerTransaction): void {
-    const { userAgent, isMe } = this.#options;
+    const { userAgent, isMe, trusts } = this.#options;
+    const { source } = transaction;
     const respond: Respond = (status, headers) => userAgent.respond(transaction, status, headers);
     const user = isSipUri(request.uri) ? (request.uri.user ?? '') : '';
     if (!isMe(user)) respond(404);
-    else this.receive(request, transaction.source.endpoint.address, respond);
+    else this.receive(request, source.endpoint.address, respond, trusts(source));
   }
 }
 

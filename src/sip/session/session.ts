@@ -12,6 +12,7 @@ import {
 import type { Timer } from '../../core/clock.js';
 import type { Endpoint } from '../../core/network.js';
 import type { Dialog } from '../dialog.js';
+import type { Target } from '../transport/transport.js';
 import { stepSession } from './machine.js';
 import { sdpOf } from './requests.js';
 import type {
@@ -60,6 +61,10 @@ export interface SessionHost {
 export class SipSession extends EventEmitter<SipSessionEvents> {
   /** The local address this session talks from; goes into SDP and Contact. */
   readonly local: Endpoint;
+  /** How the other side was or is first reached. */
+  readonly peer: Target;
+  /** The session a caller wants to take part in (RFC 3911). */
+  joins: SipSession | undefined;
   /** The session whose place a caller wants this one to take (RFC 3891). */
   replaces: SipSession | undefined;
   readonly #state: Session;
@@ -67,10 +72,11 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
   readonly #timers = new Map<string, Timer>();
   readonly #over = new AbortController();
 
-  constructor(state: Session, local: Endpoint, host: SessionHost) {
+  constructor(state: Session, local: Endpoint, peer: Target, host: SessionHost) {
     super();
     this.#state = state;
     this.local = local;
+    this.peer = peer;
     this.#host = host;
   }
 

@@ -5,8 +5,10 @@ import {
   Contact,
   ContentType,
   CSeq,
+  type DialogReference,
   From,
   isSipUri,
+  Join,
   Params,
   Replaces,
   Route,
@@ -67,6 +69,7 @@ interface Admission {
   readonly transaction: ServerTransaction;
   readonly localTag: string;
   readonly replaced: SipSession | undefined;
+  readonly joined: SipSession | undefined;
   /** The caller gave up meanwhile, or the user agent stopped. */
   over: boolean;
 }
@@ -119,12 +122,21 @@ export class Sessions {
       refuse(482);
       return;
     }
-    const replaced = this.#replacedBy(request);
-    if (request.headers.has(Replaces) && !replaced?.established) {
+    const named = [...request.headers.all(Replaces), ...request.headers.all(Join)];
+    if (named.length > 1) {
+      // One call at most is named (RFC 3891 §3, RFC 3911 §4).
+      refuse(400);
+      return;
+    }
+    const replaced = this.#named(request.headers.first(Replaces));
+    const joined = this.#named(request.headers.first(Join));
+    const other = replaced ?? joined;
+    if (named.length > 0 && !other?.established) {
       refuse(481);
       return;
     }
-    const admission = { request, transaction, localTag: self.newTag(), replaced, over: false };
+    const localTag = self.newTag();
+    const admission = { request, transaction, localTag, replaced, joined, over: false };
     this.#admissions.set(key, admission);
     this.#transactionOf.set(request, transaction);
     void this.#admit(admission, key)
@@ -164,9 +176,9 @@ export class Sessions {
     }
   }
 
-  /** RFC 3891 §3: the dialog named, from the other end's point of view. */
-  #replacedBy(request: SipRequest): SipSession | undefined {
-    const { callId = '', params } = request.headers.first(Replaces) ?? {};
+  /** The dialog that Replaces or Join names, from the other end's point of view (RFC 3891 §3, RFC 3911 §4). */
+  #named(reference: DialogReference | undefined): SipSession | undefined {
+    const { callId = '', params } = reference ?? {};
     const localTag = params?.get('to-tag') ?? '';
     const remoteTag = params?.get('from-tag') ?? '';
     const user = this.#options.dialogs.find({ callId, localTag, remoteTag });
@@ -175,19 +187,18 @@ export class Sessions {
 
   async #admit(admission: Admission, key: string): Promise<void> {
     const { self, localEndpointFor, onSession } = this.#options;
-    const { request, localTag, replaced } = admission;
+    const { request, localTag, replaced, joined } = admission;
     const { source } = admission.transaction;
     const local = await localEndpointFor(source.endpoint.address);
     if (admission.over) return;
     const user = isSipUri(request.uri) ? (request.uri.user ?? '') : '';
-    const state = calleeSession({
-      ...this.#seams,
-      invite: request,
-      contact: self.contactToward(user, local, source, beginsSipsDialog(request)),
-      localTag,
-    });
+    const contact = self.contactToward(user, local, source, beginsSipsDialog(request));
+    // Whoever joins is told that there are more than two (RFC 3911 §4, RFC 3840 §5).
+    if (joined) contact.params.set('isfocus');
+    const state = calleeSession({ ...this.#seams, invite: request, contact, localTag });
     const session = this.#newSession(state, local, source);
     session.replaces = replaced;
+    session.joins = joined;
     this.#ofInvite.set(key, session);
     try {
       session.step({ type: 'start' });
@@ -216,7 +227,7 @@ export class Sessions {
       disown: (session, dialog) => this.#disown(session, dialog),
       release: session => this.#release(session),
     };
-    const session = new SipSession(state, local, host);
+    const session = new SipSession(state, local, peer, host);
     this.#current.set(session, new SessionDialogs(session, this.#transactionOf));
     return session;
   }
