@@ -64,6 +64,11 @@ export function noAnswer(target: string): CallEnd {
   };
 }
 
+/** Of a call that came in: its caller sent CANCEL, which ends it with 487. */
+export function callerGaveUp(target: string): CallEnd {
+  return { code: 'REMOTE_HUNG_UP', message: `${target} gave up`, status: 487 };
+}
+
 export function mediaLost(): CallEnd {
   return {
     code: 'MEDIA_LOST',

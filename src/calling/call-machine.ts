@@ -5,6 +5,7 @@
 import type { Location } from '../discovery/locator.js';
 import {
   type CallEnd,
+  callerGaveUp,
   endedLocally,
   endOfStatus,
   mediaLost,
@@ -198,7 +199,10 @@ function sessionEnded(
   { by, status, reason, locations }: Extract<CallEvent, { type: 'session-ended' }>,
 ): CallAction[] {
   const end = endOfStatus(call.target, by, status, reason, call.phase === 'connected');
-  if (call.direction !== 'outgoing') return finish(call, end);
+  if (call.direction !== 'outgoing') {
+    const gaveUp = by === 'remote' && status === 487;
+    return finish(call, gaveUp ? callerGaveUp(call.target) : end);
+  }
   const unanswered = call.phase === 'trying' || call.phase === 'ringing';
   if (unanswered && locations.length > 0 && call.redirections < MAX_REDIRECTIONS) {
     call.redirections++;

@@ -138,6 +138,20 @@ t.test('phones without a codec in common do not connect', async t => {
   await world.stop();
 });
 
+t.test('a caller who gives up: for the phone that rang that is no failure', async t => {
+  const { world, alice, bob } = await town();
+  const ends: string[] = [];
+  alice.calls.on('call', call =>
+    call.once('ended', ({ code, message }) => ends.push(`${code}: ${message}`)),
+  );
+  const call = bob.calls.dial('alice');
+  await world.clock.advance(1000);
+  call.hangUp();
+  await world.clock.advance(1000);
+  t.same(ends, ['REMOTE_HUNG_UP: bob gave up']);
+  await world.stop();
+});
+
 t.test('a phone left ringing gives up after two minutes, and so does the caller', async t => {
   const { world, alice, bob } = await town();
   const phases = follow(bob.calls.dial('alice'));
