@@ -43,7 +43,7 @@ lint: build ## formatting, lint, which room imports which
 format: node_modules/.package-lock.json ## rewrite the sources in the house style
 	@npx biome check --write .
 
-interop: build ## calls with baresip, SIPp, Kamailio (apt install baresip-core sip-tester kamailio)
+interop: build ## calls with baresip, SIPp, Kamailio, linphone (packages: see README.md)
 	@$(NODE) dist/test/interop/main.js $(ARGS)
 
 browser: build ## stock JsSIP in Chromium, by WebSocket, with WebRTC (apt install chromium)

@@ -1,6 +1,10 @@
-/** Kamailio as an ordinary provider has it: registrar and proxy, both asking for a password. */
+/**
+ * Kamailio as an ordinary provider has it: registrar and proxy, both asking for a password; and before it,
+ * where there is more than one hop, a proxy at the edge that passes everything on.
+ */
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TlsIdentity } from '../../src/core/network.js';
 import { type Child, startChild } from './child.js';
 import { type Cleanup, PlainFailure } from './program.js';
 
@@ -10,8 +14,14 @@ const LIBRARIES = '/usr/lib';
 export interface KamailioOptions {
   readonly cleanup: Cleanup;
   readonly directory: string;
+  /** Of UDP and TCP. */
   readonly port: number;
+  readonly tls?: { readonly port: number; readonly identity: TlsIdentity };
+  /** An edge: the port of the Kamailio that everything goes to, by TCP. */
+  readonly next?: number;
 }
+
+const COMMON_MODULES = ['tm', 'sl', 'rr', 'pv', 'maxfwd', 'textops', 'siputils'];
 
 /** Who calls `user` must log in with this password. */
 export function passwordOf(user: string): string {
@@ -19,9 +29,10 @@ export function passwordOf(user: string): string {
 }
 
 /** Resolves when it answers. */
-export async function startKamailio({ cleanup, directory, port }: KamailioOptions): Promise<Child> {
-  const file = join(directory, 'kamailio.cfg');
-  writeFileSync(file, configuration(port));
+export async function startKamailio(options: KamailioOptions): Promise<Child> {
+  const { cleanup, directory, port } = options;
+  const file = join(directory, `kamailio-${port}.cfg`);
+  writeFileSync(file, configuration(options));
   const child = startChild(cleanup, ['kamailio', '-f', file, '-DD', '-E', '-m', '64']);
   for (let waited = 0; waited < 50; waited++) {
     if (/children/i.test(child.output()) || child.output().includes('Listening on')) break;
@@ -33,30 +44,22 @@ export async function startKamailio({ cleanup, directory, port }: KamailioOption
   return child;
 }
 
-function configuration(port: number): string {
-  const modules = [
-    'tm',
-    'sl',
-    'rr',
-    'pv',
-    'maxfwd',
-    'textops',
-    'usrloc',
-    'registrar',
-    'auth',
-    'siputils',
-  ];
+function configuration(options: KamailioOptions): string {
+  const { directory, port, tls, next } = options;
+  const modules = [...COMMON_MODULES, ...(next ? ['path'] : ['usrloc', 'registrar', 'auth'])];
   return `#!KAMAILIO
 debug=1
 log_stderror=yes
 children=2
+tcp_children=2
 listen=udp:127.0.0.1:${port}
-alias="example.test"
+listen=tcp:127.0.0.1:${port}
+${next ? '' : 'alias="example.test"'}
 mpath="${modulePath()}"
 ${modules.map(name => `loadmodule "${name}.so"`).join('\n')}
-modparam("usrloc", "db_mode", 0)
-
-request_route {
+${tls ? tlsPart(directory, tls) : ''}
+${next ? edgePart(next) : REGISTRAR_PART}
+route[COMMON] {
   if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
   if (is_method("CANCEL")) { if (t_check_trans()) t_relay(); exit; }
   if (has_totag()) {
@@ -66,6 +69,17 @@ request_route {
     exit;
   }
   t_check_trans();
+}
+`;
+}
+
+const REGISTRAR_PART = `
+modparam("usrloc", "db_mode", 0)
+modparam("registrar", "use_path", 1)
+modparam("registrar", "path_mode", 0)
+
+request_route {
+  route(COMMON);
   if (is_method("REGISTER")) {
     if (!pv_www_authenticate("$td", "secret-$fU", "0")) { www_challenge("$td", "1"); exit; }
     save("location");
@@ -77,6 +91,37 @@ request_route {
   if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
   t_relay();
 }
+`;
+
+/** Who comes from the registrar is led by its Route; everybody else is led there. */
+function edgePart(next: number): string {
+  return `
+request_route {
+  route(COMMON);
+  if (is_method("REGISTER")) {
+    add_path();
+  } else {
+    record_route();
+    if (is_present_hf("Route")) { loose_route(); t_relay(); exit; }
+  }
+  $du = "sip:127.0.0.1:${next};transport=tcp";
+  t_relay();
+}
+`;
+}
+
+function tlsPart(directory: string, tls: NonNullable<KamailioOptions['tls']>): string {
+  const { key, cert } = tls.identity;
+  const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'certificate.pem')];
+  writeFileSync(keyFile, key);
+  writeFileSync(certFile, cert);
+  return `
+enable_tls=yes
+listen=tls:127.0.0.1:${tls.port}
+loadmodule "tls.so"
+modparam("tls", "tls_method", "TLSv1.2+")
+modparam("tls", "private_key", "${keyFile}")
+modparam("tls", "certificate", "${certFile}")
 `;
 }
 

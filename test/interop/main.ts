@@ -12,6 +12,7 @@ import { SAMPLE_RATE, writeSound } from '../harness/sound.js';
 import { sine } from '../media/signal.js';
 import { measureAccounts } from './accounts.js';
 import { measureCalls } from './calls.js';
+import { measureProxies } from './proxies.js';
 import { playScenarios } from './scenarios.js';
 import { measureTransfers } from './transfers.js';
 import { measureUsers } from './users.js';
@@ -19,6 +20,7 @@ import { measureUsers } from './users.js';
 const CHECKS = {
   calls: measureCalls,
   accounts: measureAccounts,
+  proxies: measureProxies,
   users: measureUsers,
   transfers: measureTransfers,
   scenarios: playScenarios,
