@@ -31,8 +31,11 @@ export interface DatagramOptions {
 
 export interface DatagramSocket {
   readonly local: Endpoint;
-  /** Called for each datagram. `data` is valid only during the call. Set it once, right after binding. */
-  onMessage: (data: Uint8Array, from: Endpoint) => void;
+  /**
+   * Called for each datagram, which came `ageMs` ago (just now, by default). `data` is valid only during the call.
+   * Set it once, right after binding.
+   */
+  onMessage: (data: Uint8Array, from: Endpoint, ageMs?: number) => void;
   /** Called when a datagram could not be sent (`ENETUNREACH`, `ECONNREFUSED`, …). The socket stays usable. */
   onError: (error: Error) => void;
   /**

@@ -103,7 +103,12 @@ function settled(socket: Socket, call: (done: () => void) => void): Promise<void
   });
 }
 
-function bindFailure(error: unknown, kind: 'UDP' | 'TCP', { address, port }: Endpoint): Error {
+/** What a socket that could not be bound is told as. */
+export function bindFailure(
+  error: unknown,
+  kind: 'UDP' | 'TCP',
+  { address, port }: Endpoint,
+): Error {
   const where = `${kind} port ${port} on ${address}`;
   switch (errorCode(error)) {
     case 'EADDRINUSE':

@@ -71,7 +71,7 @@ export class Leg implements NodeBehaviour {
       this.#openedMs,
       randomUnit(random),
     );
-    path.onRtp = packet => this.#receive(packet);
+    path.onRtp = (packet, arrivalMs) => this.#receive(packet, arrivalMs);
     path.onRtcp = data => this.#receiveReport(data);
     path.onSourceChange = () => this.#source.forget();
   }
@@ -172,15 +172,14 @@ export class Leg implements NodeBehaviour {
     for (const decoder of this.#decoders.values()) decoder.close?.();
   }
 
-  #receive(packet: RtpPacket): void {
-    const now = this.#clock.now();
-    const verdict = this.#source.accept(packet, now);
+  #receive(packet: RtpPacket, arrivalMs: number): void {
+    const verdict = this.#source.accept(packet, arrivalMs);
     if (verdict === 'refused') return;
     if (verdict === 'restarted') this.#buffer.reset();
     if (!this.#settings?.receive) return;
     // Other payload types (events, comfort noise) have no decoder.
     const decoder = this.#decoderOf(packet.payloadType);
-    this.#buffer.put(this.#source.extendedSequence, packet, decoder, now);
+    this.#buffer.put(this.#source.extendedSequence, packet, decoder, arrivalMs);
   }
 
   #use(codec: Codec | undefined, format: PayloadFormat): void {

@@ -1,7 +1,6 @@
 /** Carries out media commands over a clock, a network and randomness: the inside of both engines. */
 import type { Clock } from '../core/clock.js';
 import { CodedError } from '../core/errors.js';
-import type { Network } from '../core/network.js';
 import type { Random } from '../core/random.js';
 import { codecByName } from './codecs/registry.js';
 import { Codings } from './codings.js';
@@ -16,14 +15,16 @@ import type {
 import { BASE_RATE, FRAME_MS, Graph, type GraphNode, type NodeBehaviour } from './graph.js';
 import { Leg } from './leg.js';
 import { Pacer } from './pacer.js';
-import { PlainPath } from './plain-path.js';
+import { type DatagramNetwork, PlainPath } from './plain-path.js';
 import { Player } from './player.js';
 import { Recorder } from './recorder.js';
 import { Tone } from './tone.js';
 
 export interface MediaCoreOptions {
   readonly clock: Clock;
-  readonly network: Network;
+  readonly network: DatagramNetwork;
+  /** Where packets are read and sent in batches: before and after each tick. */
+  readonly batch?: { receive(): void; flush(): void };
   readonly random: Random;
   readonly onEvent: (event: MediaEvent) => void;
   /** See `PacerOptions.defer`. */
@@ -45,7 +46,7 @@ export class MediaCore {
   readonly #nodes = new Map<NodeId, CoreNode>();
   #stopped = false;
 
-  constructor({ onEvent, defer, ...deps }: MediaCoreOptions) {
+  constructor({ onEvent, defer, batch, ...deps }: MediaCoreOptions) {
     this.#deps = deps;
     this.#onEvent = onEvent;
     const graph = this.#graph;
@@ -53,7 +54,11 @@ export class MediaCore {
       clock: deps.clock,
       periodMs: FRAME_MS,
       ...(defer && { defer }),
-      tick: nowMs => graph.tick(nowMs),
+      tick: nowMs => {
+        batch?.receive();
+        graph.tick(nowMs);
+        batch?.flush();
+      },
       skip: frames => graph.skip(frames),
     });
   }

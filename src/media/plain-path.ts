@@ -19,10 +19,13 @@ const LATCH_AFTER_PACKETS = 3;
 /** An address that was heard within this still delivers. */
 const DELIVERS_MS = 500;
 
+/** All that media needs of the network. */
+export type DatagramNetwork = Pick<Network, 'bindDatagram'>;
+
 export class PlainPath implements PacketPath {
   sendErrors = 0;
   refused = 0;
-  onRtp: (packet: RtpPacket) => void = () => undefined;
+  onRtp: (packet: RtpPacket, arrivalMs: number) => void = () => undefined;
   onRtcp: (packet: Uint8Array) => void = () => undefined;
   onSourceChange: () => void = () => undefined;
   readonly #clock: Clock;
@@ -45,7 +48,7 @@ export class PlainPath implements PacketPath {
     this.#clock = clock;
     this.#rtp = rtp;
     this.#rtcp = rtcp;
-    rtp.onMessage = (data, from) => this.#receiveRtp(data, from);
+    rtp.onMessage = (data, from, ageMs = 0) => this.#receiveRtp(data, from, ageMs);
     rtcp.onMessage = (data, from) => this.#receiveRtcp(data, from);
     const countError = () => {
       this.sendErrors++;
@@ -61,7 +64,7 @@ export class PlainPath implements PacketPath {
    * @throws {CodedError} `NO_FREE_PORTS`, or what `Network.bindDatagram` throws
    */
   static async open(
-    deps: { clock: Clock; network: Network; random: Random },
+    deps: { clock: Clock; network: DatagramNetwork; random: Random },
     address: string,
   ): Promise<PlainPath> {
     const { clock, network, random } = deps;
@@ -115,7 +118,7 @@ export class PlainPath implements PacketPath {
     this.#rtcp.close();
   }
 
-  #receiveRtp(data: Uint8Array, from: Endpoint): void {
+  #receiveRtp(data: Uint8Array, from: Endpoint, ageMs: number): void {
     if (!this.#signalled || !this.#remote || !readRtp(data, this.#packet)) {
       this.refused++;
       return;
@@ -128,8 +131,8 @@ export class PlainPath implements PacketPath {
       this.#follow(from);
       this.onSourceChange();
     }
-    this.#heardMs = this.#clock.now();
-    this.onRtp(this.#packet);
+    this.#heardMs = this.#clock.now() - ageMs;
+    this.onRtp(this.#packet, this.#heardMs);
   }
 
   /** RTCP is taken from the host RTP comes from, and answered to the port it came from. */
@@ -173,7 +176,7 @@ export class PlainPath implements PacketPath {
 }
 
 async function bindIfFree(
-  network: Network,
+  network: DatagramNetwork,
   address: string,
   port: number,
 ): Promise<DatagramSocket | undefined> {

@@ -4,6 +4,7 @@ import { parentPort } from 'node:worker_threads';
 import { SystemClock } from '../core/clock.js';
 import { SystemRandom } from '../core/random.js';
 import { SystemNetwork } from '../core/system-network.js';
+import { DatagramBatch } from '../native/datagram-batch.js';
 import { loadNative } from '../native/index.js';
 import type { MediaEvent } from './commands.js';
 import { MediaCore } from './media-core.js';
@@ -25,11 +26,13 @@ function raisePriority(): void {
 }
 
 function serve(tell: (message: FromWorker) => void): void {
+  const native = loadNative();
+  const batch = native && new DatagramBatch(native);
   const core = new MediaCore({
     clock: new SystemClock(),
-    network: new SystemNetwork(loadNative()?.openMarkedUdpSocket),
+    network: batch ?? new SystemNetwork(),
     random: new SystemRandom(),
-    defer: setImmediate,
+    ...(batch ? { batch } : { defer: setImmediate }),
     onEvent: event => tell(eventMessage(event)),
   });
   port?.on('message', (message: ToWorker) => {

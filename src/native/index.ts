@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { getSystemErrorName } from 'node:util';
 import { asError, errorCode } from '../core/errors.js';
+import type { NativeDatagrams } from './datagrams.js';
 import type { NativeOpus } from './opus.js';
 
 export interface Native {
@@ -15,6 +16,8 @@ export interface Native {
   openMarkedUdpSocket(address: string, port: number, dscp: number): number;
   /** The code point a socket's packets carry. Throws as above. */
   socketDscp(fd: number): number;
+  /** For `DatagramBatch`. */
+  readonly datagrams: NativeDatagrams;
   /** The system's libopus; undefined where the machine has none. */
   readonly opus: NativeOpus | undefined;
 }
@@ -23,6 +26,7 @@ export interface Native {
 interface Addon {
   openMarkedUdpSocket(address: string, port: number, dscp: number): number;
   socketDscp(fd: number): number;
+  readonly datagrams: NativeDatagrams;
   readonly opus?: NativeOpus;
 }
 
@@ -46,6 +50,9 @@ export function nativeProblem(): string | undefined {
 const ADDON = `../../native/${process.platform}-${process.arch}/ringline.node`;
 
 function load(): Loaded {
+  if (process.env.RINGLINE_NATIVE === 'off') {
+    return { problem: 'the native addon is switched off by RINGLINE_NATIVE=off' };
+  }
   try {
     const addon: Addon = createRequire(import.meta.url)(ADDON);
     return { native: new AddonNative(addon) };
@@ -62,11 +69,12 @@ function load(): Loaded {
 
 class AddonNative implements Native {
   readonly #addon: Addon;
-
+  readonly datagrams: NativeDatagrams;
   readonly opus: NativeOpus | undefined;
 
   constructor(addon: Addon) {
     this.#addon = addon;
+    this.datagrams = addon.datagrams;
     this.opus = addon.opus;
   }
 

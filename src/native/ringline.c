@@ -13,6 +13,7 @@
 
 #include <node_api.h>
 
+#include "datagrams.h"
 #include "opus.h"
 
 /* The highest that needs no privilege (socket(7)); on a plain queue it goes first. */
@@ -110,6 +111,7 @@ NAPI_MODULE_INIT() {
       {"socketDscp", NULL, js_socket_dscp, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
+  define_datagrams(env, exports);
   define_opus(env, exports);
   return exports;
 }

@@ -403,7 +403,7 @@ t.test(
       now = i * 20 + 3;
       writeRtpHeader(data, 0, false, i & 0xffff, i * FRAME, 9);
       readRtp(data, packet);
-      path.onRtp(packet);
+      path.onRtp(packet, now);
       now += 8;
       graph.tick(now);
       i++;
