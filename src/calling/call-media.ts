@@ -1,20 +1,15 @@
 /** The media of one call: its leg, what we say of it in SDP, and what both sides agreed on. */
 import { CodedError } from '../core/errors.js';
 import type { LegStatistics, MediaEngine, MediaLeg } from '../media/engine.js';
+import { type AudioFormat, isSpeech, reofferedFormats } from '../sip/audio-formats.js';
 import {
   type AgreedAudio,
-  type AudioFormat,
   answerOffer,
   type LocalAudio,
   makeOffer,
   readAnswer,
 } from '../sip/offer-answer.js';
-
-/** What this phone can speak, best first. */
-export const AUDIO_FORMATS: readonly AudioFormat[] = [
-  { name: 'PCMU', payloadType: 0, clockRate: 8000 },
-  { name: 'PCMA', payloadType: 8, clockRate: 8000 },
-];
+import { payloadFormat } from './audio-codecs.js';
 
 export interface CallMediaOptions {
   readonly media: MediaEngine;
@@ -53,7 +48,8 @@ export class CallMedia {
   /** Opens the leg at this address of ours, in place of one opened before. Throws as `openLeg`. */
   async open(address: string): Promise<void> {
     await this.close();
-    this.#leg = await this.#options.media.openLeg({ address });
+    const codecs = this.#options.formats.filter(isSpeech).map(format => format.name);
+    this.#leg = await this.#options.media.openLeg({ address, codecs });
     this.#address = address;
   }
 
@@ -65,7 +61,10 @@ export class CallMedia {
 
   /** A description of our side, for an offer of ours. */
   offer(): string {
-    return makeOffer(this.#local);
+    const agreed = this.#agreed;
+    const local = this.#local;
+    if (!agreed) return makeOffer(local);
+    return makeOffer({ ...local, formats: reofferedFormats(agreed, local.formats) });
   }
 
   /** The same after a change: the other side waits, or is heard again. */
@@ -127,11 +126,10 @@ export class CallMedia {
   }
 
   #configure(agreed: AgreedAudio): void {
-    const ours = AUDIO_FORMATS.find(format => format.name === agreed.format.name);
-    if (!ours || !this.#leg) return;
+    if (!this.#leg) return;
     this.#agreed = agreed;
     const { remote, rtcp, send, receive } = agreed;
-    const format = { name: ours.name, payloadType: agreed.format.payloadType };
+    const format = payloadFormat(agreed, this.#options.formats);
     this.#leg.configure({ remote, rtcp, format, send, receive });
   }
 }

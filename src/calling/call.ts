@@ -6,7 +6,7 @@ import { asError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Location, Locator } from '../discovery/locator.js';
 import type { LegStatistics, MediaEngine, MediaLeg } from '../media/engine.js';
-import type { AudioFormat } from '../sip/offer-answer.js';
+import type { AudioFormat } from '../sip/audio-formats.js';
 import type { CallerIdentity } from '../sip/self.js';
 import type { SipSession } from '../sip/session/session.js';
 import type { DialogMessage } from '../sip/session/state.js';

@@ -59,6 +59,7 @@ const USAGE_ERRORS: readonly string[] = [
   'BAD_TEXT',
   'BAD_USAGE',
   'PATH_TOO_LONG',
+  'UNKNOWN_CODEC',
 ];
 
 export function exitCodeOfError(error: unknown): number {

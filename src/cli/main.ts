@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The `ringline` command. Each subcommand's code is loaded only when it runs. */
 import { Command, Option } from 'commander';
+import { CODEC_NAMES, parseCodecName } from '../calling/audio-codecs.js';
 import { HANDSET_KEYS, parseHandsetKey } from '../calling/handset-key.js';
 import { parseEndpoint } from '../core/endpoint.js';
 import { CodedError } from '../core/errors.js';
@@ -25,6 +26,7 @@ interface Flags {
   readonly data?: string;
   readonly config?: string;
   readonly log?: string;
+  readonly codec?: string;
   readonly json?: boolean;
   readonly echo?: boolean;
   readonly play?: string;
@@ -113,6 +115,7 @@ phone works without.
       'take hold, resume, consult, transfer and hangup from standard input, a line each',
     )
     .option('--message <text>', 'send them this text when they have answered')
+    .option('--codec <name>', `speak this one and no other: ${CODEC_NAMES.join(', ')}`)
     .option('--name <name>', 'call under this name (default: the host name)')
     .option('--listen <address:port>', 'local address and port (default: any)')
     .option('--config <file>', 'configuration file')
@@ -304,7 +307,7 @@ async function finish(flags: Flags, work: (output: Output) => Promise<number>): 
   }
 }
 
-function configOf({ name, listen, tls, ws, wss, data, log }: Flags): Config {
+function configOf({ name, listen, tls, ws, wss, data, log, codec }: Flags): Config {
   const ports: PortChoices = {
     ...(tls !== undefined && { TLS: parsePortChoice(tls) }),
     ...(ws !== undefined && { WS: parsePortChoice(ws) }),
@@ -316,6 +319,7 @@ function configOf({ name, listen, tls, ws, wss, data, log }: Flags): Config {
     ...(listen !== undefined && { listen: parseEndpoint(listen, DEFAULT_LISTEN) }),
     ...(data !== undefined && { data }),
     ...(log !== undefined && { log: parseLogLevel(log) }),
+    ...(codec !== undefined && { codecs: [parseCodecName(codec)] }),
   };
 }
 

@@ -29,6 +29,7 @@ export async function withPassingPhone(
     listenToo: { TLS: { address: listen.address, port: 0 } },
     tls: tlsSettings(settings.tls, passingIdentity(settings.name, system.random)),
     product: productName(),
+    codecs: settings.codecs,
     // One call needs no registration, but the credentials and the way to its server.
     accounts: settings.accounts,
     register: false,

@@ -23,6 +23,8 @@ export interface PayloadFormat {
 export interface LegOptions {
   /** Literal local address the RTP and RTCP ports are bound to. */
   readonly address: string;
+  /** Encoding names of what may be agreed on: loaded by the time the leg is open. */
+  readonly codecs?: readonly string[];
 }
 
 export interface LegSettings {
@@ -98,6 +100,7 @@ export type ToneSpec = {
 }[];
 
 export interface MediaEngine extends Service {
+  /** Rejects with `CodedError` `CODEC_UNAVAILABLE` too. */
   openLeg(options: LegOptions): Promise<MediaLeg>;
   /**
    * Whoever is connected to it and from it hears all others, never itself (N-1). With `speakers` only so many are

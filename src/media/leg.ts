@@ -91,7 +91,8 @@ export class Leg implements NodeBehaviour {
     const { remote, rtcp, format, receive } = settings;
     const before = this.#settings?.format;
     this.#settings = settings;
-    if (!before || !sameFormat(before, format)) this.#use(codecByName(format.name), format);
+    if (!before || !sameFormat(before, format))
+      this.#use(codecByName(format.name, format.sampleRate), format);
     this.#path.setRemote(remote, rtcp ?? { address: remote.address, port: remote.port + 1 });
     if (!receive) this.#buffer.reset();
   }

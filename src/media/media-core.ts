@@ -12,6 +12,7 @@ import type {
   MediaResults,
   NodeId,
 } from './commands.js';
+import type { LegSettings } from './engine.js';
 import { BASE_RATE, FRAME_MS, Graph, type GraphNode, type NodeBehaviour } from './graph.js';
 import { Leg } from './leg.js';
 import { Pacer } from './pacer.js';
@@ -34,6 +35,8 @@ export interface MediaCoreOptions {
 interface CoreNode {
   readonly graphNode: GraphNode;
   readonly leg?: Leg;
+  /** What the leg was told last. */
+  settings?: LegSettings;
   close(): Promise<void>;
 }
 
@@ -102,6 +105,7 @@ export class MediaCore {
   }
 
   async #openLeg({ node, options }: CommandOf<'open-leg'>): Promise<MediaResults['open-leg']> {
+    for (const name of options.codecs ?? []) await codecByName(name)?.load?.();
     const path = await PlainPath.open(this.#deps, options.address);
     if (this.#stopped) {
       path.close();
@@ -113,10 +117,14 @@ export class MediaCore {
   }
 
   async #configure({ node: id, settings }: CommandOf<'configure-leg'>): Promise<undefined> {
-    const codec = codecByName(settings.format.name);
-    if (codec?.load) await codec.load();
     const node = this.#nodes.get(id);
     if (!node?.leg) return;
+    node.settings = settings;
+    const { name, sampleRate } = settings.format;
+    const codec = codecByName(name, sampleRate);
+    if (codec?.load) await codec.load();
+    // Closed, or told otherwise, while the codec was loaded.
+    if (this.#nodes.get(id) !== node || node.settings !== settings) return;
     node.leg.configure(settings);
     this.#graph.setRate(node.graphNode, node.leg.sampleRate);
   }

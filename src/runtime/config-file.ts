@@ -5,6 +5,7 @@ import { isSipUri, parseUri, SipSyntaxError, type SipUri } from '@sip-stack/pars
 import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { AccountSettings } from '../calling/accounts.js';
+import type { CodecName } from '../calling/audio-codecs.js';
 import { parseEndpoint } from '../core/endpoint.js';
 import { asError, CodedError, errorCode } from '../core/errors.js';
 import { isPhoneName } from '../discovery/phone-name.js';
@@ -24,6 +25,7 @@ interface RawConfig {
   readonly websocket?: RawWebSocket;
   readonly data?: string;
   readonly log?: LogLevel;
+  readonly codecs?: readonly CodecName[];
   readonly accounts?: readonly RawAccount[];
   readonly users?: readonly UserSettings[];
 }

@@ -2,6 +2,7 @@
 import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { AccountSettings } from '../calling/accounts.js';
+import type { CodecName } from '../calling/audio-codecs.js';
 import { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
 import { isPhoneName } from '../discovery/phone-name.js';
@@ -24,6 +25,8 @@ export interface Settings {
   /** An absolute path. */
   readonly data: string;
   readonly log: LogLevel;
+  /** Best first. */
+  readonly codecs: readonly CodecName[];
   readonly accounts: readonly AccountSettings[];
   readonly users: readonly UserSettings[];
 }

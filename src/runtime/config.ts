@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { DEFAULT_CODECS } from '../calling/audio-codecs.js';
 import { optionalListen } from './config-listen.js';
 import {
   type Config,
@@ -36,6 +37,7 @@ export async function loadSettings(flags: Config, path?: string): Promise<Settin
     ...(config.origins && { origins: config.origins }),
     data: resolve(flags.data ?? config.data ?? data),
     log: flags.log ?? config.log ?? 'warn',
+    codecs: flags.codecs ?? config.codecs ?? DEFAULT_CODECS,
     accounts: config.accounts ?? [],
     users: config.users ?? [],
   };

@@ -6,7 +6,7 @@
 import type { SipUri } from '@sip-stack/parser';
 import { AccountLocator } from '../calling/account-locator.js';
 import { AccountCredentials, type AccountSettings, Accounts } from '../calling/accounts.js';
-import { AUDIO_FORMATS } from '../calling/call-media.js';
+import { audioFormats, type CodecName, DEFAULT_CODECS } from '../calling/audio-codecs.js';
 import { Calls, type Destination } from '../calling/calls.js';
 import { Handset } from '../calling/handset.js';
 import { Person } from '../calling/person.js';
@@ -23,7 +23,6 @@ import { foldName } from '../discovery/phone-name.js';
 import type { MediaEngine } from '../media/engine.js';
 import { EchoTest } from '../services/echo-test.js';
 import { Messages } from '../services/messages/messages.js';
-import type { AudioFormat } from '../sip/offer-answer.js';
 import { PROTOCOLS, type SipProtocol } from '../sip/resolution/plan.js';
 import type { UriResolver } from '../sip/resolver.js';
 import type { CallerIdentity } from '../sip/self.js';
@@ -58,8 +57,8 @@ export interface TelephoneOptions {
   readonly webSocket?: WebSocketOptions;
   readonly onProblem?: (error: Error) => void;
   readonly product: string;
-  /** Codecs offered and accepted, best first; all this phone has, by default. */
-  readonly formats?: readonly AudioFormat[];
+  /** Offered and accepted, best first; `DEFAULT_CODECS` by default. */
+  readonly codecs?: readonly CodecName[];
   /** At ordinary SIP servers; none by default. */
   readonly accounts?: readonly AccountSettings[];
   /** False: use the accounts for calling, but do not register. */
@@ -148,7 +147,7 @@ export class Telephone implements Service {
         if (forMe) this.messages.receive(request, call.callId, respond);
         else respond(405);
       },
-      formats: options.formats ?? AUDIO_FORMATS,
+      formats: audioFormats(options.codecs ?? DEFAULT_CODECS),
       destinations,
     });
     const { calls, person } = this;

@@ -45,7 +45,7 @@ export class Simulation {
     address: string,
     options: Pick<
       TelephoneOptions,
-      'formats' | 'users' | 'store' | 'tls' | 'accounts' | 'instance'
+      'codecs' | 'users' | 'store' | 'tls' | 'accounts' | 'instance'
     > = {},
   ): Promise<Telephone> {
     const { clock } = this;

@@ -3,14 +3,14 @@ import { isIP, isIPv6 } from 'node:net';
 import { parse, write } from 'sdp-transform';
 import { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
-
-/** An encoding as SDP names it (RFC 8866 §6.6); the static payload types of RFC 3551 need no rtpmap. */
-export interface AudioFormat {
-  readonly name: string;
-  readonly payloadType: number;
-  /** RTP clock in Hz. */
-  readonly clockRate: number;
-}
+import {
+  type AgreedFormats,
+  type AudioFormat,
+  agreeFormats,
+  answeredFormats,
+  isSpeech,
+  linesOf,
+} from './audio-formats.js';
 
 /** What we say of our side of the stream. */
 export interface LocalAudio {
@@ -26,23 +26,13 @@ export interface LocalAudio {
 }
 
 /** What both sides agreed on. */
-export interface AgreedAudio {
+export interface AgreedAudio extends AgreedFormats {
   readonly remote: Endpoint;
   readonly rtcp: Endpoint;
-  readonly format: AudioFormat;
   /** Whether we send, and whether the other side does. */
   readonly send: boolean;
   readonly receive: boolean;
 }
-
-/** Static assignments of RFC 3551 §6 that may stand without rtpmap. */
-const STATIC_FORMATS: readonly AudioFormat[] = [
-  { name: 'PCMU', payloadType: 0, clockRate: 8000 },
-  { name: 'PCMA', payloadType: 8, clockRate: 8000 },
-  { name: 'G722', payloadType: 9, clockRate: 8000 },
-];
-
-const PTIME_MS = 20;
 
 type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
 type ParsedSdp = ReturnType<typeof parse>;
@@ -71,7 +61,7 @@ export function answerOffer(
     if (!found) return refusedLines(stream);
     agreed = found;
     // The offered number stands for the format in both directions (RFC 3264 §6.1).
-    return mediaLines(local, [found.format], directionOf(found));
+    return mediaLines(local, answeredFormats(found, local.formats), directionOf(found));
   });
   if (!agreed) throw noCommonCodec(local.formats, session);
   return { sdp: write({ ...sessionLines(local), media }), agreed };
@@ -112,41 +102,20 @@ function agree(
   if (stream.type !== 'audio' || stream.protocol !== 'RTP/AVP' || !isPort(stream.port)) {
     return undefined;
   }
-  const format = commonFormat(stream, formats);
+  const agreed = agreeFormats(stream, formats);
   const address = (stream.connection ?? session.connection)?.ip;
-  if (!format || address === undefined || !isUnicast(address)) return undefined;
+  if (!agreed || address === undefined || !isUnicast(address)) return undefined;
   // 0.0.0.0 is how RFC 2543 phones put a call on hold (RFC 3264 §8.4).
   const held = address === '0.0.0.0' || address === '::';
   const direction = (stream.direction ?? session.direction ?? 'sendrecv') as Direction;
   const remote = { address, port: stream.port };
   return {
+    ...agreed,
     remote,
     rtcp: rtcpEndpoint(stream, remote),
-    format,
     send: !held && (direction === 'sendrecv' || direction === 'recvonly'),
     receive: !hold && (direction === 'sendrecv' || direction === 'sendonly'),
   };
-}
-
-/** The first of the other side's formats that we have too: the offerer's order decides (§6.1). */
-function commonFormat(
-  stream: ParsedMedia,
-  formats: readonly AudioFormat[],
-): AudioFormat | undefined {
-  for (const token of String(stream.payloads ?? '').split(' ')) {
-    const payloadType = Number(token);
-    if (token === '' || !Number.isInteger(payloadType) || payloadType < 0 || payloadType > 127)
-      continue;
-    const mapped = stream.rtp?.find(entry => entry.payload === payloadType);
-    const fixed = STATIC_FORMATS.find(entry => entry.payloadType === payloadType);
-    const name = mapped?.codec ?? fixed?.name;
-    const rate = mapped ? Number(mapped.rate) : fixed?.clockRate;
-    const ours = formats.find(
-      entry => entry.name.toUpperCase() === name?.toUpperCase() && entry.clockRate === rate,
-    );
-    if (ours) return { ...ours, payloadType };
-  }
-  return undefined;
 }
 
 /** RFC 3605; by default the port above RTP's. */
@@ -201,14 +170,7 @@ function mediaLines(
     type: 'audio',
     port: endpoint.port,
     protocol: 'RTP/AVP',
-    payloads: formats.map(format => format.payloadType).join(' '),
-    rtp: formats.map(({ payloadType, name, clockRate }) => ({
-      payload: payloadType,
-      codec: name,
-      rate: clockRate,
-    })),
-    fmtp: [],
-    ptime: PTIME_MS,
+    ...linesOf(formats),
     direction,
   };
 }
@@ -222,12 +184,15 @@ function noCommonCodec(ours: readonly AudioFormat[], theirs: ParsedSdp): CodedEr
   const offered = theirs.media
     .map(({ type, protocol, payloads }) => `${type} ${protocol} ${payloads ?? ''}`.trim())
     .join(', ');
-  const known = ours.map(format => format.name).join(', ');
+  const known = ours
+    .filter(isSpeech)
+    .map(format => format.name)
+    .join(', ');
   return new CodedError(
     'NO_COMMON_CODEC',
     `expected audio over RTP/AVP in one of ${known}; the other phone has ${offered}`,
     {
-      remedy: 'Switch on PCMU or PCMA (G.711) at the other phone.',
+      remedy: 'Switch on PCMU or PCMA (G.711) at both phones.',
     },
   );
 }

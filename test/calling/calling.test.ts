@@ -1,7 +1,6 @@
 import { formatUri, parseMessage, serializeMessage } from '@sip-stack/parser';
 import t from 'tap';
 import type { Call } from '../../src/calling/call.js';
-import { AUDIO_FORMATS } from '../../src/calling/call-media.js';
 import { parseDialled } from '../../src/calling/dialled.js';
 import { Simulation } from '../../src/simulation/simulated-phones.js';
 import { makeResponse } from '../../src/sip/response.js';
@@ -129,9 +128,8 @@ t.test('an IPv6 address is out of reach for a phone on IPv4, and the error says 
 
 t.test('phones without a codec in common do not connect', async t => {
   const world = new Simulation({ seed: 1 });
-  const [pcmu, pcma] = [AUDIO_FORMATS.slice(0, 1), AUDIO_FORMATS.slice(1)];
-  await world.addPhone('alice', '10.0.0.1', { formats: pcmu });
-  const bob = await world.addPhone('bob', '10.0.0.2', { formats: pcma });
+  await world.addPhone('alice', '10.0.0.1', { codecs: ['pcmu'] });
+  const bob = await world.addPhone('bob', '10.0.0.2', { codecs: ['pcma'] });
   const phases = follow(bob.calls.dial('*43@alice'));
   await world.clock.advance(1000);
   t.same(phases, ['trying', 'NO_COMMON_CODEC']);

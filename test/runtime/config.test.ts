@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { CODEC_NAMES, DEFAULT_CODECS, parseCodecName } from '../../src/calling/audio-codecs.js';
 import { CodedError } from '../../src/core/errors.js';
 import { isPhoneName } from '../../src/discovery/phone-name.js';
 import { loadConfig, loadSettings } from '../../src/runtime/config.js';
@@ -34,13 +35,14 @@ async function errorsOf(text: string): Promise<string[]> {
 t.test('a whole file is understood', async t => {
   writeFileSync(
     path,
-    'name: küche\nlisten: "[::]:5070"\ndata: state # beside this file\nlog: debug\n',
+    'name: küche\nlisten: "[::]:5070"\ndata: state # beside this file\nlog: debug\ncodecs: [g722, pcma]\n',
   );
   t.same(await loadConfig(path), {
     name: 'küche',
     listen: { address: '::', port: 5070 },
     data: join(directory, 'state'),
     log: 'debug',
+    codecs: ['g722', 'pcma'],
   });
   for (const empty of ['', '# nothing but a comment\n', '---\n']) {
     writeFileSync(path, empty);
@@ -65,9 +67,17 @@ t.test('each error tells where it is, what was expected and what was found', asy
     [
       'colour: red',
       [
-        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, accounts, users',
+        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, codecs, accounts, users',
       ],
     ],
+    [
+      'codecs: [pcmu, opuss, 7]',
+      [
+        '1:16: codecs.1: expected one of opus, opus-fullband, g722, pcmu, pcma, l16, found "opuss"',
+        '1:23: codecs.2: expected one of opus, opus-fullband, g722, pcmu, pcma, l16, found the number 7',
+      ],
+    ],
+    ['codecs: []', ['1:9: codecs: expected a list of codecs such as [g722, pcmu], found a list']],
     ['- name', ['1:1: expected settings such as "name: kitchen", found a list']],
     ['name', ['1:1: expected settings such as "name: kitchen", found "name"']],
     [
@@ -108,6 +118,7 @@ t.test('flags come before the file, the file before the defaults', async t => {
     tls: {},
     data,
     log: 'warn',
+    codecs: DEFAULT_CODECS,
     accounts: [],
     users: [],
   });
@@ -279,3 +290,13 @@ for (const [text, error] of badUsers) {
     t.notMatch(told, /hidden|271828182/, 'passwords are not repeated');
   });
 }
+
+t.test('the schema knows the codecs there are, and what they are by default', async t => {
+  t.same(schema.properties.codecs.items.enum, CODEC_NAMES);
+  t.same(schema.properties.codecs.default, DEFAULT_CODECS);
+  t.equal(parseCodecName('G722'), 'g722');
+  t.throws(() => parseCodecName('g729'), {
+    code: 'UNKNOWN_CODEC',
+    message: 'expected one of opus, opus-fullband, g722, pcmu, pcma, l16, found "g729"',
+  });
+});

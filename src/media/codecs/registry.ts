@@ -1,13 +1,20 @@
 /** Every codec a leg understands. */
 import type { Codec } from './codec.js';
 import { pcma, pcmu } from './g711-codec.js';
+import { g722 } from './g722-codec.js';
+import { l16 } from './l16-codec.js';
+import { opus } from './opus-codec.js';
 
-/** Best first. */
-export const codecs: readonly Codec[] = [pcmu, pcma];
+export const codecs: readonly Codec[] = [opus, g722, pcmu, pcma, ...l16];
 
-export function codecByName(name: string): Codec | undefined {
+/** @param sampleRate in Hz, where the codec has to have that one */
+export function codecByName(name: string, sampleRate?: number): Codec | undefined {
   const wanted = name.toUpperCase();
-  return codecs.find(codec => codec.name.toUpperCase() === wanted);
+  return codecs.find(
+    codec =>
+      codec.name.toUpperCase() === wanted &&
+      (sampleRate === undefined || codec.sampleRates.includes(sampleRate)),
+  );
 }
 
 /** By static payload type (RFC 3551 §6); undefined for one that no codec here has. */
