@@ -65,6 +65,8 @@ async function follow(session: ControlSession, output: Output): Promise<number> 
         tellMessage(event.message, output);
         break;
       case 'status':
+      case 'lamp':
+      case 'unwatched':
         break;
     }
   }

@@ -213,6 +213,32 @@ first, until ^C. Else this is a phone by itself, and takes the options of \`run\
       }),
     );
 
+  common(ringline.command('watch'))
+    .argument('<who...>', 'names, something@name, addresses or SIP URIs')
+    .description('Show what other phones do, as it changes: idle, ringing, busy or unknown.')
+    .option('--seconds <n>', 'stop after so many seconds (default: at ^C)', positive)
+    .option('--name <name>', 'ask under this name (default: the host name)')
+    .option('--listen <address:port>', 'local address and port (default: any)')
+    .option('--config <file>', 'configuration file')
+    .option('--data <dir>', "the running phone's data directory")
+    .addHelpText(
+      'after',
+      `
+Where \`ringline run\` runs with the same data directory, that phone watches, else one that lives as long.
+A phone that is not there is unknown until it is. Ordinary phones and PBXes are asked in the same way
+(RFC 4235: busy lamps).
+
+  $ ringline watch kitchen den room@kitchen
+  $ ringline watch sip:101@192.0.2.5 --json
+`,
+    )
+    .action(async (who: string[], flags: Flags) =>
+      finish(flags, async output => {
+        const { watch } = await import('./watch.js');
+        return watch(who, configOf(flags), flags.config, flags.seconds, output);
+      }),
+    );
+
   common(ringline.command('status'))
     .description('Show the phone that runs on this machine: its name, addresses and calls.')
     .option('--data <dir>', "the running phone's data directory")

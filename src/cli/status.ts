@@ -36,6 +36,11 @@ function describe(status: PhoneStatus): string {
     ['in its room', String(status.roomMembers)],
     ...status.accounts.map(account => [account.aor, describeAccount(account)]),
     ...status.users.map(user => [`user ${user.name}`, describeDevices(user)]),
+    ...status.watched.map(({ name, lamp }) => [`watches ${name}`, lamp]),
+    ...status.watchers.map(watcher => [
+      `watched by ${watcher.by}`,
+      `${watcher.package}${watcher.resource ? ` of ${watcher.resource}` : ''} for ${duration(watcher.expiresInSeconds)}`,
+    ]),
     ['phones seen', status.phones.join(', ') || 'none'],
     [
       'SIP messages',

@@ -15,6 +15,7 @@ import type { PortChoice, PortChoices } from './config-listen.js';
 import { nearest } from './config-nearest.js';
 import { type Config, DEFAULT_LISTEN, type LogLevel } from './config-settings.js';
 import { type RawTls, readTlsChoices, TlsMistake } from './config-tls.js';
+import type { Watchers } from './telephone.js';
 import type { TlsChoices } from './tls-policy.js';
 
 /** What the schema lets through. */
@@ -28,6 +29,7 @@ interface RawConfig {
   readonly codecs?: readonly CodecName[];
   readonly accounts?: readonly RawAccount[];
   readonly users?: readonly UserSettings[];
+  readonly watchers?: Watchers;
 }
 
 interface RawWebSocket {

@@ -9,6 +9,7 @@ import { isPhoneName } from '../discovery/phone-name.js';
 import type { UserSettings } from '../sip/server/users.js';
 
 import type { OptionalListen, PortChoices } from './config-listen.js';
+import type { Watchers } from './telephone.js';
 import type { TlsChoices } from './tls-policy.js';
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
@@ -29,6 +30,8 @@ export interface Settings {
   readonly codecs: readonly CodecName[];
   readonly accounts: readonly AccountSettings[];
   readonly users: readonly UserSettings[];
+  /** Who may watch whether this phone is busy, and its users are there. */
+  readonly watchers: Watchers;
 }
 
 /** What one source says: the file, or the command line. */

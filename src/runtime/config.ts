@@ -40,6 +40,7 @@ export async function loadSettings(flags: Config, path?: string): Promise<Settin
     codecs: flags.codecs ?? config.codecs ?? DEFAULT_CODECS,
     accounts: config.accounts ?? [],
     users: config.users ?? [],
+    watchers: config.watchers ?? 'anybody',
   };
 }
 

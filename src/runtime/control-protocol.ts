@@ -9,6 +9,7 @@ import type { DivertedBy } from '../calling/caller.js';
 import type { HandsetKey } from '../calling/handset-key.js';
 import { CodedError } from '../core/errors.js';
 import type { TextMessage } from '../services/messages/inbox-machine.js';
+import type { LampState } from '../sip/events/dialog-info.js';
 import type { PhoneStatus } from './phone-status.js';
 
 export type ControlRequest =
@@ -18,7 +19,9 @@ export type ControlRequest =
   /** A key of the handset: what it does to this phone's calls. */
   | { readonly method: 'press'; readonly pressed: HandsetKey }
   /** Messages that nobody has seen, or all; with `follow` also those that come in from now on. */
-  | { readonly method: 'messages'; readonly all: boolean; readonly follow: boolean };
+  | { readonly method: 'messages'; readonly all: boolean; readonly follow: boolean }
+  /** Watch the lamps of others, for as long as the connection is open. */
+  | { readonly method: 'watch'; readonly names: readonly string[] };
 
 export type ControlEvent =
   | { readonly event: 'status'; readonly status: PhoneStatus }
@@ -41,6 +44,14 @@ export type ControlEvent =
   /** The key has done what it does; with whom that call was. */
   | { readonly event: 'done'; readonly key: HandsetKey['key']; readonly with: string }
   | { readonly event: 'message'; readonly message: TextMessage }
+  | { readonly event: 'lamp'; readonly name: string; readonly state: LampState }
+  /** Nothing more will be told of it. */
+  | {
+      readonly event: 'unwatched';
+      readonly name: string;
+      readonly code: string;
+      readonly message: string;
+    }
   | {
       readonly event: 'error';
       readonly code: string;

@@ -126,6 +126,9 @@ function parseRequest(line: string): ControlRequest {
       const all = 'all' in request && request.all === true;
       return { method: 'messages', all, follow: 'follow' in request && request.follow === true };
     }
+    if (request.method === 'watch' && 'names' in request && Array.isArray(request.names)) {
+      return { method: 'watch', names: request.names.map(String) };
+    }
     if (request.method === 'press' && 'pressed' in request) {
       return { method: 'press', pressed: checkedKey(request.pressed) };
     }
@@ -136,7 +139,7 @@ function parseRequest(line: string): ControlRequest {
   }
   throw new CodedError(
     'BAD_REQUEST',
-    `expected a request for status, answer, press or messages, found ${line.slice(0, 80)}`,
+    `expected a request for status, answer, press, messages or watch, found ${line.slice(0, 80)}`,
     {
       remedy: 'The running phone may be of another version: restart it.',
     },

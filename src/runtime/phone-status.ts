@@ -2,6 +2,8 @@
 
 import type { AccountStatus } from '../calling/account.js';
 import type { DivertedBy } from '../calling/caller.js';
+import type { LampState } from '../sip/events/dialog-info.js';
+import type { WatcherStatus } from '../sip/events/notifier.js';
 import type { SipProtocol } from '../sip/resolution/plan.js';
 import type { UserStatus } from '../sip/server/sip-server.js';
 
@@ -42,6 +44,10 @@ export interface PhoneStatus {
   readonly accounts: readonly AccountStatus[];
   /** Who may register here, with the devices that are registered. */
   readonly users: readonly UserStatus[];
+  /** Who is subscribed to the state of this phone and of its users. */
+  readonly watchers: readonly WatcherStatus[];
+  /** The lamps of others that this phone watches. */
+  readonly watched: readonly { readonly name: string; readonly lamp: LampState }[];
   /** Other phones on the network, by name. */
   readonly phones: readonly string[];
   readonly residentMegabytes: number;

@@ -64,7 +64,10 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       this.telephone.rename(name);
       this.emit('named', name);
     });
-    this.#system.watcher.on('change', () => this.telephone.accounts.networkChanged());
+    this.#system.watcher.on('change', () => {
+      this.telephone.accounts.networkChanged();
+      this.telephone.userAgent.subscriber.networkChanged();
+    });
     this.telephone.accounts.on('status', ({ aor, phase, answer }) => {
       if (phase === 'failed') this.emit('problem', accountProblem(aor, answer));
     });
@@ -158,6 +161,8 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       newMessages: telephone.messages.unseen.length,
       accounts: telephone.accounts.status,
       users: telephone.server.status,
+      watchers: telephone.userAgent.notifier.status,
+      watched: telephone.watching.lamps.map(({ target, lamp }) => ({ name: target, lamp })),
       phones: telephone.browser
         .phones()
         .filter(({ deviceId }) => deviceId !== this.#deviceId)
@@ -186,8 +191,30 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       case 'messages':
         this.#showMessages(request, connection);
         return;
+      case 'watch':
+        this.#watch(request.names, connection);
+        return;
     }
   };
+
+  /** Tells a client the lamps of others for as long as it stays and there are any to watch. */
+  #watch(names: readonly string[], connection: ControlConnection): void {
+    let watched = 0;
+    for (const name of names) {
+      const lamp = this.telephone.watching.watch(name);
+      watched++;
+      lamp.on('lamp', state => connection.send({ event: 'lamp', name, state }));
+      lamp.once('ended', reason => {
+        if (reason) {
+          const { code, message } = reason;
+          connection.send({ event: 'unwatched', name, code, message });
+        }
+        watched--;
+        if (watched === 0) connection.end();
+      });
+      connection.gone.addEventListener('abort', () => lamp.close());
+    }
+  }
 
   #showMessages(
     { all, follow }: Extract<ControlRequest, { method: 'messages' }>,

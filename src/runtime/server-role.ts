@@ -1,5 +1,5 @@
 /** The telephone as registrar and proxy of ordinary phones and browsers, where it has users. */
-import type { SipUri } from '@sip-stack/parser';
+import type { SipRequest, SipResponse, SipUri } from '@sip-stack/parser';
 import type { Clock } from '../core/clock.js';
 import { CodedError } from '../core/errors.js';
 import type { Service } from '../core/lifecycle.js';
@@ -10,6 +10,7 @@ import type { Location, Locator } from '../discovery/locator.js';
 import { describeTarget } from '../sip/resolution/plan.js';
 import { SipServer, type UserStatus } from '../sip/server/sip-server.js';
 import type { UserSettings } from '../sip/server/users.js';
+import type { Source } from '../sip/transport/transport.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import type { Store } from '../storage/store.js';
 
@@ -77,6 +78,11 @@ export class ServerRole implements Service, Locator {
     this.#stopped.abort();
     await this.#server.stop();
     this.#server = undefined;
+  }
+
+  /** Whether whoever asks has proven to be a user of ours: the refusal or challenge else. */
+  refusalToWatch(request: SipRequest, source: Source): SipResponse | number | undefined {
+    return this.#server ? this.#server.refusalToWatch(request, source) : 403;
   }
 
   /** For the phone's own calls: the devices of a user. */

@@ -22,7 +22,9 @@ import { type Locator, LocatorChain } from '../discovery/locator.js';
 import { foldName } from '../discovery/phone-name.js';
 import type { MediaEngine } from '../media/engine.js';
 import { EchoTest } from '../services/echo-test.js';
+import { Lamp } from '../services/lamp.js';
 import { Messages } from '../services/messages/messages.js';
+import { Watching } from '../services/watching.js';
 import { PROTOCOLS, type SipProtocol } from '../sip/resolution/plan.js';
 import type { UriResolver } from '../sip/resolver.js';
 import type { CallerIdentity } from '../sip/self.js';
@@ -69,7 +71,12 @@ export interface TelephoneOptions {
   readonly store?: () => Store | undefined;
   /** Who may register ordinary phones and browsers here; nobody by default. */
   readonly users?: readonly UserSettings[];
+  /** Who may watch whether this phone is busy and its users are there; anybody by default. */
+  readonly watchers?: Watchers;
 }
+
+/** `users`: those of this phone, who prove it by their password. */
+export type Watchers = 'anybody' | 'users' | 'nobody';
 
 export interface Listening {
   readonly protocol: SipProtocol;
@@ -87,6 +94,9 @@ export class Telephone implements Service {
   readonly browser: Browser;
   readonly server: ServerRole;
   readonly messages: Messages;
+  readonly lamp: Lamp;
+  /** The lamps of other phones. */
+  readonly watching: Watching;
   readonly #services: ServiceGroup;
   /** What it was told to be called, and what it is called on this network after a conflict. */
   readonly #givenName: string;
@@ -152,6 +162,21 @@ export class Telephone implements Service {
     });
     const { calls, person } = this;
     this.handset = new Handset({ calls, person, locator, clock: seams.clock });
+    this.lamp = new Lamp({
+      calls,
+      notifier: userAgent.notifier,
+      name: () => this.#name,
+      isMe: user => person.answersTo(user),
+      isService: user => destinations.some(destination => destination.answersTo(user)),
+      refusal: (request, source) => {
+        if ((options.watchers ?? 'anybody') === 'anybody') return undefined;
+        return options.watchers === 'nobody' ? 403 : this.server.refusalToWatch(request, source);
+      },
+    });
+    const { subscriber } = userAgent;
+    this.watching = new Watching({ ...seams, subscriber, locator, identity });
+    browser.on('up', () => this.watching.phoneSeen());
+    browser.on('changed', () => this.watching.phoneSeen());
     // The user agent stops before media: calls are hung up while it still stands. It starts before what
     // takes longer to load: a phone answers as soon as it can.
     this.#services = new ServiceGroup([

@@ -45,7 +45,7 @@ export class Simulation {
     address: string,
     options: Pick<
       TelephoneOptions,
-      'codecs' | 'users' | 'store' | 'tls' | 'accounts' | 'instance'
+      'codecs' | 'users' | 'store' | 'tls' | 'accounts' | 'instance' | 'watchers'
     > = {},
   ): Promise<Telephone> {
     const { clock } = this;

@@ -67,7 +67,7 @@ t.test('each error tells where it is, what was expected and what was found', asy
     [
       'colour: red',
       [
-        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, codecs, accounts, users',
+        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, codecs, accounts, watchers, users',
       ],
     ],
     [
@@ -121,6 +121,7 @@ t.test('flags come before the file, the file before the defaults', async t => {
     codecs: DEFAULT_CODECS,
     accounts: [],
     users: [],
+    watchers: 'anybody',
   });
   writeFileSync(join(data, 'ringline.yaml'), 'name: hall\nlog: warn\n');
   const inData = await loadSettings({ data, name: 'attic' });

@@ -1,7 +1,7 @@
 /** Ordinary SIP phones around a simulated telephone that has users: the fixture of the tests of its server role. */
 import { Params, parseUri, type SipResponse, sipUri } from '@sip-stack/parser';
 import { silentLogger } from '../../src/core/logger.js';
-import type { Telephone } from '../../src/runtime/telephone.js';
+import type { Telephone, TelephoneOptions } from '../../src/runtime/telephone.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { Simulation } from '../../src/simulation/simulated-phones.js';
 import { DigestClient, passwordAccount } from '../../src/sip/digest/client.js';
@@ -28,9 +28,12 @@ export class Household {
   readonly store = new MemoryStore();
   kitchen!: Telephone;
 
-  /** @param users as in the settings; each with the password `password-NAME` */
-  async open(...users: string[]): Promise<void> {
+  /** @param users as in the settings; each with the password `password-NAME`; the first may be other settings */
+  async open(...named: (string | Pick<TelephoneOptions, 'watchers'>)[]): Promise<void> {
+    const users = named.filter(name => typeof name === 'string');
+    const [settings] = named.filter(name => typeof name !== 'string');
     this.kitchen = await this.world.addPhone('kitchen', KITCHEN, {
+      ...settings,
       users: users.map(name => ({ name, password: `password-${name}` })),
       store: () => this.store,
     });

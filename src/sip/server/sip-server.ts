@@ -168,6 +168,12 @@ export class SipServer {
     }
   }
 
+  /** Whoever watches the phone or its users proves to be one of them: a challenge, or undefined where they have. */
+  refusalToWatch(request: SipRequest, source: Source): SipResponse | undefined {
+    const proof = this.#users.authenticate(request, source, 'user-agent');
+    return proof.type === 'refused' ? proof.response : undefined;
+  }
+
   /** Where the phones of a user are, for calls of this phone itself; empty for who is no user of ours. */
   async locateUser(uri: SipUri): Promise<readonly Located[]> {
     const here = this.#domain.includes(uri) || uri.host.toLowerCase() === 'local';
