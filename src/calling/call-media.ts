@@ -1,5 +1,6 @@
 /** The media of one call: its leg, what we say of it in SDP, and what both sides agreed on. */
 import { CodedError } from '../core/errors.js';
+import type { Random } from '../core/random.js';
 import type { LegStatistics, MediaEngine, MediaLeg } from '../media/engine.js';
 import { type AudioFormat, isSpeech, reofferedFormats } from '../sip/audio-formats.js';
 import {
@@ -9,7 +10,9 @@ import {
   makeOffer,
   readAnswer,
 } from '../sip/offer-answer.js';
+import type { LocalCrypto } from '../sip/sdes.js';
 import { payloadFormat } from './audio-codecs.js';
+import { type CallEncryption, type EncryptionPolicy, localCrypto } from './encryption.js';
 
 export interface CallMediaOptions {
   readonly media: MediaEngine;
@@ -17,6 +20,9 @@ export interface CallMediaOptions {
   readonly formats: readonly AudioFormat[];
   /** For the o= line; any number. */
   readonly sessionId: number;
+  readonly encryption: EncryptionPolicy;
+  /** Keys come from it. */
+  readonly random: Random;
 }
 
 export class CallMedia {
@@ -27,6 +33,8 @@ export class CallMedia {
   #version = 0;
   #held = false;
   #agreed: AgreedAudio | undefined;
+  #crypto: LocalCrypto | undefined;
+  #secureSignalling = false;
 
   constructor(options: CallMediaOptions) {
     this.#options = options;
@@ -41,13 +49,26 @@ export class CallMedia {
     return this.#agreed?.format;
   }
 
+  /** How the voice is encrypted; undefined while it is not. */
+  get encryption(): CallEncryption | undefined {
+    const suite = this.#agreed?.crypto?.suite;
+    return suite === undefined ? undefined : { suite, keysProtected: this.#secureSignalling };
+  }
+
   get held(): boolean {
     return this.#held;
   }
 
-  /** Opens the leg at this address of ours, in place of one opened before. Throws as `openLeg`. */
-  async open(address: string): Promise<void> {
+  /**
+   * Opens the leg at this address of ours, in place of one opened before. Throws as `openLeg`.
+   *
+   * @param secureSignalling what we offer and answer goes through TLS
+   */
+  async open(address: string, secureSignalling: boolean): Promise<void> {
     await this.close();
+    const { encryption, random } = this.#options;
+    this.#secureSignalling = secureSignalling;
+    this.#crypto = localCrypto(encryption, secureSignalling, random);
     const codecs = this.#options.formats.filter(isSpeech).map(format => format.name);
     this.#leg = await this.#options.media.openLeg({ address, codecs });
     this.#address = address;
@@ -116,20 +137,30 @@ export class CallMedia {
   }
 
   get #local(): LocalAudio {
+    const agreed = this.#agreed;
     return {
       endpoint: { address: this.#address, port: this.#leg?.port ?? 0 },
       formats: this.#options.formats,
       sessionId: this.#options.sessionId,
       version: this.#version,
       hold: this.#held,
+      ...(this.#crypto && { crypto: this.#cryptoNow(this.#crypto, agreed) }),
+      ...(agreed && { profile: agreed.profile }),
     };
+  }
+
+  /** Once there is a suite, another offer within the call goes on with it and its key. */
+  #cryptoNow(crypto: LocalCrypto, agreed: AgreedAudio | undefined): LocalCrypto {
+    const offered = crypto.suites.filter(({ name }) => name === agreed?.crypto?.suite);
+    if (offered.length === 0) return crypto;
+    return { ...crypto, offered, mode: crypto.mode === 'answer' ? 'offer' : crypto.mode };
   }
 
   #configure(agreed: AgreedAudio): void {
     if (!this.#leg) return;
     this.#agreed = agreed;
-    const { remote, rtcp, send, receive } = agreed;
+    const { remote, rtcp, send, receive, crypto: security } = agreed;
     const format = payloadFormat(agreed, this.#options.formats);
-    this.#leg.configure({ remote, rtcp, format, send, receive });
+    this.#leg.configure({ remote, rtcp, format, send, receive, ...(security && { security }) });
   }
 }

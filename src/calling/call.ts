@@ -4,9 +4,11 @@ import { isSipUri, type SipRequest, type SipUri } from '@sip-stack/parser';
 import type { Clock, Timer } from '../core/clock.js';
 import { asError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
+import type { Random } from '../core/random.js';
 import type { Location, Locator } from '../discovery/locator.js';
 import type { LegStatistics, MediaEngine, MediaLeg } from '../media/engine.js';
 import type { AudioFormat } from '../sip/audio-formats.js';
+import { describeTarget, PROTOCOLS } from '../sip/resolution/plan.js';
 import type { CallerIdentity } from '../sip/self.js';
 import type { SipSession } from '../sip/session/session.js';
 import type { DialogMessage } from '../sip/session/state.js';
@@ -24,6 +26,7 @@ import {
 } from './call-machine.js';
 import { CallMedia } from './call-media.js';
 import { callerOf, type DivertedBy, diversionsOf, nameOf } from './caller.js';
+import type { CallEncryption, EncryptionPolicy } from './encryption.js';
 import { redirections } from './redirections.js';
 import { progressOf, referralOf, referTo, reportedStatus } from './transfer.js';
 
@@ -57,6 +60,9 @@ export interface CallContext {
   readonly newSessionId: () => number;
   /** Codecs offered and accepted, best first. */
   readonly formats: readonly AudioFormat[];
+  readonly encryption: EncryptionPolicy;
+  /** Keys come from it. */
+  readonly random: Random;
   /** Whether a server may be believed who calls through it (RFC 3325); none by default. */
   readonly trusts?: (peer: Target) => boolean;
   /** Takes a MESSAGE within a call, and answers it; without it they are refused. */
@@ -156,6 +162,11 @@ export class Call extends EventEmitter<CallEvents> {
   /** The codec in use, once agreed on. */
   get format(): AudioFormat | undefined {
     return this.#media.format;
+  }
+
+  /** How its voice is encrypted; undefined while it is not. */
+  get encryption(): CallEncryption | undefined {
+    return this.#media.encryption;
   }
 
   /** Clock time at which it was connected. */
@@ -305,7 +316,7 @@ export class Call extends EventEmitter<CallEvents> {
   async #inviteAt(location: Location): Promise<void> {
     const { userAgent } = this.#context;
     const local = await userAgent.localEndpointFor(location.endpoint.address);
-    await this.#openMedia(local.address);
+    await this.#openMedia(local.address, isSecure(location));
     if (this.#state.trying !== location || this.phase !== 'trying') return;
     const session = userAgent.invite({
       uri: location.uri,
@@ -322,7 +333,7 @@ export class Call extends EventEmitter<CallEvents> {
   async #accept(): Promise<void> {
     const session = this.#session;
     if (!session) return;
-    await this.#openMedia(session.local.address);
+    await this.#openMedia(session.local.address, session.secure);
     if (this.phase !== 'answering') return;
     if (session.offer === undefined) {
       // The caller leaves the offer to us; its answer comes with the ACK.
@@ -495,8 +506,8 @@ export class Call extends EventEmitter<CallEvents> {
     }
   }
 
-  async #openMedia(address: string): Promise<void> {
-    await this.#media.open(address);
+  async #openMedia(address: string, secureSignalling: boolean): Promise<void> {
+    await this.#media.open(address, secureSignalling);
     // Hung up meanwhile: what was opened too late is closed at once.
     if (this.phase === 'ended') await this.#media.close();
   }
@@ -522,4 +533,9 @@ export class Call extends EventEmitter<CallEvents> {
     }
     this.emit('ended', end, statistics);
   }
+}
+
+/** Whether SIP goes there through TLS. */
+function isSecure({ target, uri }: Location): boolean {
+  return PROTOCOLS[(target ?? describeTarget(uri)).protocol].secure;
 }

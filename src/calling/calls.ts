@@ -6,6 +6,7 @@ import { isAcceptable } from '../sip/offer-answer.js';
 import type { SipSession } from '../sip/session/session.js';
 import { Call, type CallContext } from './call.js';
 import { parseDialled } from './dialled.js';
+import { localCrypto } from './encryption.js';
 import { Joins } from './joins.js';
 import { requestOf } from './transfer.js';
 
@@ -91,7 +92,7 @@ export class Calls extends EventEmitter<CallsEvents> {
     } else if (this.#current.size >= MAX_CALLS) {
       this.#options.logger.warn({ calls: MAX_CALLS }, 'a call was refused: too many at once');
       session.reject(486);
-    } else if (session.offer !== undefined && !this.#canAnswer(session.offer)) {
+    } else if (!this.#canAnswer(session)) {
       // Nobody is to be called to a phone for what it cannot take, such as WebRTC.
       session.reject(488);
     } else {
@@ -106,7 +107,7 @@ export class Calls extends EventEmitter<CallsEvents> {
     const call = [...this.#current].find(entry => entry.holds(joined));
     const destination = call && this.#destinationOf(call);
     const joinable = destination === undefined || destination.joinable !== undefined;
-    if (!call || !joinable || (session.offer !== undefined && !this.#canAnswer(session.offer))) {
+    if (!call || !joinable || !this.#canAnswer(session)) {
       session.reject(488);
     } else if (this.#current.size >= MAX_CALLS || !this.#joins.admits(call)) {
       session.reject(486);
@@ -124,10 +125,19 @@ export class Calls extends EventEmitter<CallsEvents> {
     return this.#options.destinations.find(entry => entry.answersTo(calledUser));
   }
 
-  #canAnswer(offer: string): boolean {
-    const { formats } = this.#options;
+  /** Who leaves the offer to us will have to take it. */
+  #canAnswer({ offer, secure }: SipSession): boolean {
+    if (offer === undefined) return true;
+    const { formats, encryption, random } = this.#options;
+    const crypto = localCrypto(encryption, secure, random);
     const endpoint = { address: '0.0.0.0', port: 0 };
-    return isAcceptable(offer, { endpoint, formats, sessionId: 0, version: 0 });
+    return isAcceptable(offer, {
+      endpoint,
+      formats,
+      sessionId: 0,
+      version: 0,
+      ...(crypto && { crypto }),
+    });
   }
 
   #track(call: Call): void {

@@ -38,9 +38,10 @@ export function tellPhases(call: Call, output: Output): void {
         return;
       case 'connected': {
         const codec = call.format?.name;
+        const { encryption } = call;
         output.event(
-          { event: 'connected', ...fields, codec },
-          `Connected with ${target} (${codec}).`,
+          { event: 'connected', ...fields, codec, encryption },
+          `Connected with ${target} (${codec}${encryption ? ', encrypted' : ''}).`,
         );
         return;
       }

@@ -2,6 +2,7 @@
 /** The `ringline` command. Each subcommand's code is loaded only when it runs. */
 import { Command, Option } from 'commander';
 import { CODEC_NAMES, parseCodecName } from '../calling/audio-codecs.js';
+import { ENCRYPTION_POLICIES, type EncryptionPolicy } from '../calling/encryption.js';
 import { HANDSET_KEYS, parseHandsetKey } from '../calling/handset-key.js';
 import { parseEndpoint } from '../core/endpoint.js';
 import { CodedError } from '../core/errors.js';
@@ -27,6 +28,7 @@ interface Flags {
   readonly config?: string;
   readonly log?: string;
   readonly codec?: string;
+  readonly srtp?: EncryptionPolicy;
   readonly json?: boolean;
   readonly echo?: boolean;
   readonly play?: string;
@@ -313,6 +315,12 @@ function phoneOptions(command: Command): Command {
     )
     .option('--config <file>', 'YAML file (default: ringline.yaml in the data directory, if there)')
     .addOption(
+      new Option(
+        '--srtp <when>',
+        'encrypt voice (default: auto, where SIP goes by TLS or the other phone offers it)',
+      ).choices([...ENCRYPTION_POLICIES]),
+    )
+    .addOption(
       new Option('--log <level>', 'log on standard error (default: warn)').choices([...LOG_LEVELS]),
     );
 }
@@ -333,7 +341,7 @@ async function finish(flags: Flags, work: (output: Output) => Promise<number>): 
   }
 }
 
-function configOf({ name, listen, tls, ws, wss, data, log, codec }: Flags): Config {
+function configOf({ name, listen, tls, ws, wss, data, log, codec, srtp }: Flags): Config {
   const ports: PortChoices = {
     ...(tls !== undefined && { TLS: parsePortChoice(tls) }),
     ...(ws !== undefined && { WS: parsePortChoice(ws) }),
@@ -346,6 +354,7 @@ function configOf({ name, listen, tls, ws, wss, data, log, codec }: Flags): Conf
     ...(data !== undefined && { data }),
     ...(log !== undefined && { log: parseLogLevel(log) }),
     ...(codec !== undefined && { codecs: [parseCodecName(codec)] }),
+    ...(srtp !== undefined && { srtp }),
   };
 }
 

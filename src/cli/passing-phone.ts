@@ -30,6 +30,7 @@ export async function withPassingPhone(
     tls: tlsSettings(settings.tls, passingIdentity(settings.name, system.random)),
     product: productName(),
     codecs: settings.codecs,
+    srtp: settings.srtp,
     // One call needs no registration, but the credentials and the way to its server.
     accounts: settings.accounts,
     register: false,

@@ -3,7 +3,7 @@ import { CodedError } from '../core/errors.js';
 import { loadSettings } from '../runtime/config.js';
 import type { Config } from '../runtime/config-settings.js';
 import { phoneStatus } from '../runtime/control-client.js';
-import type { PhoneStatus } from '../runtime/phone-status.js';
+import type { CallStatus, PhoneStatus } from '../runtime/phone-status.js';
 import type { UserStatus } from '../sip/server/sip-server.js';
 import { EXIT } from './exit-codes.js';
 import { formatTable, type Output } from './output.js';
@@ -56,9 +56,10 @@ function describe(status: PhoneStatus): string {
     call.with,
     call.phase,
     call.codec ?? '',
+    describeEncryption(call.encryption),
     call.seconds === undefined ? '' : duration(call.seconds),
   ]);
-  return `${formatTable(rows)}\n\n${formatTable([['call', 'with', 'is', 'codec', 'for'], ...calls])}`;
+  return `${formatTable(rows)}\n\n${formatTable([['call', 'with', 'is', 'codec', 'encrypted', 'for'], ...calls])}`;
 }
 
 function describeAccount({
@@ -88,6 +89,11 @@ function listening({ listening }: PhoneStatus): string {
       return `${protocols.join(' and ')} at ${place}`;
     })
     .join(', ');
+}
+
+function describeEncryption(encryption: CallStatus['encryption']): string {
+  if (!encryption) return 'no';
+  return encryption.keysProtected ? 'yes' : 'yes, keys unprotected';
 }
 
 function duration(seconds: number): string {

@@ -35,6 +35,23 @@ export interface LegSettings {
   readonly format: PayloadFormat;
   readonly send: boolean;
   readonly receive: boolean;
+  /** SRTP; absent: packets are plain. */
+  readonly security?: LegSecurity;
+}
+
+/** Keys of SRTP, one for each direction. */
+export interface LegSecurity {
+  readonly send: LegKey;
+  readonly receive: LegKey;
+}
+
+export interface LegKey {
+  /** By its SDP name; `srtp/suites.ts` lists those there are. */
+  readonly suite: string;
+  /** Master key, then master salt. */
+  readonly master: Uint8Array;
+  /** RTP packets it may protect; by default what RFC 3711 §9.2 allows. */
+  readonly lifetime?: number;
 }
 
 export interface LegStatistics {

@@ -19,6 +19,7 @@ import { Pacer } from './pacer.js';
 import { type DatagramNetwork, PlainPath } from './plain-path.js';
 import { Player } from './player.js';
 import { Recorder } from './recorder.js';
+import { SecurePath, srtpKeys } from './secure-path.js';
 import { Tone } from './tone.js';
 
 export interface MediaCoreOptions {
@@ -37,6 +38,8 @@ interface CoreNode {
   readonly leg?: Leg;
   /** What the leg was told last. */
   settings?: LegSettings;
+  /** Under the leg. */
+  readonly path?: SecurePath;
   close(): Promise<void>;
 }
 
@@ -106,13 +109,15 @@ export class MediaCore {
 
   async #openLeg({ node, options }: CommandOf<'open-leg'>): Promise<MediaResults['open-leg']> {
     for (const name of options.codecs ?? []) await codecByName(name)?.load?.();
-    const path = await PlainPath.open(this.#deps, options.address);
+    const plain = await PlainPath.open(this.#deps, options.address);
+    const path = new SecurePath(this.#deps.clock, plain);
+    path.onExhausted = () => this.#onEvent({ type: 'failed', node, error: keyExhausted() });
     if (this.#stopped) {
       path.close();
       throw engineStopped();
     }
     const leg = new Leg({ ...this.#deps, path, codings: this.#codings });
-    this.#keep(node, this.#graph.add(leg), { leg, close: async () => leg.close() });
+    this.#keep(node, this.#graph.add(leg), { leg, path, close: async () => leg.close() });
     return { port: path.port };
   }
 
@@ -125,6 +130,7 @@ export class MediaCore {
     if (codec?.load) await codec.load();
     // Closed, or told otherwise, while the codec was loaded.
     if (this.#nodes.get(id) !== node || node.settings !== settings) return;
+    node.path?.secure(settings.security && srtpKeys(settings.security));
     node.leg.configure(settings);
     this.#graph.setRate(node.graphNode, node.leg.sampleRate);
   }
@@ -218,4 +224,12 @@ export function engineStopped(): CodedError {
   return new CodedError('ENGINE_STOPPED', 'expected a running media engine, found it stopped', {
     remedy: 'Start the engine before opening anything.',
   });
+}
+
+function keyExhausted(): CodedError {
+  return new CodedError(
+    'SRTP_KEY_EXHAUSTED',
+    'a key of SRTP has protected as many packets as it may: the call is silent until there is another',
+    { remedy: 'Hang up and call again.' },
+  );
 }

@@ -1,10 +1,16 @@
 /**
- * What lies under RTP: two-way transport of RTP and RTCP packets for one leg. Plain UDP is the
- * first kind; encryption (SDES, RFC 4568) and ICE with DTLS (RFC 8445, RFC 5763) fit in its place,
- * so that neither legs nor codecs know which is in use.
+ * What lies under RTP: two-way transport of RTP and RTCP packets for one leg. Plain UDP is the first
+ * kind, SRTP wraps any other (`secure-path.ts`), and ICE with DTLS (RFC 8445, RFC 5763) fits in too:
+ * neither legs nor codecs know which is in use.
  */
 import type { Endpoint } from '../core/network.js';
 import type { RtpPacket } from './rtp.js';
+
+/** Opens, in place, what arrives protected. Answers the octets of the plain packet; 0: it is not the far end's. */
+export interface PacketGuard {
+  openRtp(data: Uint8Array, octets: number): number;
+  openRtcp(data: Uint8Array, octets: number): number;
+}
 
 export interface PacketPath {
   /** The local RTP port. */
@@ -19,7 +25,9 @@ export interface PacketPath {
   onRtcp: (packet: Uint8Array) => void;
   /** Called when packets begin to come from another place: the stream may be another too. */
   onSourceChange: () => void;
-  /** Where packets go, as signalled. */
+  /** Asked of every packet before anything else believes it; undefined: packets arrive plain. */
+  guard: PacketGuard | undefined;
+  /** Where packets go, as signalled; the same place twice: RTCP shares RTP's port (RFC 5761). */
   setRemote(rtp: Endpoint, rtcp: Endpoint): void;
   /** The caller leaves `packet` alone until the next event-loop turn. Nothing is sent before `setRemote`. */
   sendRtp(packet: Uint8Array): void;

@@ -8,8 +8,8 @@ import type { Clock } from '../core/clock.js';
 import { CodedError, errorCode } from '../core/errors.js';
 import type { DatagramSocket, Endpoint, Network } from '../core/network.js';
 import { type Random, randomUint32 } from '../core/random.js';
-import type { PacketPath } from './packet-path.js';
-import { RtpPacket, readRtp } from './rtp.js';
+import type { PacketGuard, PacketPath } from './packet-path.js';
+import { isRtcp, RtpPacket, readRtp } from './rtp.js';
 
 const FIRST_PORT = 16384;
 const LAST_PORT = 32766;
@@ -28,6 +28,7 @@ export class PlainPath implements PacketPath {
   onRtp: (packet: RtpPacket, arrivalMs: number) => void = () => undefined;
   onRtcp: (packet: Uint8Array) => void = () => undefined;
   onSourceChange: () => void = () => undefined;
+  guard: PacketGuard | undefined;
   readonly #clock: Clock;
   readonly #rtp: DatagramSocket;
   readonly #rtcp: DatagramSocket;
@@ -93,8 +94,9 @@ export class PlainPath implements PacketPath {
 
   setRemote(rtp: Endpoint, rtcp: Endpoint): void {
     const signalled = canonical(rtp);
-    if (this.#signalled && same(this.#signalled, signalled)) {
+    if (this.#signalled && this.#remote && same(this.#signalled, signalled)) {
       this.#signalledRtcp = canonical(rtcp);
+      this.#placeRtcp(this.#remote);
       return;
     }
     this.#signalled = signalled;
@@ -110,7 +112,7 @@ export class PlainPath implements PacketPath {
   }
 
   sendRtcp(packet: Uint8Array): void {
-    if (this.#remoteRtcp) this.#rtcp.send(packet, this.#remoteRtcp);
+    if (this.#remoteRtcp) (this.#shared ? this.#rtp : this.#rtcp).send(packet, this.#remoteRtcp);
   }
 
   close(): void {
@@ -118,8 +120,18 @@ export class PlainPath implements PacketPath {
     this.#rtcp.close();
   }
 
+  /** RTCP shares RTP's port, RFC 5761. */
+  get #shared(): boolean {
+    return this.#signalledRtcp !== undefined && this.#isSignalled(this.#signalledRtcp);
+  }
+
   #receiveRtp(data: Uint8Array, from: Endpoint, ageMs: number): void {
-    if (!this.#signalled || !this.#remote || !readRtp(data, this.#packet)) {
+    if (isRtcp(data)) {
+      this.#receiveRtcp(data, from);
+      return;
+    }
+    const octets = this.guard ? this.guard.openRtp(data, data.length) : data.length;
+    if (!this.#signalled || !this.#remote || !readRtp(data, this.#packet, octets)) {
       this.refused++;
       return;
     }
@@ -135,14 +147,22 @@ export class PlainPath implements PacketPath {
     this.onRtp(this.#packet, this.#heardMs);
   }
 
-  /** RTCP is taken from the host RTP comes from, and answered to the port it came from. */
+  /**
+   * RTCP is taken from the host RTP comes from. Ours goes where it was signalled to; only with a far end behind
+   * NAT, whose signalled place is not where it is, to the port that its own comes from.
+   */
   #receiveRtcp(data: Uint8Array, from: Endpoint): void {
-    if (from.address !== this.#remote?.address && from.address !== this.#signalledRtcp?.address) {
+    const here = from.address === this.#remote?.address;
+    const octets =
+      here || from.address === this.#signalledRtcp?.address
+        ? (this.guard?.openRtcp(data, data.length) ?? data.length)
+        : 0;
+    if (octets === 0) {
       this.refused++;
       return;
     }
-    if (!this.#remoteRtcp || !same(from, this.#remoteRtcp)) this.#remoteRtcp = copy(from);
-    this.onRtcp(data);
+    if (here && !this.#shared && !this.#isSignalled(this.#remote)) this.#remoteRtcp = copy(from);
+    this.onRtcp(octets === data.length ? data : data.subarray(0, octets));
   }
 
   /** Whether the packet at hand, from an unexpected place, makes that place believable. */
@@ -167,11 +187,19 @@ export class PlainPath implements PacketPath {
 
   #follow(remote: Endpoint): void {
     this.#candidate = undefined;
-    const signalled = this.#signalled && same(remote, this.#signalled);
     this.#remote = copy(remote);
-    this.#remoteRtcp = signalled
-      ? this.#signalledRtcp
-      : { address: remote.address, port: remote.port + 1 };
+    this.#placeRtcp(this.#remote);
+  }
+
+  /** Where our RTCP goes while RTP goes to `remote`. */
+  #placeRtcp(remote: Endpoint): void {
+    if (this.#isSignalled(remote)) this.#remoteRtcp = this.#signalledRtcp;
+    else if (this.#shared) this.#remoteRtcp = remote;
+    else this.#remoteRtcp = { address: remote.address, port: remote.port + 1 };
+  }
+
+  #isSignalled(remote: Endpoint | undefined): boolean {
+    return remote !== undefined && this.#signalled !== undefined && same(remote, this.#signalled);
   }
 }
 

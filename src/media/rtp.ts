@@ -3,9 +3,9 @@
 /** Octets of the fixed header. */
 export const RTP_HEADER_OCTETS = 12;
 const RTP_VERSION = 2;
-/** RTCP types 200-207 look like these payload types when both share a port (RFC 5761 §4). */
-const FIRST_RTCP_LOOKALIKE = 72;
-const LAST_RTCP_LOOKALIKE = 79;
+/** The second octet of RTCP packets: types that are and may be assigned, RFC 5761 §4. */
+const FIRST_RTCP_TYPE = 192;
+const LAST_RTCP_TYPE = 223;
 
 export class RtpPacket {
   marker = false;
@@ -23,22 +23,28 @@ export class RtpPacket {
   payloadLength = 0;
 }
 
-/** Reads a datagram into `packet`; false, with `packet` in an unknown state, if it is not RTP. */
-export function readRtp(data: Uint8Array, packet: RtpPacket): boolean {
-  if (data.length < RTP_HEADER_OCTETS) return false;
+/** Whether a packet on a port for both is RTCP, RFC 5761 §4. */
+export function isRtcp(data: Uint8Array): boolean {
+  return data.length > 1 && data[1]! >= FIRST_RTCP_TYPE && data[1]! <= LAST_RTCP_TYPE;
+}
+
+/**
+ * Reads a packet of `octets` octets into `packet`; false, with `packet` in an unknown state, if it is not RTP.
+ */
+export function readRtp(data: Uint8Array, packet: RtpPacket, octets = data.length): boolean {
+  if (octets < RTP_HEADER_OCTETS || isRtcp(data)) return false;
   const first = data[0]!;
   if (first >> 6 !== RTP_VERSION) return false;
   const payloadType = data[1]! & 0x7f;
-  if (payloadType >= FIRST_RTCP_LOOKALIKE && payloadType <= LAST_RTCP_LOOKALIKE) return false;
 
   let offset = RTP_HEADER_OCTETS + (first & 0x0f) * 4;
   if (first & 0x10) {
-    if (offset + 4 > data.length) return false;
+    if (offset + 4 > octets) return false;
     offset += 4 + ((data[offset + 2]! << 8) | data[offset + 3]!) * 4;
   }
-  const padding = first & 0x20 ? data[data.length - 1]! : 0;
+  const padding = first & 0x20 ? data[octets - 1]! : 0;
   if (first & 0x20 && padding === 0) return false;
-  const payloadLength = data.length - offset - padding;
+  const payloadLength = octets - offset - padding;
   if (payloadLength < 0) return false;
 
   packet.marker = data[1]! >= 0x80;

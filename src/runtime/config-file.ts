@@ -6,6 +6,7 @@ import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { AccountSettings } from '../calling/accounts.js';
 import type { CodecName } from '../calling/audio-codecs.js';
+import type { EncryptionPolicy } from '../calling/encryption.js';
 import { parseEndpoint } from '../core/endpoint.js';
 import { asError, CodedError, errorCode } from '../core/errors.js';
 import { isPhoneName } from '../discovery/phone-name.js';
@@ -27,6 +28,7 @@ interface RawConfig {
   readonly data?: string;
   readonly log?: LogLevel;
   readonly codecs?: readonly CodecName[];
+  readonly srtp?: EncryptionPolicy;
   readonly accounts?: readonly RawAccount[];
   readonly users?: readonly UserSettings[];
   readonly watchers?: Watchers;

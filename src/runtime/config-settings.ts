@@ -3,6 +3,7 @@ import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { AccountSettings } from '../calling/accounts.js';
 import type { CodecName } from '../calling/audio-codecs.js';
+import type { EncryptionPolicy } from '../calling/encryption.js';
 import { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
 import { isPhoneName } from '../discovery/phone-name.js';
@@ -28,6 +29,8 @@ export interface Settings {
   readonly log: LogLevel;
   /** Best first. */
   readonly codecs: readonly CodecName[];
+  /** Whether voice is encrypted. */
+  readonly srtp: EncryptionPolicy;
   readonly accounts: readonly AccountSettings[];
   readonly users: readonly UserSettings[];
   /** Who may watch whether this phone is busy, and its users are there. */

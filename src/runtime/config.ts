@@ -38,6 +38,7 @@ export async function loadSettings(flags: Config, path?: string): Promise<Settin
     data: resolve(flags.data ?? config.data ?? data),
     log: flags.log ?? config.log ?? 'warn',
     codecs: flags.codecs ?? config.codecs ?? DEFAULT_CODECS,
+    srtp: flags.srtp ?? config.srtp ?? 'auto',
     accounts: config.accounts ?? [],
     users: config.users ?? [],
     watchers: config.watchers ?? 'anybody',

@@ -2,6 +2,7 @@
 
 import type { AccountStatus } from '../calling/account.js';
 import type { DivertedBy } from '../calling/caller.js';
+import type { CallEncryption } from '../calling/encryption.js';
 import type { LampState } from '../sip/events/dialog-info.js';
 import type { WatcherStatus } from '../sip/events/notifier.js';
 import type { SipProtocol } from '../sip/resolution/plan.js';
@@ -17,6 +18,8 @@ export interface CallStatus {
   readonly dialog: string | undefined;
   readonly phase: string;
   readonly codec: string | undefined;
+  /** How its voice is encrypted; undefined while it is not. */
+  readonly encryption: CallEncryption | undefined;
   /** Since it was connected. */
   readonly seconds: number | undefined;
 }

@@ -284,6 +284,7 @@ function callStatus(call: Call, now: number): CallStatus {
     dialog: call.dialogName,
     phase: call.phase,
     codec: call.format?.name,
+    encryption: call.encryption,
     seconds: connectedAt === undefined ? undefined : Math.round((now - connectedAt) / 1000),
   };
 }

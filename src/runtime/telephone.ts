@@ -8,6 +8,7 @@ import { AccountLocator } from '../calling/account-locator.js';
 import { AccountCredentials, type AccountSettings, Accounts } from '../calling/accounts.js';
 import { audioFormats, type CodecName, DEFAULT_CODECS } from '../calling/audio-codecs.js';
 import { Calls, type Destination } from '../calling/calls.js';
+import type { EncryptionPolicy } from '../calling/encryption.js';
 import { Handset } from '../calling/handset.js';
 import { Person } from '../calling/person.js';
 import { MeetingRoom } from '../conference/meeting-room.js';
@@ -61,6 +62,8 @@ export interface TelephoneOptions {
   readonly product: string;
   /** Offered and accepted, best first; `DEFAULT_CODECS` by default. */
   readonly codecs?: readonly CodecName[];
+  /** Of voice; `auto` by default. */
+  readonly srtp?: EncryptionPolicy;
   /** At ordinary SIP servers; none by default. */
   readonly accounts?: readonly AccountSettings[];
   /** False: use the accounts for calling, but do not register. */
@@ -158,6 +161,7 @@ export class Telephone implements Service {
         else respond(405);
       },
       formats: audioFormats(options.codecs ?? DEFAULT_CODECS),
+      encryption: options.srtp ?? 'auto',
       destinations,
     });
     const { calls, person } = this;

@@ -45,7 +45,7 @@ export class Simulation {
     address: string,
     options: Pick<
       TelephoneOptions,
-      'codecs' | 'users' | 'store' | 'tls' | 'accounts' | 'instance' | 'watchers'
+      'codecs' | 'users' | 'store' | 'tls' | 'accounts' | 'instance' | 'watchers' | 'srtp'
     > = {},
   ): Promise<Telephone> {
     const { clock } = this;

@@ -11,6 +11,16 @@ import {
   isSpeech,
   linesOf,
 } from './audio-formats.js';
+import {
+  type AgreedCrypto,
+  answeredCrypto,
+  type CryptoAttribute,
+  chooseCrypto,
+  cryptoLines,
+  type LocalCrypto,
+  offeredCrypto,
+  readAnsweredCrypto,
+} from './sdes.js';
 
 /** What we say of our side of the stream. */
 export interface LocalAudio {
@@ -23,6 +33,10 @@ export interface LocalAudio {
   readonly version: number;
   /** We keep the other side waiting: it hears us, or music, and we do not hear it (RFC 3264 §8.4). */
   readonly hold?: boolean;
+  /** Absent: streams that are encrypted are refused. */
+  readonly crypto?: LocalCrypto;
+  /** Of the stream, where one was agreed on before. */
+  readonly profile?: Profile;
 }
 
 /** What both sides agreed on. */
@@ -32,6 +46,33 @@ export interface AgreedAudio extends AgreedFormats {
   /** Whether we send, and whether the other side does. */
   readonly send: boolean;
   readonly receive: boolean;
+  readonly profile: Profile;
+  /** Keys; undefined where the stream is plain. */
+  readonly crypto: AgreedCrypto | undefined;
+  /** Both share one port (RFC 5761); `rtcp` is `remote` then. */
+  readonly rtcpMux: boolean;
+  /** Under which number packets carry their audio level (RFC 6464); undefined: not at all. */
+  readonly audioLevel: AudioLevel | undefined;
+}
+
+export interface AudioLevel {
+  /** 1 to 14 fit into the one-byte form (RFC 8285 §4.2). */
+  readonly id: number;
+  /** Whether the voice activity flag means something. */
+  readonly voiceActivity: boolean;
+}
+
+/** RFC 3551, RFC 3711, and both with the feedback of RFC 4585 and RFC 5124. */
+const PROFILES = ['RTP/AVP', 'RTP/SAVP', 'RTP/AVPF', 'RTP/SAVPF'] as const;
+/** RFC 6464 §4. */
+const AUDIO_LEVEL_URI = 'urn:ietf:params:rtp-hdrext:ssrc-audio-level';
+const OUR_AUDIO_LEVEL: AudioLevel = { id: 1, voiceActivity: true };
+const MAX_EXTENSION_ID = 14;
+
+export type Profile = (typeof PROFILES)[number];
+
+interface StreamLines extends Pick<AgreedAudio, 'profile' | 'rtcpMux' | 'audioLevel'> {
+  readonly crypto: readonly CryptoAttribute[];
 }
 
 type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
@@ -39,9 +80,16 @@ type ParsedSdp = ReturnType<typeof parse>;
 type ParsedMedia = ParsedSdp['media'][number];
 
 export function makeOffer(local: LocalAudio): string {
+  const { crypto, formats, hold } = local;
+  const stream = {
+    profile: local.profile ?? (crypto?.mode === 'require' ? 'RTP/SAVP' : 'RTP/AVP'),
+    crypto: offeredCrypto(crypto),
+    rtcpMux: true,
+    audioLevel: OUR_AUDIO_LEVEL,
+  };
   return write({
     ...sessionLines(local),
-    media: [mediaLines(local, local.formats, local.hold ? 'sendonly' : 'sendrecv')],
+    media: [mediaLines(local, formats, hold ? 'sendonly' : 'sendrecv', stream)],
   });
 }
 
@@ -56,14 +104,17 @@ export function answerOffer(
 ): { sdp: string; agreed: AgreedAudio } {
   const session = parseSdp(offer);
   let agreed: AgreedAudio | undefined;
-  const media = session.media.map(stream => {
-    const found = agreed ? undefined : agree(session, stream, local);
+  const media = session.media.map((stream, index) => {
+    const keys = chooseCrypto(cryptoLines(offer, index), local.crypto);
+    const found = agreed ? undefined : agree(session, stream, local, keys);
     if (!found) return refusedLines(stream);
     agreed = found;
     // The offered number stands for the format in both directions (RFC 3264 §6.1).
-    return mediaLines(local, answeredFormats(found, local.formats), directionOf(found));
+    const crypto = found.crypto ? [answeredCrypto(found.crypto)] : [];
+    const answered = answeredFormats(found, local.formats);
+    return mediaLines(local, answered, directionOf(found), { ...found, crypto });
   });
-  if (!agreed) throw noCommonCodec(local.formats, session);
+  if (!agreed) throw noCommon(local, session);
   return { sdp: write({ ...sessionLines(local), media }), agreed };
 }
 
@@ -81,8 +132,11 @@ export function isAcceptable(offer: string, local: LocalAudio): boolean {
 export function readAnswer(answer: string, local: LocalAudio): AgreedAudio {
   const session = parseSdp(answer);
   const [stream] = session.media;
-  const agreed = stream && agree(session, stream, local);
-  if (!agreed) throw noCommonCodec(local.formats, session);
+  const lines = cryptoLines(answer, 0);
+  const keys = readAnsweredCrypto(lines, local.crypto);
+  const agreed = stream && agree(session, stream, local, keys);
+  // A key we cannot use: what comes would be noise.
+  if (!agreed || (lines.length > 0 && !keys)) throw noCommon(local, session);
   return agreed;
 }
 
@@ -97,11 +151,12 @@ function parseSdp(text: string): ParsedSdp {
 function agree(
   session: ParsedSdp,
   stream: ParsedMedia,
-  { formats, hold }: LocalAudio,
+  { formats, hold, crypto: own }: LocalAudio,
+  crypto: AgreedCrypto | undefined,
 ): AgreedAudio | undefined {
-  if (stream.type !== 'audio' || stream.protocol !== 'RTP/AVP' || !isPort(stream.port)) {
-    return undefined;
-  }
+  const profile = PROFILES.find(known => known === stream.protocol);
+  if (stream.type !== 'audio' || !profile || !isPort(stream.port)) return undefined;
+  if (!crypto && (isSecure(profile) || own?.mode === 'require')) return undefined;
   const agreed = agreeFormats(stream, formats);
   const address = (stream.connection ?? session.connection)?.ip;
   if (!agreed || address === undefined || !isUnicast(address)) return undefined;
@@ -112,7 +167,11 @@ function agree(
   return {
     ...agreed,
     remote,
-    rtcp: rtcpEndpoint(stream, remote),
+    rtcp: stream.rtcpMux ? remote : rtcpEndpoint(stream, remote),
+    rtcpMux: stream.rtcpMux !== undefined,
+    profile,
+    crypto,
+    audioLevel: audioLevelOf(stream),
     send: !held && (direction === 'sendrecv' || direction === 'recvonly'),
     receive: !hold && (direction === 'sendrecv' || direction === 'sendonly'),
   };
@@ -125,6 +184,18 @@ function rtcpEndpoint(stream: ParsedMedia, remote: Endpoint): Endpoint {
     address: address && isUnicast(address) ? address : remote.address,
     port: port !== undefined && isPort(port) ? port : remote.port + 1,
   };
+}
+
+function audioLevelOf(stream: ParsedMedia): AudioLevel | undefined {
+  const line = stream.ext?.find(({ uri }) => uri === AUDIO_LEVEL_URI);
+  if (!line || line.value < 1 || line.value > MAX_EXTENSION_ID) return undefined;
+  // RFC 6464 §4: on, where nothing is said.
+  return { id: line.value, voiceActivity: line.config !== 'vad=off' };
+}
+
+/** SRTP is the profile, not an offer that may be declined. */
+function isSecure(profile: Profile): boolean {
+  return profile.startsWith('RTP/SAVP');
 }
 
 /** With room for RTCP above it. */
@@ -165,14 +236,23 @@ function mediaLines(
   { endpoint }: LocalAudio,
   formats: readonly AudioFormat[],
   direction: Direction,
+  stream: StreamLines,
 ) {
+  const { profile, crypto, rtcpMux, audioLevel } = stream;
   return {
     type: 'audio',
     port: endpoint.port,
-    protocol: 'RTP/AVP',
+    protocol: profile,
     ...linesOf(formats),
     direction,
+    ...(crypto.length > 0 && { crypto: [...crypto] }),
+    ...(rtcpMux && { rtcpMux: 'rtcp-mux' as const }),
+    ...(audioLevel && { ext: [extensionLine(audioLevel)] }),
   };
+}
+
+function extensionLine({ id, voiceActivity }: AudioLevel) {
+  return { value: id, uri: AUDIO_LEVEL_URI, config: `vad=${voiceActivity ? 'on' : 'off'}` };
 }
 
 /** A refused stream keeps its place in the list, with port 0 (RFC 3264 §6). */
@@ -180,10 +260,17 @@ function refusedLines({ type, protocol, payloads }: ParsedMedia) {
   return { type, port: 0, protocol, payloads: payloads ?? '0', rtp: [], fmtp: [] };
 }
 
-function noCommonCodec(ours: readonly AudioFormat[], theirs: ParsedSdp): CodedError {
+function noCommon({ formats: ours, crypto }: LocalAudio, theirs: ParsedSdp): CodedError {
   const offered = theirs.media
     .map(({ type, protocol, payloads }) => `${type} ${protocol} ${payloads ?? ''}`.trim())
     .join(', ');
+  if (crypto?.mode === 'require') {
+    return new CodedError(
+      'NOT_ENCRYPTED',
+      `expected encrypted audio (RTP/SAVP with a=crypto); the other phone has ${offered}`,
+      { remedy: 'Switch on SRTP with SDES at the other phone, or set `srtp: offer` here.' },
+    );
+  }
   const known = ours
     .filter(isSpeech)
     .map(format => format.name)

@@ -381,6 +381,7 @@ t.test(
       onRtp: () => undefined,
       onRtcp: () => undefined,
       onSourceChange: () => undefined,
+      guard: undefined,
       setRemote: () => undefined,
       sendRtp: () => undefined,
       sendRtcp: () => undefined,

@@ -12,6 +12,7 @@ import {
 import type { Timer } from '../../core/clock.js';
 import type { Endpoint } from '../../core/network.js';
 import type { Dialog } from '../dialog.js';
+import { PROTOCOLS } from '../resolution/plan.js';
 import type { Target } from '../transport/transport.js';
 import { stepSession } from './machine.js';
 import { sdpOf } from './requests.js';
@@ -83,6 +84,11 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
   /** Aborted when nothing more comes of it. */
   get over(): AbortSignal {
     return this.#over.signal;
+  }
+
+  /** Whether SIP goes to and from the next hop through TLS. */
+  get secure(): boolean {
+    return PROTOCOLS[this.peer.protocol].secure;
   }
 
   get callId(): string {
