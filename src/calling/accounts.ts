@@ -81,6 +81,11 @@ export class Accounts extends EventEmitter<AccountsEvents> {
     return this.#accounts.some(account => account.isServer(peer.endpoint));
   }
 
+  /** Whether this is the address of an account of ours. */
+  owns(uri: Uri): boolean {
+    return this.#accounts.some(({ aor }) => isAddress(aor, uri));
+  }
+
   /** Whether a call to this user part is one to an account of ours. */
   has(user: string): boolean {
     return this.#accounts.some(({ aor }) => aor.user === user);

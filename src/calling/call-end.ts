@@ -154,6 +154,28 @@ export function endOfStatus(
   }
 }
 
+/** The SIP status that tells others of an end before anybody talked. */
+export function statusOfEnd({ code, status }: CallEnd): number {
+  if (status !== undefined && status >= 300) return status;
+  switch (code) {
+    case 'NO_SUCH_NAME':
+      return 404;
+    case 'UNREACHABLE':
+    case 'NO_ANSWER':
+      return 408;
+    case 'HUNG_UP':
+    case 'REMOTE_HUNG_UP':
+      return 487;
+    case 'BUSY':
+    case 'REFUSED':
+    case 'NO_COMMON_CODEC':
+    case 'NO_ROUTE':
+    case 'MEDIA_LOST':
+    case 'FAILED':
+      return 503;
+  }
+}
+
 /** An error met while setting a call up, as an end. */
 export function endOfError(error: unknown): CallEnd {
   if (!(error instanceof CodedError)) {

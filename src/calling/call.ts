@@ -1,6 +1,6 @@
 /** One call, as services and the command line hold it: the driver of a call machine. */
 import { EventEmitter } from 'node:events';
-import { isSipUri, type SipRequest, type SipUri } from '@sip-stack/parser';
+import { isSipUri, ReferSub, type SipRequest, type SipUri } from '@sip-stack/parser';
 import type { Clock, Timer } from '../core/clock.js';
 import { asError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
@@ -14,7 +14,7 @@ import type { SipSession } from '../sip/session/session.js';
 import type { DialogMessage } from '../sip/session/state.js';
 import type { Target } from '../sip/transport/transport.js';
 import type { UserAgent } from '../sip/user-agent.js';
-import { type CallEnd, endOfError } from './call-end.js';
+import { type CallEnd, endOfError, statusOfEnd } from './call-end.js';
 import {
   type CallAction,
   type CallEvent,
@@ -407,15 +407,20 @@ export class Call extends EventEmitter<CallEvents> {
       session.respond(refer, 603);
       return;
     }
-    session.respond(refer, 202);
-    session.send(progressOf(100, 'Trying'));
+    const silent = refer.headers.first(ReferSub)?.subscription === false;
+    session.respond(refer, 202, silent ? { [ReferSub.name]: 'false' } : {});
+    const tell = (status: number, reason: string) => {
+      // Who wants no subscription is told nothing (RFC 4488 §4).
+      if (!silent) session.send(progressOf(status, reason));
+    };
+    tell(100, 'Trying');
     const { uri, headers } = referral;
     const next = Call.outgoing(this.#context, uri, uri.user ?? uri.host, headers);
     next.on('phase', phase => {
-      if (phase === 'ringing') session.send(progressOf(180, 'Ringing'));
-      if (phase === 'connected') session.send(progressOf(200, 'OK'));
+      if (phase === 'ringing') tell(180, 'Ringing');
+      if (phase === 'connected') tell(200, 'OK');
     });
-    next.once('ended', ({ status = 503 }) => session.send(progressOf(status, 'Failed')));
+    next.once('ended', end => tell(statusOfEnd(end), 'Failed'));
     this.#followedBy(next);
     next.start();
   }

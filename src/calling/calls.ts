@@ -8,7 +8,7 @@ import { Call, type CallContext } from './call.js';
 import { parseDialled } from './dialled.js';
 import { localCrypto } from './encryption.js';
 import { Joins } from './joins.js';
-import { requestOf } from './transfer.js';
+import { type Referral, requestOf } from './transfer.js';
 
 /** Calls at once, all kinds together; 100 RTP streams are what a Pi-class board carries with ease. */
 export const MAX_CALLS = 100;
@@ -62,16 +62,24 @@ export class Calls extends EventEmitter<CallsEvents> {
    * @throws {CodedError} `BAD_TARGET`
    */
   dial(target: string): Call {
-    const { uri, headers } = requestOf(parseDialled(target));
-    const call = Call.outgoing(this.#context, uri, target, headers);
-    this.#track(call);
-    call.start();
-    return call;
+    return this.#begin(requestOf(parseDialled(target)), target);
+  }
+
+  /** Calls whom a REFER names; the call has begun when this returns. */
+  follow(referral: Referral): Call {
+    return this.#begin(referral, referral.uri.user ?? referral.uri.host);
   }
 
   /** Hangs up every call. */
   hangUpAll(): void {
     for (const call of this.#current) call.hangUp();
+  }
+
+  #begin({ uri, headers }: Referral, target: string): Call {
+    const call = Call.outgoing(this.#context, uri, target, headers);
+    this.#track(call);
+    call.start();
+    return call;
   }
 
   #onSession(session: SipSession): void {

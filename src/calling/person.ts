@@ -45,6 +45,11 @@ export class Person implements Destination {
     this.#answerer?.(call);
   }
 
+  /** Whoever answers here takes part in this call too, though the phone makes it. */
+  lend(call: Call): void {
+    this.#answerer?.(call);
+  }
+
   /**
    * From now on `answerer` gets every call, those that ring already first.
    *

@@ -95,13 +95,22 @@ export function progressOf(status: number, reason: string): DialogMessage {
       'Subscription-State': SubscriptionState.format({ token: state, params }),
       'Content-Type': 'message/sipfrag;version=2.0',
     },
-    body: new TextEncoder().encode(`SIP/2.0 ${status} ${reason}\r\n`),
+    body: fragmentOf(status, reason),
   };
 }
 
 /** The status a NOTIFY reports of the call we asked for; undefined where it is of something else. */
 export function reportedStatus(notify: SipRequest): number | undefined {
   if (notify.headers.first(Event)?.token.toLowerCase() !== 'refer') return undefined;
-  const match = /^SIP\/2\.0 (\d{3})/.exec(new TextDecoder().decode(notify.body));
+  return statusOfFragment(notify.body);
+}
+
+/** A response as a fragment of SIP (RFC 3420): what a NOTIFY tells of a call. */
+export function fragmentOf(status: number, reason: string): Uint8Array {
+  return new TextEncoder().encode(`SIP/2.0 ${status} ${reason}\r\n`);
+}
+
+export function statusOfFragment(body: Uint8Array): number | undefined {
+  const match = /^SIP\/2\.0 (\d{3})/.exec(new TextDecoder().decode(body));
   return match ? Number(match[1]) : undefined;
 }

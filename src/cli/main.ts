@@ -166,6 +166,21 @@ ${EXIT_HELP}`,
       }),
     );
 
+  common(ringline.command('refer'))
+    .argument('<phone>', 'the phone that is to call: a name, an address or a SIP URI')
+    .argument('<who>', 'whom it calls, as you would dial there')
+    .description('Have another phone call somebody, where it lets you (clickToDial).')
+    .option('--listen <address:port>', 'local address and port (default: any)')
+    .option('--config <file>', 'configuration file, with the account to ask by')
+    .option('--data <dir>', 'data directory, where the configuration may be')
+    .addHelpText('after', `\n  $ ringline refer kitchen bob\n${EXIT_HELP}`)
+    .action(async (phone: string, who: string, flags: Flags) =>
+      finish(flags, async output => {
+        const { refer } = await import('./refer.js');
+        return refer(phone, who, configOf(flags), flags.config, output);
+      }),
+    );
+
   common(ringline.command('messages'))
     .description('Show what was written to the phone that runs here, and was not seen yet.')
     .option('--all', 'show what was seen before too')

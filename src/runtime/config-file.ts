@@ -32,6 +32,7 @@ interface RawConfig {
   readonly accounts?: readonly RawAccount[];
   readonly users?: readonly UserSettings[];
   readonly watchers?: Watchers;
+  readonly clickToDial?: boolean;
 }
 
 interface RawWebSocket {

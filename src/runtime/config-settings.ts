@@ -35,6 +35,7 @@ export interface Settings {
   readonly users: readonly UserSettings[];
   /** Who may watch whether this phone is busy, and its users are there. */
   readonly watchers: Watchers;
+  readonly clickToDial?: boolean;
 }
 
 /** What one source says: the file, or the command line. */

@@ -42,6 +42,7 @@ export async function loadSettings(flags: Config, path?: string): Promise<Settin
     accounts: config.accounts ?? [],
     users: config.users ?? [],
     watchers: config.watchers ?? 'anybody',
+    ...(config.clickToDial !== undefined && { clickToDial: config.clickToDial }),
   };
 }
 

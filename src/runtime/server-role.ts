@@ -85,6 +85,11 @@ export class ServerRole implements Service, Locator {
     return this.#server ? this.#server.refusalToWatch(request, source) : 403;
   }
 
+  /** As `SipServer.prove`; without users nobody is one. */
+  prove(request: SipRequest, source: Source): number | SipResponse | undefined {
+    return this.#server ? this.#server.prove(request, source) : 403;
+  }
+
   /** For the phone's own calls: the devices of a user. */
   async locate(target: SipUri): Promise<readonly Location[]> {
     const found = (await this.#server?.locateUser(target)) ?? [];

@@ -7,10 +7,12 @@ import type { SipUri } from '@sip-stack/parser';
 import { AccountLocator } from '../calling/account-locator.js';
 import { AccountCredentials, type AccountSettings, Accounts } from '../calling/accounts.js';
 import { audioFormats, type CodecName, DEFAULT_CODECS } from '../calling/audio-codecs.js';
+import { callerOf } from '../calling/caller.js';
 import { Calls, type Destination } from '../calling/calls.js';
 import type { EncryptionPolicy } from '../calling/encryption.js';
 import { Handset } from '../calling/handset.js';
 import { Person } from '../calling/person.js';
+import { Referrals } from '../calling/referrals.js';
 import { MeetingRoom } from '../conference/meeting-room.js';
 import type { Clock } from '../core/clock.js';
 import { asError, CodedError } from '../core/errors.js';
@@ -72,6 +74,8 @@ export interface TelephoneOptions {
   readonly instance?: () => string | undefined;
   /** Keeps what should outlive a restart; asked for when the phone starts. */
   readonly store?: () => Store | undefined;
+  /** Whether users and accounts of ours may have this phone call somebody (REFER); nobody by default. */
+  readonly clickToDial?: boolean;
   /** Who may register ordinary phones and browsers here; nobody by default. */
   readonly users?: readonly UserSettings[];
   /** Who may watch whether this phone is busy and its users are there; anybody by default. */
@@ -92,6 +96,7 @@ export class Telephone implements Service {
   readonly calls: Calls;
   readonly person: Person;
   readonly handset: Handset;
+  readonly referrals: Referrals;
   readonly room: MeetingRoom;
   readonly media: MediaEngine;
   readonly browser: Browser;
@@ -165,6 +170,19 @@ export class Telephone implements Service {
       destinations,
     });
     const { calls, person } = this;
+    this.referrals = new Referrals({
+      userAgent,
+      calls,
+      person,
+      locator,
+      identity,
+      admit: (refer, { source }) => {
+        if (!options.clickToDial) return 403;
+        const ours =
+          this.accounts.isServer(source) && this.accounts.owns(callerOf(refer, true).uri);
+        return ours ? undefined : this.server.prove(refer, source);
+      },
+    });
     this.handset = new Handset({ calls, person, locator, clock: seams.clock });
     this.lamp = new Lamp({
       calls,

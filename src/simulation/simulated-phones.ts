@@ -45,7 +45,15 @@ export class Simulation {
     address: string,
     options: Pick<
       TelephoneOptions,
-      'codecs' | 'users' | 'store' | 'tls' | 'accounts' | 'instance' | 'watchers' | 'srtp'
+      | 'codecs'
+      | 'users'
+      | 'store'
+      | 'tls'
+      | 'accounts'
+      | 'instance'
+      | 'watchers'
+      | 'srtp'
+      | 'clickToDial'
     > = {},
   ): Promise<Telephone> {
     const { clock } = this;

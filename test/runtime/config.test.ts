@@ -67,7 +67,7 @@ t.test('each error tells where it is, what was expected and what was found', asy
     [
       'colour: red',
       [
-        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, codecs, srtp, accounts, watchers, users',
+        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, codecs, srtp, accounts, watchers, users, clickToDial',
       ],
     ],
     [

@@ -188,6 +188,19 @@ export class SipServer {
     return found.flat();
   }
 
+  /**
+   * Whether a request to the phone itself is proven to be from a user of ours.
+   *
+   * @returns undefined where it is, else the refusal: 403, or a challenge
+   */
+  prove(request: SipRequest, source: Source): number | SipResponse | undefined {
+    const user = this.#userOf(request.headers.require(From).uri);
+    if (user === undefined) return 403;
+    const proof = this.#users.authenticate(request, source, 'user-agent');
+    if (proof.type === 'refused') return proof.response;
+    return proof.user === user ? undefined : 403;
+  }
+
   /** Takes up the registrations there were before a restart, but those of users there are no more. */
   async start(): Promise<void> {
     const kept = (await this.#registrations?.load()) ?? [];

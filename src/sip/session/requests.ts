@@ -22,8 +22,14 @@ import { RELIABLE } from './reliable-provisional.js';
 import { askForTimer } from './session-timer.js';
 import type { Session, SessionAction } from './state.js';
 
-/** Options of RFC 3262, RFC 4028, RFC 3891 and RFC 3911 that every INVITE and UPDATE of ours names. */
-export const SESSION_OPTIONS: readonly string[] = [RELIABLE, 'timer', 'replaces', 'join'];
+/** Options of RFC 3262, 4028, 3891, 3911 and 4488 that every INVITE and UPDATE of ours names. */
+export const SESSION_OPTIONS: readonly string[] = [
+  RELIABLE,
+  'timer',
+  'replaces',
+  'join',
+  'norefersub',
+];
 
 /** A re-INVITE or UPDATE: an offer, or a refresh without one (RFC 3261 §14, RFC 3311, RFC 4028 §7.4). */
 export function targetRefresh(
