@@ -1,6 +1,12 @@
 /** What an engine asks of the media core: plain data, so that it can cross to another thread. */
 import type { LegOptions, LegSettings, LegStatistics, ToneSpec } from './engine.js';
-import type { MediaClockStatistics } from './pacer.js';
+import type { PacerStatistics } from './pacer.js';
+import type { StageTimes } from './tick-profile.js';
+
+/** How late the ticks ran, and what they spent their time on. */
+export interface MediaClockStatistics extends PacerStatistics {
+  readonly stagesMs: StageTimes;
+}
 
 /** Nodes are named by numbers which the asking side gives out. */
 export type NodeId = number;

@@ -4,6 +4,7 @@ import { CodedError, errorCode } from '../core/errors.js';
 import type {
   CommandOf,
   CommandType,
+  MediaClockStatistics,
   MediaCommand,
   MediaEvent,
   MediaResults,
@@ -19,7 +20,6 @@ import type {
   Player,
   ToneSpec,
 } from './engine.js';
-import type { MediaClockStatistics } from './pacer.js';
 
 export interface EngineOptions {
   /**
@@ -113,7 +113,7 @@ export abstract class EngineClient implements MediaEngine {
     this.#order({ type: 'disconnect', from: source, to: sink });
   }
 
-  /** How late the 20 ms clock ran so far. */
+  /** How late the 20 ms clock ran so far, and what it spent its time on. */
   clockStatistics(): Promise<MediaClockStatistics> {
     return this.request<'clock-statistics'>({ type: 'clock-statistics' });
   }

@@ -193,10 +193,25 @@ export class Graph {
   }
 
   tick(nowMs: number): void {
+    this.produce(nowMs);
+    this.mix();
+    this.consume(nowMs);
+  }
+
+  /** First part of a tick: sources fill their frames. */
+  produce(nowMs: number): void {
     this.#tick++;
     for (let i = 0; i < this.#mixes.length; i++) this.#mixes[i]!.mix!.choose(nowMs);
     for (let i = 0; i < this.#sources.length; i++) this.#produce(this.#sources[i]!, nowMs);
+  }
+
+  /** Second part: mixes add up. */
+  mix(): void {
     for (let i = 0; i < this.#mixes.length; i++) this.#mixes[i]!.mix!.addUp();
+  }
+
+  /** Last part: sinks hear. */
+  consume(nowMs: number): void {
     for (let i = 0; i < this.#sinks.length; i++) this.#consume(this.#sinks[i]!, nowMs);
   }
 

@@ -20,6 +20,7 @@ import { type DatagramNetwork, PlainPath } from './plain-path.js';
 import { Player } from './player.js';
 import { Recorder } from './recorder.js';
 import { SecurePath, srtpKeys } from './secure-path.js';
+import { TickProfile } from './tick-profile.js';
 import { Tone } from './tone.js';
 
 export interface MediaCoreOptions {
@@ -49,6 +50,7 @@ export class MediaCore {
   readonly #graph = new Graph();
   readonly #codings = new Codings();
   readonly #pacer: Pacer;
+  readonly #profile: TickProfile;
   readonly #nodes = new Map<NodeId, CoreNode>();
   #stopped = false;
 
@@ -56,14 +58,24 @@ export class MediaCore {
     this.#deps = deps;
     this.#onEvent = onEvent;
     const graph = this.#graph;
+    const profile = new TickProfile(deps.clock);
+    this.#profile = profile;
     this.#pacer = new Pacer({
       clock: deps.clock,
       periodMs: FRAME_MS,
       ...(defer && { defer }),
       tick: nowMs => {
+        profile.begin();
         batch?.receive();
-        graph.tick(nowMs);
+        profile.next();
+        graph.produce(nowMs);
+        profile.next();
+        graph.mix();
+        profile.next();
+        graph.consume(nowMs);
+        profile.next();
         batch?.flush();
+        profile.next();
       },
       skip: frames => graph.skip(frames),
     });
@@ -95,7 +107,7 @@ export class MediaCore {
       case 'close-node':
         return this.#close(command.node);
       case 'clock-statistics':
-        return this.#pacer.statistics();
+        return { ...this.#pacer.statistics(), stagesMs: this.#profile.times };
     }
   }
 

@@ -15,7 +15,7 @@ const STEP_MS = 0.1;
 const STEPS = 1000;
 
 /** How late ticks ran. */
-export interface MediaClockStatistics {
+export interface PacerStatistics {
   readonly ticks: number;
   /** Ticks left out after stalls. */
   readonly skipped: number;
@@ -66,7 +66,7 @@ export class Pacer {
     this.#timer?.cancel();
   }
 
-  statistics(): MediaClockStatistics {
+  statistics(): PacerStatistics {
     return {
       ticks: this.#ticks,
       skipped: this.#skipped,

@@ -1,0 +1,278 @@
+/**
+ * The members of the conference, all of them: each sends a tone of its own or silence, and listens. Runs without
+ * a pause on a core of its own, so that what it measures is the mixer's lateness and not its own.
+ */
+
+import type { DatagramSocket, Endpoint } from '../../../../src/core/network.js';
+import { codecByName } from '../../../../src/media/codecs/registry.js';
+import { RtpPacket, readRtp, writeRtpHeader } from '../../../../src/media/rtp.js';
+import { DatagramBatch } from '../../../../src/native/datagram-batch.js';
+import { loadNative } from '../../../../src/native/index.js';
+import { levelAtDb, sine } from '../../../media/signal.js';
+import {
+  amplitudeOf,
+  type FromGenerator,
+  type Heard,
+  type Plan,
+  type ToGenerator,
+  toneOf,
+} from './plan.js';
+
+const ADDRESS = '127.0.0.1';
+const FIRST_PORT = 33_000;
+const FRAME_MS = 20;
+const HEADER = 12;
+/** Before it is looked at what is heard. */
+const WARM_UP_MS = 2000;
+/** Of sound that is sent again and again. */
+const LOOP_FRAMES = 50;
+/** Of what a listener heard, looked at for levels. */
+const LISTENED_FRAMES = 100;
+const LISTENERS = 4;
+const HISTOGRAM_MS = 2000;
+
+const native = loadNative();
+if (!native) throw new Error('the mixing benchmark needs the native addon: make native');
+
+class Member {
+  readonly socket: DatagramSocket;
+  readonly payloads: readonly Uint8Array[];
+  readonly remote: Endpoint;
+  readonly packet: Uint8Array[];
+  readonly ssrc: number;
+  received = 0;
+  missing = 0;
+  highest = -1;
+  lastMs = Number.NaN;
+  baseMs = Number.POSITIVE_INFINITY;
+  longestGapMs = 0;
+  heard: Uint8Array[] | undefined;
+
+  constructor(
+    socket: DatagramSocket,
+    payloads: readonly Uint8Array[],
+    remote: Endpoint,
+    ssrc: number,
+  ) {
+    this.socket = socket;
+    this.payloads = payloads;
+    this.remote = remote;
+    this.ssrc = ssrc;
+    this.packet = payloads.map(payload => {
+      const packet = new Uint8Array(HEADER + payload.length);
+      packet.set(payload, HEADER);
+      return packet;
+    });
+  }
+}
+
+const gaps = new Uint32Array(HISTOGRAM_MS);
+const lates = new Uint32Array(HISTOGRAM_MS);
+let lateMaxMs = 0;
+
+let batch: DatagramBatch;
+let plan: Plan;
+let sockets: DatagramSocket[] = [];
+
+async function open(wanted: Plan): Promise<void> {
+  plan = wanted;
+  batch = new DatagramBatch(native!);
+  sockets = [];
+  for (let i = 0, port = FIRST_PORT; i < plan.members; port += 2) {
+    try {
+      const socket = await batch.bindDatagram({ address: ADDRESS, port, trafficClass: 'voice' });
+      // Reports come here and are not looked at; unheard they would come back as errors.
+      await batch.bindDatagram({ address: ADDRESS, port: port + 1, trafficClass: 'voice' });
+      sockets.push(socket);
+      i++;
+    } catch {
+      // Taken: the next pair.
+    }
+  }
+  tell({ type: 'opened', ports: sockets.map(({ local }) => local.port) });
+}
+
+function loopOf(signal: Int16Array): Uint8Array[] {
+  const { codec: name, sampleRate } = plan;
+  const codec = codecByName(name)!;
+  const encoder = codec.newEncoder({ sampleRate });
+  const payload = new Uint8Array(codec.maxPayloadOctets);
+  const samples = (sampleRate * FRAME_MS) / 1000;
+  const frames: Uint8Array[] = [];
+  // A round before, so that the end of the loop fits its beginning.
+  for (let i = 0; i < 2 * LOOP_FRAMES; i++) {
+    const at = (i % LOOP_FRAMES) * samples;
+    const octets = encoder.encode(signal.subarray(at, at + samples), payload, 0);
+    if (i >= LOOP_FRAMES) frames.push(payload.slice(0, octets));
+  }
+  encoder.close?.();
+  return frames;
+}
+
+function isTalker(member: number): boolean {
+  // Spread among the others.
+  const every = plan.members / plan.talkers;
+  return member % every < 1 && Math.floor(member / every) < plan.talkers;
+}
+
+async function run(ports: readonly number[]): Promise<void> {
+  const { members, sampleRate, talkers, seconds, payloadType } = plan;
+  const codec = codecByName(plan.codec)!;
+  await codec.load?.();
+  const amplitude = amplitudeOf(talkers);
+  const silence = loopOf(new Int16Array(sampleRate));
+  const list = sockets.map((socket, i) => {
+    const hz = toneOf(i, members);
+    const payloads = isTalker(i) ? loopOf(sine(hz, sampleRate, sampleRate, amplitude)) : silence;
+    return new Member(socket, payloads, { address: ADDRESS, port: ports[i]! }, i + 1);
+  });
+  const listeners = Array.from({ length: LISTENERS }, (_, i) =>
+    Math.floor((i * (members - 1)) / (LISTENERS - 1)),
+  );
+  for (const i of listeners) list[i]!.heard = [];
+
+  const packet = new RtpPacket();
+  let now = performance.now();
+  const began = now + 50;
+  for (const member of list) {
+    member.socket.onMessage = (data, _from, ageMs = 0) => {
+      if (!readRtp(data, packet)) return;
+      const at = now - ageMs;
+      hear(member, packet, at, at - began > WARM_UP_MS);
+    };
+  }
+
+  const unitsPerFrame = (codec.clockRate * FRAME_MS) / 1000;
+  const frames = Math.round((seconds * 1000 + WARM_UP_MS) / FRAME_MS);
+  let generatorLateMs = 0;
+  for (let frame = 0; frame < frames; frame++) {
+    for (let i = 0; i < members; i++) {
+      const due = began + (frame + i / members) * FRAME_MS;
+      // Once at least, so that a generator that is behind listens too.
+      do {
+        batch.flush();
+        now = performance.now();
+        batch.receive();
+      } while (now < due);
+      generatorLateMs = Math.max(generatorLateMs, now - due);
+      const member = list[i]!;
+      const data = member.packet[frame % LOOP_FRAMES]!;
+      if (data.length === HEADER) continue;
+      writeRtpHeader(
+        data,
+        payloadType,
+        frame === 0,
+        frame & 0xffff,
+        frame * unitsPerFrame,
+        member.ssrc,
+      );
+      member.socket.send(data, member.remote);
+    }
+  }
+  batch.flush();
+  tell({ type: 'heard', heard: result(list, listeners, amplitude, generatorLateMs) });
+}
+
+function hear(member: Member, packet: RtpPacket, atMs: number, counts: boolean): void {
+  const { sequence, data, payloadOffset, payloadLength } = packet;
+  const step = member.highest < 0 ? 1 : ((sequence - member.highest) << 16) >> 16;
+  if (step <= 0) return;
+  member.highest = sequence;
+  if (counts) {
+    member.received++;
+    member.missing += step - 1;
+    if (!Number.isNaN(member.lastMs)) {
+      const gap = atMs - member.lastMs;
+      count(gaps, gap);
+      member.longestGapMs = Math.max(member.longestGapMs, gap);
+    }
+    const onTime = atMs - member.received * FRAME_MS - member.missing * FRAME_MS;
+    member.baseMs = Math.min(member.baseMs, onTime);
+    const late = onTime - member.baseMs;
+    count(lates, late);
+    lateMaxMs = Math.max(lateMaxMs, late);
+    if (member.heard && member.heard.length < LISTENED_FRAMES) {
+      member.heard.push(data.slice(payloadOffset, payloadOffset + payloadLength));
+    }
+  }
+  member.lastMs = atMs;
+}
+
+function count(histogram: Uint32Array, ms: number): void {
+  const place = Math.max(0, Math.min(histogram.length - 1, Math.floor(ms)));
+  histogram[place] = histogram[place]! + 1;
+}
+
+function quantile(histogram: Uint32Array, fraction: number): number {
+  let left = histogram.reduce((sum, each) => sum + each, 0) * (1 - fraction);
+  for (let ms = histogram.length - 1; ms >= 0; ms--) {
+    left -= histogram[ms]!;
+    if (left < 0) return ms + 1;
+  }
+  return 0;
+}
+
+function result(
+  list: Member[],
+  listeners: number[],
+  amplitude: number,
+  generatorLateMs: number,
+): Heard {
+  const { members, sampleRate } = plan;
+  const deviations: number[] = [];
+  let ownDb: number | undefined;
+  for (const at of listeners) {
+    const heard = decode(list[at]!.heard ?? []);
+    for (let i = 0; i < members; i++) {
+      if (!isTalker(i)) continue;
+      const hz = toneOf(i, members);
+      const said = levelAtDb(sine(hz, sampleRate, sampleRate, amplitude), hz, sampleRate);
+      const level = levelAtDb(heard, hz, sampleRate) - said;
+      if (i === at) ownDb = Math.max(ownDb ?? Number.NEGATIVE_INFINITY, level);
+      else deviations.push(Math.abs(level));
+    }
+  }
+  deviations.sort((a, b) => a - b);
+  return {
+    received: list.reduce((sum, { received }) => sum + received, 0),
+    missing: list.reduce((sum, { missing }) => sum + missing, 0),
+    gapP99Ms: quantile(gaps, 0.99),
+    gapMaxMs: Math.max(...list.map(({ longestGapMs }) => longestGapMs)),
+    gapsOver60: list.filter(({ longestGapMs }) => longestGapMs > 60).length,
+    lateMaxMs,
+    lateP99Ms: quantile(lates, 0.99),
+    worstDb: deviations.at(-1) ?? Number.NaN,
+    medianDb: deviations[deviations.length >> 1] ?? Number.NaN,
+    ownDb,
+    generatorLateMs,
+  };
+}
+
+/** The last second that a listener heard. */
+function decode(payloads: readonly Uint8Array[]): Int16Array {
+  const { sampleRate } = plan;
+  const decoder = codecByName(plan.codec)!.newDecoder({ sampleRate });
+  const samples = (sampleRate * FRAME_MS) / 1000;
+  const heard = new Int16Array(payloads.length * samples);
+  for (const [i, payload] of payloads.entries()) {
+    decoder.decode(payload, 0, payload.length, heard, i * samples);
+  }
+  decoder.close?.();
+  return heard.subarray(Math.max(0, heard.length - sampleRate));
+}
+
+function tell(message: FromGenerator): void {
+  process.send?.(message);
+}
+
+process.on('message', async (message: ToGenerator) => {
+  switch (message.type) {
+    case 'open':
+      await open(message.plan);
+      return;
+    case 'run':
+      await run(message.ports);
+      process.disconnect();
+      return;
+  }
+});

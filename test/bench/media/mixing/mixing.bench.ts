@@ -1,0 +1,150 @@
+/**
+ * How many members the mixer carries on one core: `node dist/test/bench/media/mixing/mixing.bench.js [--json] [NAME…]`.
+ * The mixer has one processor for itself, the members have another. A control of two members shows what the machine
+ * itself does to the figures.
+ */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { atLeast, atMost, type Figure, plain } from '../../../harness/figures.js';
+import { type Cleanup, progress, runProgram } from '../../../harness/program.js';
+import type {
+  FromGenerator,
+  FromMixer,
+  Heard,
+  MixerStatistics,
+  Plan,
+  ToGenerator,
+  ToMixer,
+} from './plan.js';
+
+const MIXER_CORE = '0';
+const GENERATOR_CORE = '1';
+const SECONDS = Number(process.env.MIXING_SECONDS ?? 10);
+
+interface Load extends Plan {
+  readonly name: string;
+}
+
+const loads: readonly Load[] = [
+  { name: 'control', codec: 'PCMU', sampleRate: 8000, payloadType: 0, members: 2, talkers: 2 },
+  { name: 'PCMU', codec: 'PCMU', sampleRate: 8000, payloadType: 0, members: 600, talkers: 600 },
+  { name: 'G722', codec: 'G722', sampleRate: 16_000, payloadType: 9, members: 250, talkers: 250 },
+  {
+    name: 'G722-400',
+    codec: 'G722',
+    sampleRate: 16_000,
+    payloadType: 9,
+    members: 400,
+    talkers: 400,
+  },
+  { name: 'opus', codec: 'opus', sampleRate: 16_000, payloadType: 96, members: 80, talkers: 80 },
+  {
+    name: 'opus-3',
+    codec: 'opus',
+    sampleRate: 16_000,
+    payloadType: 96,
+    members: 400,
+    talkers: 3,
+    speakers: 3,
+  },
+].map(load => ({ ...load, seconds: SECONDS }));
+
+/** A child with a channel, on one processor. */
+function child(cleanup: Cleanup, core: string, module: string) {
+  const path = fileURLToPath(new URL(module, import.meta.url));
+  const started = spawn('taskset', ['-c', core, process.execPath, path], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  cleanup.add(() => void started.kill('SIGKILL'));
+  const answer = <T extends { type: string }>(type: T['type']) =>
+    new Promise<T>((resolve, reject) => {
+      const listen = (message: unknown) => {
+        if ((message as T).type !== type) return;
+        started.off('message', listen);
+        resolve(message as T);
+      };
+      started.on('message', listen);
+      started.once('exit', code =>
+        reject(new Error(`${module} ended with ${code} before "${type}"`)),
+      );
+    });
+  return { started, answer };
+}
+
+async function carry(
+  cleanup: Cleanup,
+  plan: Plan,
+): Promise<{ heard: Heard; mixer: MixerStatistics }> {
+  const mixer = child(cleanup, MIXER_CORE, './mixer.js');
+  const generator = child(cleanup, GENERATOR_CORE, './generator.js');
+  const toMixer = (message: ToMixer) => void mixer.started.send(message);
+  const toGenerator = (message: ToGenerator) => void generator.started.send(message);
+
+  const opened = mixer.answer<Extract<FromMixer, { type: 'opened' }>>('opened');
+  const members = generator.answer<Extract<FromGenerator, { type: 'opened' }>>('opened');
+  toMixer({ type: 'open', plan });
+  toGenerator({ type: 'open', plan });
+  const [{ ports }, { ports: memberPorts }] = await Promise.all([opened, members]);
+
+  const ready = mixer.answer<Extract<FromMixer, { type: 'ready' }>>('ready');
+  toMixer({ type: 'talk-to', ports: memberPorts });
+  await ready;
+  const heard = generator.answer<Extract<FromGenerator, { type: 'heard' }>>('heard');
+  toGenerator({ type: 'run', ports });
+  const { heard: found } = await heard;
+  const statistics = mixer.answer<Extract<FromMixer, { type: 'statistics' }>>('statistics');
+  toMixer({ type: 'statistics' });
+  const { statistics: mixerFigures } = await statistics;
+  const gone = new Promise(resolve => mixer.started.once('exit', resolve));
+  toMixer({ type: 'stop' });
+  await gone;
+  return { heard: found, mixer: mixerFigures };
+}
+
+function figuresOf(
+  { name, members, talkers }: Load,
+  heard: Heard,
+  mixer: MixerStatistics,
+): Figure[] {
+  const what = `${name}, ${members} members, ${talkers} talk`;
+  const stages = Object.entries(mixer.stagesMs);
+  const inTicks = stages.reduce((sum, [, ms]) => sum + ms, 0);
+  const goals = name !== 'control';
+  const most = (goal: number, label: string, value: number, unit: string) =>
+    goals
+      ? atMost(goal, `${what}: ${label}`, value, unit)
+      : plain(`${what}: ${label}`, value, unit);
+  return [
+    most(5, 'tick lateness p99', mixer.latenessP99Ms, 'ms'),
+    most(20, 'packets late, the most', heard.lateMaxMs, 'ms'),
+    most(30, 'arrival gap p99', heard.gapP99Ms, 'ms'),
+    most(60, 'longest gap', heard.gapMaxMs, 'ms'),
+    most(1, 'talkers\u2019 level off, median', heard.medianDb, 'dB'),
+    plain(`${what}: talkers\u2019 level off, the most`, heard.worstDb, 'dB'),
+    ...(heard.ownDb === undefined ? [] : [most(-60, 'own voice', heard.ownDb, 'dB')]),
+    atLeast(
+      heard.received,
+      `${what}: packets heard, of those due`,
+      heard.received - heard.missing,
+      'packets',
+    ),
+    plain(`${what}: share of the core`, (100 * mixer.cpuMs) / mixer.wallMs, '%'),
+    ...stages.map(([stage, ms]) =>
+      plain(`${what}: share of the tick, ${stage}`, (100 * ms) / inTicks, '%'),
+    ),
+    plain(`${what}: generator behind, the most`, heard.generatorLateMs, 'ms'),
+    plain(`${what}: resident`, mixer.residentMegabytes, 'MB'),
+  ];
+}
+
+const names = process.argv.slice(2).filter(argument => !argument.startsWith('--'));
+await runProgram({ withinSeconds: 60 + loads.length * (SECONDS + 40) }, async cleanup => {
+  const figures: Figure[] = [];
+  for (const load of loads) {
+    if (names.length > 0 && !names.includes(load.name)) continue;
+    progress(`mixing: ${load.name}, ${load.members} members for ${SECONDS} s`);
+    const { heard, mixer } = await carry(cleanup, load);
+    figures.push(...figuresOf(load, heard, mixer));
+  }
+  return figures;
+});

@@ -1,0 +1,76 @@
+/** What the two processes of the mixing benchmark tell each other. */
+
+/** One load on the mixer. */
+export interface Plan {
+  readonly codec: string;
+  readonly sampleRate: number;
+  readonly payloadType: number;
+  readonly members: number;
+  /** How many of them talk; the others send silence. */
+  readonly talkers: number;
+  /** Places of the mix; absent: everybody is mixed. */
+  readonly speakers?: number;
+  readonly seconds: number;
+}
+
+export type ToMixer =
+  | { readonly type: 'open'; readonly plan: Plan }
+  | { readonly type: 'talk-to'; readonly ports: readonly number[] }
+  | { readonly type: 'statistics' }
+  | { readonly type: 'stop' };
+
+export type FromMixer =
+  | { readonly type: 'opened'; readonly ports: readonly number[] }
+  | { readonly type: 'ready' }
+  | { readonly type: 'statistics'; readonly statistics: MixerStatistics };
+
+export interface MixerStatistics {
+  /** Of the whole process, in ms. */
+  readonly cpuMs: number;
+  readonly wallMs: number;
+  readonly ticks: number;
+  readonly latenessP99Ms: number;
+  readonly latenessMaxMs: number;
+  readonly stagesMs: Readonly<Record<string, number>>;
+  readonly concealedMs: number;
+  readonly residentMegabytes: number;
+}
+
+export type ToGenerator =
+  | { readonly type: 'open'; readonly plan: Plan }
+  | { readonly type: 'run'; readonly ports: readonly number[] };
+
+export type FromGenerator =
+  | { readonly type: 'opened'; readonly ports: readonly number[] }
+  | { readonly type: 'heard'; readonly heard: Heard };
+
+/** What the members heard. */
+export interface Heard {
+  readonly received: number;
+  readonly missing: number;
+  readonly gapP99Ms: number;
+  readonly gapMaxMs: number;
+  /** Members that had a gap over 60 ms. */
+  readonly gapsOver60: number;
+  /** Later than the stream's own clock, the most. */
+  readonly lateMaxMs: number;
+  readonly lateP99Ms: number;
+  /** Of the talkers' levels at some listeners, from what they should be: most and median. */
+  readonly worstDb: number;
+  readonly medianDb: number;
+  /** Own voice of a talker that listens; undefined where none of the listeners talks. */
+  readonly ownDb: number | undefined;
+  /** Sending fell behind by so much at worst: the generator's own fault. */
+  readonly generatorLateMs: number;
+}
+
+/** Hz of a member's tone: every 5 Hz, so that 200 ms tell them apart. */
+export function toneOf(member: number, members: number): number {
+  const step = Math.max(5, Math.floor(3000 / members / 5) * 5);
+  return 300 + member * step;
+}
+
+/** Amplitude at which all talkers together do not fill 16 bits. */
+export function amplitudeOf(talkers: number): number {
+  return Math.min(4000, Math.round(9000 / Math.sqrt(talkers)));
+}
