@@ -124,7 +124,9 @@ export class Account extends EventEmitter<AccountEvents> {
   get contact(): NameAddr | undefined {
     if (!this.#registered) return undefined;
     const { contact, grant } = this.#registered;
-    if (grant.gruu) return { uri: grant.gruu, params: new Params() };
+    // A registrar may give GRUUs in front of proxies that do not follow them within dialogs (Kamailio 5.6 as it
+    // comes does): then a BYE to one is lost. Who does outbound has the flow to follow (RFC 5626 §5.3).
+    if (grant.gruu && grant.outbound) return { uri: grant.gruu, params: new Params() };
     if (!isSipUri(contact.uri)) return undefined;
     const params = contact.uri.params.clone();
     // Calls come by the flow there is, not by the address (RFC 5626 §4.3).

@@ -96,10 +96,18 @@ t.test('calls and messages go by the way the server wants, CANCEL and ACK too', 
   for (const { method, headers } of sent) t.equal(headers.texts('Route').join(', '), route, method);
 });
 
+t.test('a GRUU without outbound is not relied on: a BYE to it might be lost', async t => {
+  const { world, anna } = await office(() => granted(';pub-gruu="sip:anna@example.net;gr=x"'));
+  t.match(anna.accounts.status, [{ contact: 'sip:anna@10.0.0.2:5060' }]);
+  await world.stop();
+});
+
 t.test('a GRUU is what calls through the account are reached by', async t => {
   const gruu = 'sip:anna@example.net;gr=urn:uuid:x';
   const { world, server, anna } = await office(({ method }) =>
-    method === 'REGISTER' ? granted(`;pub-gruu="${gruu}"`) : { status: 486 },
+    method === 'REGISTER'
+      ? granted(`;pub-gruu="${gruu}"`, { Require: 'outbound' })
+      : { status: 486 },
   );
   t.match(anna.accounts.status, [{ server: 'UDP 10.0.0.9:5060', contact: gruu }]);
   anna.calls.dial('ben@example.net');

@@ -36,11 +36,26 @@ export async function measureAccounts({ cleanup, directory, sound }: Site): Prom
     '--seconds',
     '3',
   ]);
+  // The BYE found its way to her phone too, by whatever Contact it has.
+  const ended = await running.heard('ended', 10_000).then(
+    () => 1,
+    () => 0,
+  );
+  const wrote = await toAnna(site, 'fred', 'message', ['How are you?']);
+  const message = await running.heard('message', 10_000);
   const stranger = await callAnna(site, 'eve', 'wrong', []);
   await running.stop();
   await server.stop();
   return [
     exactly(0, 'call through Kamailio, exit status', called, ''),
+    exactly(1, 'the called phone hears that it is over', ended, 'call'),
+    exactly(0, 'message through Kamailio, exit status', wrote, ''),
+    exactly(
+      1,
+      'message that arrived as it was written',
+      message.text === 'How are you?' && message.from === 'sip:fred@example.test' ? 1 : 0,
+      'message',
+    ),
     atLeast(2 * 8000, 'samples heard back through it', readSound(heard).length, 'samples'),
     exactly(5, 'call with a wrong password, exit status', stranger, ''),
   ];
@@ -52,12 +67,22 @@ async function callAnna(
   password: string,
   more: string[],
 ): Promise<number> {
+  return toAnna(site, user, 'call', more, password);
+}
+
+async function toAnna(
+  site: Provider,
+  user: string,
+  command: 'call' | 'message',
+  more: string[],
+  password = passwordOf(user),
+): Promise<number> {
   const { args, options } = phone(site, user, password);
-  const call = new Ringline(
-    ['call', 'anna@example.test', '--listen', '127.0.0.1:0', ...args, ...more],
+  const asked = new Ringline(
+    [command, 'anna@example.test', ...more, '--listen', '127.0.0.1:0', ...args],
     options,
   );
-  return Number(await call.child.ended);
+  return Number(await asked.child.ended);
 }
 
 function phone({ cleanup, directory, port }: Provider, user: string, password: string) {
