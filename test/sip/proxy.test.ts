@@ -1,6 +1,7 @@
 /** The proxy's machine and its rules, one by one; and what strangers send to a proxy. */
 import {
   Contact,
+  formatUri,
   MaxForwards,
   type Params,
   Route,
@@ -19,7 +20,7 @@ import {
 } from '../../src/sip/proxy/context.js';
 import { stepProxy } from '../../src/sip/proxy/machine.js';
 import { preferencesOf, scoreOf } from '../../src/sip/proxy/preferences.js';
-import { groupTargets } from '../../src/sip/proxy/target.js';
+import { groupTargets, plainTarget } from '../../src/sip/proxy/target.js';
 import { makeResponse } from '../../src/sip/response.js';
 import { proxied, proxySettings, SELF } from './proxied.js';
 import { hop, Lab, target } from './proxy-lab.js';
@@ -419,8 +420,10 @@ async function stranger(changes = {}) {
   const device = await lab.device(STRANGER, 5060);
   const send = async (message: SipRequest, ms = 100) => {
     const lines = [...message.headers.entries()].map(([name, value]) => `${name}: ${value}`);
-    const uri = 'host' in message.uri ? `sip:${message.uri.user ?? ''}@${message.uri.host}` : '';
-    device.send(SELF, `${message.method} ${uri} SIP/2.0\r\n${lines.join('\r\n')}\r\n\r\n`);
+    device.send(
+      SELF,
+      `${message.method} ${formatUri(message.uri)} SIP/2.0\r\n${lines.join('\r\n')}\r\n\r\n`,
+    );
     await lab.clock.advance(ms);
     return device.heard.at(-1);
   };
@@ -480,6 +483,25 @@ for (const [what, uri, lines, passes] of acks) {
     await lab.isIdle(t);
   });
 }
+
+t.test('an ACK to a GRUU goes to the device it names (RFC 5627 §4.4)', async t => {
+  const asked: string[] = [];
+  const { lab, send, host } = await stranger({
+    targets: async ({ uri }: SipRequest) => {
+      asked.push(formatUri(uri));
+      return [plainTarget(sipUri({ user: 'b', host: '10.0.0.2', port: 5060 }))];
+    },
+  });
+  const phone = await lab.device('10.0.0.2', 5060);
+  const gruu = 'sip:b@one.example;gr=urn:uuid:1';
+  await send(proxied('ACK', gruu, VIA, `Route: <sip:${SELF};lr>`));
+  t.same(asked, [gruu]);
+  const [ack] = phone.heard;
+  t.equal(ack?.kind === 'request' && formatUri(ack.uri), 'sip:b@10.0.0.2:5060');
+  t.equal(ack?.headers.has(Route), false);
+  t.equal(host.proxy.size, 0);
+  await lab.isIdle(t);
+});
 
 t.test('a request to a phone that is gone leaves nothing, and is not answered', async t => {
   const { lab, send, heard } = await stranger();

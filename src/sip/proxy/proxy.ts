@@ -19,7 +19,7 @@ import {
   nextUri,
   yieldToStrictRouter,
 } from './route.js';
-import { type NextHop, plainTarget } from './target.js';
+import { type NextHop, plainTarget, type Target } from './target.js';
 
 /** Octets of the secret by which a proxy knows its branches. */
 const SECRET_OCTETS = 16;
@@ -120,19 +120,33 @@ export class SipProxy implements TransactionUser {
       if (ack.headers.first(MaxForwards) === 0) return;
       const request = copyRequest(ack);
       consumeRoute(request, uri => this.#settings.isSelf(uri));
-      const next = nextUri(request, plainTarget(request.uri));
-      // A caller that got a 2xx has a Contact to send to; an address only we know was never answered.
-      if (!request.headers.has(Route) && hooks.isResponsible(request.uri)) return;
+      const target = await this.#ackTarget(request);
+      if (!target) return;
+      const next = nextUri(request, target);
       if (isSipUri(next) && hooks.isSelf(next)) return;
+      request.uri = target.uri;
       countHop(request);
+      for (const value of [...target.route].reverse()) request.headers.prepend(Route, value);
       yieldToStrictRouter(request);
-      const [hop] = await hooks.resolve(next);
+      const direct = target.route.length === 0 ? target.hop : undefined;
+      const hop = direct ?? (await hooks.resolve(next))[0];
       if (!hop) return;
       addVia(request, hooks.addressFor(hop), statelessBranch(ack, this.#settings.secret));
       transactions.sendStateless(request, hop);
     } catch (error) {
       logger.debug({ source, reason: asError(error).message }, 'an ACK could not be forwarded');
     }
+  }
+
+  /** Undefined for an ACK that belongs nowhere. */
+  async #ackTarget(ack: SipRequest): Promise<Target | undefined> {
+    const { hooks } = this.#options;
+    const { uri, headers } = ack;
+    if (headers.has(Route) || !hooks.isResponsible(uri)) return plainTarget(uri);
+    // A caller that got a 2xx has a Contact to send to: of our addresses only a GRUU is one (RFC 5627 §4.4).
+    if (!isSipUri(uri) || !uri.params.has('gr')) return undefined;
+    const targets = await hooks.targets(ack);
+    return typeof targets === 'number' ? undefined : targets[0];
   }
 
   #newTag(): string {
