@@ -163,6 +163,20 @@ t.test('the same URI written otherwise is the same contact (§19.1.4)', async t 
   t.equal(uris(0).length, 1);
 });
 
+t.test('a GRUU leads to the registrar, by its port too (RFC 5627 §3.1)', async t => {
+  const contact = 'Contact: <sip:a@10.0.0.7>;+sip.instance="<urn:uuid:1>"';
+  const gruuAt = (registrar: string, to: string) => {
+    const request = register(contact, 'Supported: gruu', `To: <${to}>`);
+    request.uri = parseUri(registrar);
+    return /pub-gruu="([^"]*)"/.exec(String(contactsOf(bench().step(0, request).response)))?.[1];
+  };
+  const gr = 'gr=urn:uuid:1';
+  t.equal(gruuAt('sip:10.0.0.1', 'sip:a@10.0.0.1'), `sip:a@10.0.0.1;${gr}`);
+  t.equal(gruuAt('sip:10.0.0.1:5070', 'sip:a@10.0.0.1'), `sip:a@10.0.0.1:5070;${gr}`);
+  t.equal(gruuAt('sip:10.0.0.1', 'sip:a@10.0.0.1:5080'), `sip:a@10.0.0.1:5080;${gr}`);
+  t.equal(gruuAt('sip:edge.example:5070', 'sip:a@h.example'), `sip:a@h.example;${gr}`);
+});
+
 t.test('a device that comes back with another address replaces its binding', async t => {
   const { step, uris } = bench();
   const instance = '+sip.instance="<urn:uuid:1>"';

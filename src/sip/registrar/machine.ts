@@ -268,11 +268,14 @@ function accept(event: Registration, bindings: readonly Binding[]): RegistrarAct
 }
 
 /** Names one device of an address-of-record, wherever it is (RFC 5627 §3.1): its registrar finds it by `gr`. */
-function publicGruu({ headers }: SipRequest, instance: string): string | undefined {
-  const { uri } = headers.require(To);
+function publicGruu(register: SipRequest, instance: string): string | undefined {
+  const { uri } = register.headers.require(To);
   const urn = /^<(urn:[\w:.-]+)>$/.exec(instance)?.[1];
   if (!isSipUri(uri) || urn === undefined) return undefined;
-  const { scheme, user, host, port } = uri;
+  const { scheme, user, host } = uri;
+  // An address-of-record may do without the port of its registrar, a place to send requests to may not.
+  const registrar = isSipUri(register.uri) && register.uri.host === host ? register.uri : undefined;
+  const port = uri.port ?? registrar?.port;
   return formatUri(sipUri({ scheme, user, host, port, params: { gr: urn } }));
 }
 
