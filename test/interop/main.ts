@@ -1,6 +1,6 @@
 /**
- * Real peers, on loopback: baresip talks to the echo test and is called, SIPp calls a thousand times and
- * plays its scenarios, Kamailio has accounts for two phones.
+ * Real peers, on loopback: baresip and linphone call, are called, hold and transfer; SIPp calls a thousand
+ * times and plays its scenarios; Kamailio has accounts for phones of ours.
  * Run by `make interop`: node dist/test/interop/main.js [--json] [CHECK…]
  */
 import { mkdirSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { SAMPLE_RATE, writeSound } from '../harness/sound.js';
 import { sine } from '../media/signal.js';
 import { measureAccounts } from './accounts.js';
 import { measureCalls } from './calls.js';
+import { measureLinphone } from './linphone.js';
 import { measureProxies } from './proxies.js';
 import { playScenarios } from './scenarios.js';
 import { measureTransfers } from './transfers.js';
@@ -23,6 +24,7 @@ const CHECKS = {
   proxies: measureProxies,
   users: measureUsers,
   transfers: measureTransfers,
+  linphone: measureLinphone,
   scenarios: playScenarios,
 } as const;
 type CheckName = keyof typeof CHECKS;
@@ -39,6 +41,7 @@ await runProgram({ withinSeconds: 240 }, async cleanup => {
   requireProgram('baresip', 'baresip-core');
   requireProgram('sipp', 'sip-tester');
   requireProgram('kamailio', 'kamailio');
+  requireProgram('linphonec', 'linphone-cli');
   const directory = temporaryDirectory(cleanup);
   const sound = join(directory, 'tone.wav');
   writeSound(sound, sine(TONE_HZ, TONE_SECONDS * SAMPLE_RATE, SAMPLE_RATE));

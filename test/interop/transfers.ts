@@ -14,18 +14,9 @@ import type { Child } from '../harness/child.js';
 import { exactly, type Figure } from '../harness/figures.js';
 import { progress } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
-import { readSound, SAMPLE_RATE, writeSound } from '../harness/sound.js';
-import { tonesHeard } from '../harness/tones.js';
 import { freePort } from '../harness/udp.js';
-import { sine } from '../media/signal.js';
 import type { Site } from './site.js';
-
-const TONES = { ours: 700, peer: 440, other: 1000 } as const;
-const SOUND_SECONDS = 30;
-/** Of each state that is to be heard in a recording. */
-const STATE_MS = 1200;
-
-type Voice = keyof typeof TONES;
+import { heardTones as heard, soundOf, stay, type Voice, writeVoices } from './voices.js';
 
 interface Peer {
   readonly options: BaresipOptions;
@@ -36,9 +27,7 @@ interface Peer {
 }
 
 export async function measureTransfers(site: Site): Promise<Figure[]> {
-  for (const voice of Object.keys(TONES) as Voice[]) {
-    writeSound(soundOf(site, voice), sine(TONES[voice], SOUND_SECONDS * SAMPLE_RATE, SAMPLE_RATE));
-  }
+  writeVoices(site);
   const checks = [
     holdBothWays,
     peerTransfersUs,
@@ -65,11 +54,10 @@ async function holdBothWays(site: Site): Promise<Figure[]> {
   await call.type('hangup');
   const status = Number(await call.child.ended);
   await peer.child.stop();
-  const { ours: we, peer: they } = TONES;
   return [
     exactly(0, 'hold both ways with baresip, exit status', status, ''),
-    heard('hold both ways, what we hear', recording, [they, 0, they, 0, they]),
-    heard('hold both ways, what baresip hears', recordingOf(peer.options.directory), [we]),
+    heard('hold both ways, what we hear', recording, ['peer', 'nobody', 'peer', 'nobody', 'peer']),
+    heard('hold both ways, what baresip hears', recordingOf(peer.options.directory), ['ours']),
   ];
 }
 
@@ -89,8 +77,8 @@ async function peerTransfersUs(site: Site): Promise<Figure[]> {
   const name = 'baresip transfers us';
   return [
     exactly(0, `${name}, exit status`, status, ''),
-    heard(`${name}, what we hear`, recording, [TONES.peer, TONES.other]),
-    heard(`${name}, what the new one hears`, recordingOf(other.options.directory), [TONES.ours]),
+    heard(`${name}, what we hear`, recording, ['peer', 'other']),
+    heard(`${name}, what the new one hears`, recordingOf(other.options.directory), ['ours']),
   ];
 }
 
@@ -108,9 +96,9 @@ async function weTransferPeer(site: Site): Promise<Figure[]> {
   const [before, after] = recordingsOf(peer.options.directory);
   return [
     exactly(0, `${name}, exit status`, status, ''),
-    heard(`${name}, what it hears first`, before, [TONES.ours]),
-    heard(`${name}, what it hears then`, after, [TONES.other]),
-    heard(`${name}, what the new one hears`, recordingOf(other.options.directory), [TONES.peer]),
+    heard(`${name}, what it hears first`, before, ['ours']),
+    heard(`${name}, what it hears then`, after, ['other']),
+    heard(`${name}, what the new one hears`, recordingOf(other.options.directory), ['peer']),
   ];
 }
 
@@ -131,13 +119,11 @@ async function weTransferAttended(site: Site): Promise<Figure[]> {
   const [consulted, after] = recordingsOf(other.options.directory);
   return [
     exactly(0, `${name}, exit status`, status, ''),
-    heard(`${name}, what we hear of it`, recording, [TONES.peer, 0]),
-    heard(`${name}, what we hear of the new one`, recording.replace('.wav', '-2.wav'), [
-      TONES.other,
-    ]),
-    heard(`${name}, what the new one hears of us`, consulted, [TONES.ours]),
-    heard(`${name}, what it hears then`, recordingsOf(peer.options.directory)[1], [TONES.other]),
-    heard(`${name}, what the new one hears then`, after, [TONES.peer]),
+    heard(`${name}, what we hear of it`, recording, ['peer', 'nobody']),
+    heard(`${name}, what we hear of the new one`, recording.replace('.wav', '-2.wav'), ['other']),
+    heard(`${name}, what the new one hears of us`, consulted, ['ours']),
+    heard(`${name}, what it hears then`, recordingsOf(peer.options.directory)[1], ['other']),
+    heard(`${name}, what the new one hears then`, after, ['peer']),
   ];
 }
 
@@ -177,11 +163,9 @@ async function weTransferFromThePhone(site: Site): Promise<Figure[]> {
   return [
     exactly(1, `${name}, exit status without a call`, nobody, ''),
     exactly(0, `${name}, keys that failed`, failed, 'keys'),
-    heard(`${name}, what it hears`, recording, [TONES.peer, 0, TONES.peer]),
-    heard(`${name}, what the new one hears`, recordingOf(other.options.directory), [TONES.peer]),
-    heard(`${name}, what baresip hears then`, recordingsOf(peer.options.directory)[1], [
-      TONES.other,
-    ]),
+    heard(`${name}, what it hears`, recording, ['peer', 'nobody', 'peer']),
+    heard(`${name}, what the new one hears`, recordingOf(other.options.directory), ['peer']),
+    heard(`${name}, what baresip hears then`, recordingsOf(peer.options.directory)[1], ['other']),
   ];
 }
 
@@ -213,22 +197,3 @@ async function startCall(site: Site, name: string, uri: string) {
   await call.heard('connected', 10_000);
   return { call, recording };
 }
-
-function soundOf({ directory }: Site, voice: Voice): string {
-  return join(directory, `${voice}.wav`);
-}
-
-/** Leaves things as they are for as long as a recording needs to show it. */
-function stay(): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, STATE_MS));
-}
-
-/** 1 where the recording holds these tones, in this order. */
-function heard(name: string, recording: string | undefined, expected: readonly number[]): Figure {
-  const found = recording === undefined ? [] : tonesHeard(readSound(recording), allTones);
-  const same = String(found) === String(expected);
-  if (!same) progress(`${name}: expected ${expected.join(', ')} Hz, heard ${found.join(', ')}`);
-  return exactly(1, `${name}: ${expected.join(', ')} Hz`, same ? 1 : 0, 'heard');
-}
-
-const allTones: readonly number[] = Object.values(TONES);
