@@ -38,8 +38,25 @@ export function heardTones(
   recording: string | undefined,
   expected: readonly Heard[],
 ): Figure {
+  return told(name, heardIn(recording), expected);
+}
+
+/** The same of a peer that records silence of its own: while it starts, and before it ends. */
+export function voicesHeard(name: string, recording: string, expected: readonly Voice[]): Figure {
+  const voices = heardIn(recording).filter(heard => heard !== 'nobody');
+  return told(
+    name,
+    voices.filter((voice, i) => voice !== voices[i - 1]),
+    expected,
+  );
+}
+
+function heardIn(recording: string | undefined): string[] {
   const samples = recording === undefined ? new Int16Array() : readSound(recording);
-  const found = tonesHeard(samples, Object.values(TONES_HZ)).map(voiceOf);
+  return tonesHeard(samples, Object.values(TONES_HZ)).map(voiceOf);
+}
+
+function told(name: string, found: readonly string[], expected: readonly string[]): Figure {
   const same = String(found) === String(expected);
   if (!same) progress(`${name}: expected ${expected.join(', ')}, heard ${found.join(', ')}`);
   return exactly(1, `${name}: ${expected.join(', ')}`, same ? 1 : 0, 'heard');
