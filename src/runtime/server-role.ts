@@ -7,6 +7,7 @@ import type { Logger } from '../core/logger.js';
 import type { Network } from '../core/network.js';
 import type { Random } from '../core/random.js';
 import type { Location, Locator } from '../discovery/locator.js';
+import { UserPresence } from '../services/presence.js';
 import { describeTarget } from '../sip/resolution/plan.js';
 import { SipServer, type UserStatus } from '../sip/server/sip-server.js';
 import type { UserSettings } from '../sip/server/users.js';
@@ -31,17 +32,23 @@ export interface ServerRoleOptions {
   readonly isPhone: (user: string) => boolean;
   /** Where phones of this network and other addresses are. */
   readonly locator: Locator;
+  /** What is known of this user's presence is another than before. */
+  readonly presenceChanged: (user: string) => void;
 }
 
 /** Without users it does nothing. */
 export class ServerRole implements Service, Locator {
   readonly #options: ServerRoleOptions;
   #server: SipServer | undefined;
+  #presence: UserPresence | undefined;
   #stopped = new AbortController();
 
   /** @throws {CodedError} `NAME_TAKEN` */
   constructor(options: ServerRoleOptions) {
     this.#options = options;
+    if (options.users.length > 0) {
+      options.userAgent.handle('PUBLISH', (...asked) => this.#presence?.publish(...asked));
+    }
     const taken = options.users.find(({ name }) => options.isPhone(name));
     if (!taken) return;
     throw new CodedError(
@@ -66,6 +73,14 @@ export class ServerRole implements Service, Locator {
       ...(store && { store }),
       names: () => names().map(name => `${name}.local`),
       locate: uri => this.#locateOthers(uri),
+      registered: options.presenceChanged,
+    });
+    this.#presence = new UserPresence({
+      ...options,
+      owner: user => server.userNamed(user),
+      isRegistered: user => server.isRegistered(user),
+      publisher: (request, source) => server.publisherOf(request, source),
+      changed: options.presenceChanged,
     });
     userAgent.router = (request, transaction, source) => server.take(request, transaction, source);
     this.#server = server;
@@ -77,7 +92,14 @@ export class ServerRole implements Service, Locator {
     this.#options.userAgent.router = undefined;
     this.#stopped.abort();
     await this.#server.stop();
+    this.#presence?.stop();
+    this.#presence = undefined;
     this.#server = undefined;
+  }
+
+  /** The presence of users; undefined while there are none. */
+  get presence(): UserPresence | undefined {
+    return this.#presence;
   }
 
   /** Whether whoever asks has proven to be a user of ours: the refusal or challenge else. */

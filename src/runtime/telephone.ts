@@ -137,6 +137,7 @@ export class Telephone implements Service {
       realm: options.name,
       names: () => [this.#name, this.#givenName],
       isPhone: user => destinations.some(destination => destination.answersTo(user)),
+      presenceChanged: user => this.lamp.userChanged(user),
     });
     const { userAgent } = this;
     const locator = new LocatorChain([
@@ -190,6 +191,7 @@ export class Telephone implements Service {
       name: () => this.#name,
       isMe: user => person.answersTo(user),
       isService: user => destinations.some(destination => destination.answersTo(user)),
+      others: () => this.server.presence,
       refusal: (request, source) => {
         if ((options.watchers ?? 'anybody') === 'anybody') return undefined;
         return options.watchers === 'nobody' ? 403 : this.server.refusalToWatch(request, source);

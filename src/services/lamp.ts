@@ -17,6 +17,8 @@ import { type Content, DIALOG, PRESENCE } from '../sip/events/package.js';
 import { writePidf } from '../sip/events/pidf.js';
 import type { Source } from '../sip/transport/transport.js';
 
+import type { UserPresence } from './presence.js';
+
 export interface LampOptions {
   readonly notifier: Notifier;
   readonly calls: Calls;
@@ -28,11 +30,8 @@ export interface LampOptions {
   readonly isService: (user: string) => boolean;
   /** Undefined where whoever asks may watch; else the refusal. */
   readonly refusal: (request: SipRequest, source: Source) => number | SipResponse | undefined;
-  /** The state of others that is kept here; undefined where there are none of that name. */
-  readonly others?: {
-    owns(user: string): string | undefined;
-    presence(user: string): Content;
-  };
+  /** Those whose presence is kept here; undefined while there are none. */
+  readonly others: () => Pick<UserPresence, 'owns' | 'presence'> | undefined;
 }
 
 /** The phone itself, among the resources: services go by their names, others by theirs behind `user:`. */
@@ -98,7 +97,7 @@ export class Lamp {
     const { isMe, isService, others } = this.#options;
     const user = isSipUri(uri) ? (uri.user ?? '') : undefined;
     if (user === undefined) return undefined;
-    const other = withOthers ? others?.owns(user) : undefined;
+    const other = withOthers ? others()?.owns(user) : undefined;
     if (other !== undefined) return OF_USER + other;
     if (user === '' || isMe(user)) return PHONE;
     return isService(user) ? user.toLowerCase() : undefined;
@@ -134,7 +133,7 @@ export class Lamp {
   }
 
   #presence(resource: string): Content {
-    const { others } = this.#options;
+    const others = this.#options.others();
     if (others && resource.startsWith(OF_USER))
       return others.presence(resource.slice(OF_USER.length));
     const talking = this.#callsOf(resource).length > 0;

@@ -82,7 +82,11 @@ export class Household {
     { agent }: OrdinaryPhone,
     method: string,
     to: string,
-    { from = to, headers = {} }: { from?: string; headers?: Record<string, string> } = {},
+    {
+      from = to,
+      headers = {},
+      body,
+    }: { from?: string; headers?: Record<string, string>; body?: Uint8Array } = {},
   ): Promise<SipResponse> {
     const asked = agent.request({
       method,
@@ -93,6 +97,7 @@ export class Household {
         toward: { uri: parseUri(`sip:${to}`), params: new Params() },
       }),
       headers,
+      ...(body && { body }),
     });
     return this.#withinTime(asked);
   }

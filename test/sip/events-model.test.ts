@@ -4,6 +4,15 @@
  */
 import t from 'tap';
 import {
+  COMPOSITOR_LIMITS,
+  type CompositorAction,
+  type CompositorEvent,
+  type CompositorState,
+  newCompositor,
+  publicationsOf,
+  stepCompositor,
+} from '../../src/sip/events/compositor-machine.js';
+import {
   type NotifierAction,
   type NotifierEvent,
   type NotifierState,
@@ -11,6 +20,14 @@ import {
   newNotifierState,
   stepNotifier,
 } from '../../src/sip/events/notifier-machine.js';
+import {
+  newPublisher,
+  type PublishAnswer,
+  type PublisherAction,
+  type PublisherEvent,
+  type PublisherState,
+  stepPublisher,
+} from '../../src/sip/events/publisher-machine.js';
 import {
   type NotifiedState,
   newSubscription,
@@ -458,6 +475,145 @@ leaving: too brief, 423 with more, too brief, 423 with less, bad event 489, forb
 leaving: - granted, active, active for a while, pending, network changed, unsubscribe
 leaving: ! start, granted alone, timer refresh, timer expire, timer pause
 `;
+const PUBLISHER = `
+idle: changed: -> idle, telling publish
+idle: stop: -> ended finish
+idle: ! taken 200, taken 200 without a tag, gone 412, too brief, 423 with more, too brief, 423 with less, bad event 489, come back in an hour 503, timer
+idle, telling: changed: -> idle, telling, changed
+idle, telling: taken 200: -> published +timer
+idle, telling: taken 200 without a tag, too brief, 423 with less, come back in an hour 503: -> waiting +timer
+idle, telling: gone 412, too brief, 423 with more: -> waiting +timer | publish
+idle, telling: bad event 489: -> ended finish 489
+idle, telling: stop: -> leaving, telling
+idle, telling: ! timer
+ended: - changed, stop
+ended: ! taken 200, taken 200 without a tag, gone 412, too brief, 423 with more, too brief, 423 with less, bad event 489, come back in an hour 503, timer
+idle, telling, changed: taken 200: -> published, telling again modify
+idle, telling, changed: taken 200 without a tag, too brief, 423 with less, come back in an hour 503: -> waiting +timer
+idle, telling, changed: gone 412, too brief, 423 with more: -> idle, telling publish | -> waiting +timer
+idle, telling, changed: bad event 489: -> ended finish 489
+idle, telling, changed: stop: -> leaving, telling, changed
+idle, telling, changed: - changed
+idle, telling, changed: ! timer
+published: changed: -> published, telling again modify
+published: timer: -> published, telling again refresh
+published: stop: -> removing, telling again remove
+published: ! taken 200, taken 200 without a tag, gone 412, too brief, 423 with more, too brief, 423 with less, bad event 489, come back in an hour 503
+waiting: timer: -> waiting, telling again modify | -> waiting, telling publish
+waiting: stop: -> ended finish | -> removing, telling again, changed remove
+waiting: - changed
+waiting: ! taken 200, taken 200 without a tag, gone 412, too brief, 423 with more, too brief, 423 with less, bad event 489, come back in an hour 503
+leaving, telling: taken 200: -> removing, telling again remove
+leaving, telling: taken 200 without a tag, gone 412, too brief, 423 with more, too brief, 423 with less, bad event 489, come back in an hour 503: -> ended finish
+leaving, telling: - changed, stop
+leaving, telling: ! timer
+published, telling again: changed: -> published, telling again, changed
+published, telling again: taken 200: -> published +timer
+published, telling again: taken 200 without a tag, too brief, 423 with less, come back in an hour 503: -> waiting +timer
+published, telling again: gone 412: -> published, telling publish
+published, telling again: too brief, 423 with more: -> waiting +timer | modify
+published, telling again: bad event 489: -> ended finish 489
+published, telling again: stop: -> leaving, telling again
+published, telling again: ! timer
+leaving, telling, changed: taken 200: -> removing, telling again, changed remove
+leaving, telling, changed: taken 200 without a tag, gone 412, too brief, 423 with more, too brief, 423 with less, bad event 489, come back in an hour 503: -> ended finish
+leaving, telling, changed: - changed, stop
+leaving, telling, changed: ! timer
+removing, telling again: taken 200, taken 200 without a tag, gone 412, too brief, 423 with more, too brief, 423 with less, bad event 489, come back in an hour 503: -> ended finish
+removing, telling again: - changed, stop
+removing, telling again: ! timer
+waiting, telling: changed: -> waiting, telling, changed
+waiting, telling: taken 200: -> published +timer
+waiting, telling: taken 200 without a tag, gone 412, too brief, 423 with less, come back in an hour 503: -> waiting +timer
+waiting, telling: too brief, 423 with more: -> waiting +timer | publish
+waiting, telling: bad event 489: -> ended finish 489
+waiting, telling: stop: -> leaving, telling
+waiting, telling: ! timer
+published, telling again, changed: taken 200: -> published, telling again modify
+published, telling again, changed: taken 200 without a tag, too brief, 423 with less, come back in an hour 503: -> waiting +timer
+published, telling again, changed: gone 412: -> published, telling publish
+published, telling again, changed: too brief, 423 with more: -> published, telling again modify | -> waiting +timer
+published, telling again, changed: bad event 489: -> ended finish 489
+published, telling again, changed: stop: -> leaving, telling again, changed
+published, telling again, changed: - changed
+published, telling again, changed: ! timer
+published, telling: changed: -> published, telling, changed
+published, telling: taken 200: -> published +timer
+published, telling: taken 200 without a tag, gone 412, too brief, 423 with less, come back in an hour 503: -> waiting +timer
+published, telling: too brief, 423 with more: -> waiting +timer | publish
+published, telling: bad event 489: -> ended finish 489
+published, telling: stop: -> leaving, telling
+published, telling: ! timer
+leaving, telling again: taken 200, taken 200 without a tag, too brief, 423 with more, too brief, 423 with less, bad event 489, come back in an hour 503: -> removing, telling again remove
+leaving, telling again: gone 412: -> ended finish
+leaving, telling again: - changed, stop
+leaving, telling again: ! timer
+removing, telling again, changed: taken 200, taken 200 without a tag, gone 412, too brief, 423 with more, too brief, 423 with less, bad event 489, come back in an hour 503: -> ended finish
+removing, telling again, changed: - changed, stop
+removing, telling again, changed: ! timer
+waiting, telling, changed: taken 200: -> published, telling again modify
+waiting, telling, changed: taken 200 without a tag, gone 412, too brief, 423 with less, come back in an hour 503: -> waiting +timer
+waiting, telling, changed: too brief, 423 with more: -> waiting +timer | -> waiting, telling publish
+waiting, telling, changed: bad event 489: -> ended finish 489
+waiting, telling, changed: stop: -> leaving, telling, changed
+waiting, telling, changed: - changed
+waiting, telling, changed: ! timer
+leaving, telling again, changed: taken 200, taken 200 without a tag, too brief, 423 with more, too brief, 423 with less, bad event 489, come back in an hour 503: -> removing, telling again, changed remove
+leaving, telling again, changed: gone 412: -> ended finish
+leaving, telling again, changed: - changed, stop
+leaving, telling again, changed: ! timer
+waiting, telling again: changed: -> waiting, telling again, changed
+waiting, telling again: taken 200: -> published +timer
+waiting, telling again: taken 200 without a tag, gone 412, too brief, 423 with less, come back in an hour 503: -> waiting +timer
+waiting, telling again: too brief, 423 with more: -> waiting +timer | modify
+waiting, telling again: bad event 489: -> ended finish 489
+waiting, telling again: stop: -> leaving, telling again
+waiting, telling again: ! timer
+published, telling, changed: taken 200: -> published, telling again modify
+published, telling, changed: taken 200 without a tag, gone 412, too brief, 423 with less, come back in an hour 503: -> waiting +timer
+published, telling, changed: too brief, 423 with more: -> published, telling publish | -> waiting +timer
+published, telling, changed: bad event 489: -> ended finish 489
+published, telling, changed: stop: -> leaving, telling, changed
+published, telling, changed: - changed
+published, telling, changed: ! timer
+waiting, telling again, changed: taken 200: -> published, telling again modify
+waiting, telling again, changed: taken 200 without a tag, gone 412, too brief, 423 with less, come back in an hour 503: -> waiting +timer
+waiting, telling again, changed: too brief, 423 with more: -> waiting +timer | -> waiting, telling again modify
+waiting, telling again, changed: bad event 489: -> ended finish 489
+waiting, telling again, changed: stop: -> leaving, telling again, changed
+waiting, telling again, changed: - changed
+waiting, telling again, changed: ! timer
+`;
+const COMPOSITOR = `
+0 published: initial: -> 1 published accept changed
+0 published: initial without a body: refuse 400
+0 published: initial, too brief: refuse 423
+0 published: initial for 0 s: accept 0
+0 published: initial, too large: refuse 413
+0 published: of an unknown tag: refuse 412
+0 published: - half an hour passes
+0 published: ! refresh, modify, remove
+1 published: initial: -> 2 published accept changed
+1 published: initial without a body: refuse 400
+1 published: initial, too brief: refuse 423
+1 published: initial for 0 s: accept 0
+1 published: initial, too large: refuse 413
+1 published: refresh: accept
+1 published: modify: accept changed
+1 published: remove: -> 0 published accept 0 changed
+1 published: of an unknown tag: refuse 412
+1 published: half an hour passes: -> 0 published changed | nothing
+2 published: initial: refuse 503
+2 published: initial without a body: refuse 400
+2 published: initial, too brief: refuse 423
+2 published: initial for 0 s: accept 0
+2 published: initial, too large: refuse 413
+2 published: refresh: accept
+2 published: modify: accept changed
+2 published: remove: -> 1 published accept 0 changed
+2 published: of an unknown tag: refuse 412
+2 published: half an hour passes: -> 0 published changed | -> 1 published changed | nothing
+`;
 const NOTIFIER = `
 new: subscribe: -> telling accept +expire +interval notify
 new: subscribe for 0 s: -> last accept notify terminated (timeout)
@@ -801,4 +957,171 @@ t.test('the notifier', async t => {
     },
   });
   sameTable(t, walk, NOTIFIER);
+});
+
+// ---- PUBLISH: the publisher
+
+interface PublisherModel {
+  publisher: PublisherState;
+  timer: boolean;
+}
+
+const publishAnswered =
+  (status: number, more: Partial<PublishAnswer> = {}) =>
+  ({ publisher }: PublisherModel): PublisherEvent | undefined =>
+    publisher.pending ? { type: 'answer', answer: { status, ...more } } : undefined;
+
+const publisherEvents = {
+  changed: (): PublisherEvent => ({ type: 'changed' }),
+  'taken 200': publishAnswered(200, { etag: 'e', expiresS: ASKED_S }),
+  'taken 200 without a tag': publishAnswered(200),
+  'gone 412': publishAnswered(412),
+  'too brief, 423 with more': publishAnswered(423, { minExpiresS: MORE_S }),
+  'too brief, 423 with less': publishAnswered(423, { minExpiresS: 1 }),
+  'bad event 489': publishAnswered(489),
+  'come back in an hour 503': publishAnswered(503, { retryAfterS: 3600 }),
+  timer: ({ timer }: PublisherModel): PublisherEvent | undefined =>
+    timer ? { type: 'timer' } : undefined,
+  stop: (): PublisherEvent => ({ type: 'stop' }),
+};
+
+t.test('the publisher', async t => {
+  const walk = explore<PublisherModel, PublisherEvent, PublisherAction>({
+    types: { changed: true, answer: true, timer: true, stop: true },
+    starts: [{ publisher: newPublisher(ASKED_S, () => 0), timer: false }],
+    events: publisherEvents,
+    copy: model => ({ ...model, publisher: { ...model.publisher } }),
+    step: (model, event) => {
+      if (event.type === 'timer') model.timer = false;
+      const actions = stepPublisher(model.publisher, event);
+      for (const action of actions) {
+        if (action.type === 'set-timer') model.timer = true;
+        if (action.type === 'cancel-timer') model.timer = false;
+      }
+      model.publisher.failures = Math.min(model.publisher.failures, MOST_FAILURES);
+      return actions;
+    },
+    key: ({ publisher: { phase, etag, pending, changed, expiresS, failures }, timer }) =>
+      [phase, etag, pending, changed, expiresS, failures, timer].join(),
+    mode: ({ publisher: { phase, etag, pending, changed } }) => {
+      if (!pending) return phase;
+      return `${phase}, ${etag ? 'telling again' : 'telling'}${changed ? ', changed' : ''}`;
+    },
+    brief: action => {
+      switch (action.type) {
+        case 'publish':
+          if (action.expiresS === 0) return 'remove';
+          if (action.match === undefined) return 'publish';
+          return action.body ? 'modify' : 'refresh';
+        case 'set-timer':
+          return '+timer';
+        case 'cancel-timer':
+          return undefined;
+        case 'finish':
+          return action.status === undefined ? 'finish' : `finish ${action.status}`;
+      }
+    },
+    check: ({ before, event, actions, after: { publisher, timer } }) => {
+      const asks = actions.filter(({ type }) => type === 'publish');
+      const free = !before.publisher.pending || event.type === 'answer';
+      if (asks.length > 1 || (asks.length === 1 && !free)) throw new Error('two requests at once');
+      if (asks.some(ask => ask.type === 'publish' && ask.match === undefined && !ask.body)) {
+        throw new Error('nothing is told');
+      }
+      const { phase, pending } = publisher;
+      const waits = phase === 'published' || phase === 'waiting';
+      if (waits && !timer && !pending) throw new Error('nothing will happen any more');
+      if (timer && pending) throw new Error('a timer beside a request');
+      if (phase === 'ended' && (timer || pending)) throw new Error('something is left');
+    },
+  });
+  sameTable(t, walk, PUBLISHER);
+});
+
+// ---- PUBLISH: the compositor, with room for two publications of a resource
+
+interface CompositorModel {
+  compositor: CompositorState;
+  now: number;
+  /** The tag of the next publication. */
+  next: number;
+}
+
+const BODY = { type: 'text/mood', body: Buffer.from('glad') };
+const publishes =
+  (match: 'none' | 'first' | 'unknown', content: boolean, expiresS?: number) =>
+  ({ compositor, now, next }: CompositorModel): CompositorEvent | undefined => {
+    const [first] = publicationsOf(compositor, 'anna', now);
+    if (match === 'first' && !first) return undefined;
+    return {
+      type: 'publish',
+      resource: 'anna',
+      match: match === 'none' ? undefined : match === 'first' ? first?.etag : 'unknown',
+      content: content ? BODY : undefined,
+      expiresS,
+      etag: `e${next}`,
+      now,
+    };
+  };
+
+const compositorEvents = {
+  initial: publishes('none', true),
+  'initial without a body': publishes('none', false),
+  'initial, too brief': publishes('none', true, 5),
+  'initial for 0 s': publishes('none', true, 0),
+  'initial, too large': (model: CompositorModel): CompositorEvent => {
+    const content = { type: 'text/mood', body: Buffer.alloc(COMPOSITOR_LIMITS.octets + 1) };
+    return { ...publishes('none', true)(model), content } as CompositorEvent;
+  },
+  refresh: publishes('first', false),
+  modify: publishes('first', true),
+  remove: publishes('first', false, 0),
+  'of an unknown tag': publishes('unknown', true),
+  'half an hour passes': ({ now }: CompositorModel): CompositorEvent => ({
+    type: 'sweep',
+    now: now + 1_800_000,
+  }),
+};
+
+t.test('the compositor', async t => {
+  const limits = { ...COMPOSITOR_LIMITS, perResource: 2 };
+  const walk = explore<CompositorModel, CompositorEvent, CompositorAction>({
+    types: { publish: true, sweep: true },
+    starts: [{ compositor: newCompositor(limits), now: 0, next: 0 }],
+    events: compositorEvents,
+    copy: model => ({
+      ...model,
+      compositor: { limits, publications: new Map(model.compositor.publications) },
+    }),
+    step: (model, event) => {
+      const actions = stepCompositor(model.compositor, event);
+      model.now = event.now;
+      model.next++;
+      return actions;
+    },
+    key: ({ compositor, now }) =>
+      publicationsOf(compositor, 'anna', now)
+        .map(({ until }) => until - now)
+        .join(),
+    mode: ({ compositor, now }) => `${publicationsOf(compositor, 'anna', now).length} published`,
+    brief: action => {
+      switch (action.type) {
+        case 'accept':
+          return action.expiresS === 0 ? 'accept 0' : 'accept';
+        case 'refuse':
+          return `refuse ${action.status}`;
+        case 'changed':
+          return 'changed';
+      }
+    },
+    check: ({ event, actions, after: { compositor, now } }) => {
+      const answers = actions.filter(({ type }) => type !== 'changed').length;
+      if (answers !== (event.type === 'publish' ? 1 : 0)) throw new Error(`${answers} answers`);
+      const kept = [...compositor.publications.values()].flat();
+      if (new Set(kept.map(({ etag }) => etag)).size !== kept.length)
+        throw new Error('a tag twice');
+      if (kept.some(({ until }) => until <= now)) throw new Error('what is over is kept');
+    },
+  });
+  sameTable(t, walk, COMPOSITOR);
 });

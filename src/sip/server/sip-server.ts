@@ -3,6 +3,7 @@
  * proxy, on the sockets of its user agent.
  */
 import {
+  Event,
   From,
   formatUri,
   isSipUri,
@@ -58,6 +59,8 @@ export interface SipServerOptions {
   readonly isPhone: (user: string) => boolean;
   /** Where others are; `sip:NAME@local` is a phone of this network by its name. Best first, or empty. */
   readonly locate: (uri: SipUri) => Promise<readonly Located[]>;
+  /** The devices of this user came, went or were refreshed. */
+  readonly registered?: (user: string) => void;
 }
 
 export interface UserStatus {
@@ -112,8 +115,11 @@ export class SipServer {
         canonical: uri => this.#users.canonical(uri),
         serviceRoute: () => [],
         changed: aor => {
-          this.#devices.set(aor, this.#registrar.lookup(parseUri(aor)));
+          const uri = parseUri(aor);
+          this.#devices.set(aor, this.#registrar.lookup(uri));
           this.#registrations?.changed();
+          const user = this.#users.find(isSipUri(uri) ? uri.user : undefined);
+          if (user !== undefined) options.registered?.(user);
         },
       },
     });
@@ -152,6 +158,7 @@ export class SipServer {
 
   /** Takes what is for others than the phone itself. */
   take(request: SipRequest, transaction: ServerTransaction | undefined, source: Source): boolean {
+    if (this.#isOfPresence(request)) return false;
     const from = request.headers.require(From).uri;
     switch (receiverOf(request, from, this.#circle)) {
       case 'phone':
@@ -166,6 +173,39 @@ export class SipServer {
         }
         return true;
     }
+  }
+
+  /** The user of ours of that name; undefined where there is none. */
+  userNamed(name: string): string | undefined {
+    return this.#users.find(name);
+  }
+
+  /** Whether a device of this user can be reached now. */
+  isRegistered(user: string): boolean {
+    return this.#reachable(user).length > 0;
+  }
+
+  /** Whose state a PUBLISH tells: they do it themselves, and prove it. */
+  publisherOf(
+    request: SipRequest,
+    source: Source,
+  ): { readonly resource: string } | number | SipResponse {
+    const owner = this.#userOf(request.uri);
+    if (owner === undefined) return 404;
+    const proof = this.#users.authenticate(request, source, 'user-agent');
+    if (proof.type === 'refused') return proof.response;
+    return proof.user === owner ? { resource: owner } : 403;
+  }
+
+  /** What users tell of themselves is kept by the phone, which is asked for it. */
+  #isOfPresence(request: SipRequest): boolean {
+    const { method, headers } = request;
+    const publishes = method === 'PUBLISH';
+    if (!publishes && method !== 'SUBSCRIBE') return false;
+    const asked = publishes || headers.first(Event)?.token.toLowerCase() === 'presence';
+    return (
+      asked && !isInDialog(request) && this.#userOf(wayOf(request, this.#circle).next) !== undefined
+    );
   }
 
   /** Whoever watches the phone or its users proves to be one of them: a challenge, or undefined where they have. */
