@@ -57,6 +57,7 @@ bench: build ## figures: parser, SIP, media, whole process
 	@$(NODE) dist/test/bench/parser/parser.bench.js $(ARGS)
 	@$(NODE) --expose-gc dist/test/bench/sip/sip.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/media/codecs.bench.js $(ARGS)
+	@$(NODE) dist/test/bench/media/srtp.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/media/media.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/process.bench.js $(ARGS)
 
@@ -66,6 +67,7 @@ fuzz: build ## random schedules, a million broken inputs, then noise at every po
 	@$(NODE) dist/test/fuzz/framing.js $(ARGS)
 	@$(NODE) dist/test/fuzz/transactions.js $(ARGS)
 	@$(NODE) dist/test/fuzz/codecs.js $(ARGS)
+	@$(NODE) dist/test/fuzz/rtp.js $(ARGS)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(NODE) dist/test/fuzz/noise.js $(ARGS)
 
 soak: build ## calls without a pause for SOAK_SECONDS (600): memory and descriptors

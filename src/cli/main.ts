@@ -117,6 +117,7 @@ phone works without.
       'take hold, resume, consult, transfer and hangup from standard input, a line each',
     )
     .option('--message <text>', 'send them this text when they have answered')
+    .addOption(encryptionOption())
     .option('--codec <name>', `speak this one and no other: ${CODEC_NAMES.join(', ')}`)
     .option('--name <name>', 'call under this name (default: the host name)')
     .option('--listen <address:port>', 'local address and port (default: any)')
@@ -329,12 +330,7 @@ function phoneOptions(command: Command): Command {
       'where it keeps its identity and settings (default: ~/.local/state/ringline)',
     )
     .option('--config <file>', 'YAML file (default: ringline.yaml in the data directory, if there)')
-    .addOption(
-      new Option(
-        '--srtp <when>',
-        'encrypt voice (default: auto, where SIP goes by TLS or the other phone offers it)',
-      ).choices([...ENCRYPTION_POLICIES]),
-    )
+    .addOption(encryptionOption())
     .addOption(
       new Option('--log <level>', 'log on standard error (default: warn)').choices([...LOG_LEVELS]),
     );
@@ -354,6 +350,13 @@ async function finish(flags: Flags, work: (output: Output) => Promise<number>): 
     output.error(error);
     process.exitCode = exitCodeOfError(error);
   }
+}
+
+function encryptionOption(): Option {
+  return new Option(
+    '--srtp <when>',
+    'encrypt voice (default: auto, where SIP goes by TLS or the other phone offers it)',
+  ).choices([...ENCRYPTION_POLICIES]);
 }
 
 function configOf({ name, listen, tls, ws, wss, data, log, codec, srtp }: Flags): Config {

@@ -19,6 +19,8 @@ export interface BaresipOptions {
   readonly sound: string;
   /** A port of this machine by which it takes commands (`baresip-control.ts`). */
   readonly controlPort?: number;
+  /** SRTP by SDES: `srtp` where the other side has it too, `srtp-mand` always. */
+  readonly encryption?: 'srtp' | 'srtp-mand';
   /** Registers there; without one it is called and calls by address. */
   readonly account?: BaresipAccount;
 }
@@ -61,7 +63,7 @@ export function recordingsOf(directory: string): string[] {
 }
 
 function writeConfiguration(options: BaresipOptions, accountParameters: string): void {
-  const { directory, port, codec, sound, controlPort } = options;
+  const { directory, port, codec, sound, controlPort, encryption } = options;
   const settings = {
     sip_listen: `127.0.0.1:${port}`,
     net_interface: '127.0.0.1',
@@ -79,6 +81,7 @@ function writeConfiguration(options: BaresipOptions, accountParameters: string):
   const lines = [
     ...Object.entries(settings).map(([key, value]) => `${key} ${value}`),
     ...['g711', 'aufile', 'aubridge', 'sndfile'].map(name => `module ${name}.so`),
+    ...(encryption === undefined ? [] : ['module srtp.so']),
     'module_tmp account.so',
     'module_app menu.so',
     ...(controlPort === undefined
@@ -88,7 +91,8 @@ function writeConfiguration(options: BaresipOptions, accountParameters: string):
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, 'config'), `${lines.join('\n')}\n`);
   const { address, login } = addressAndLogin(options);
-  const account = `<sip:${address}>;${login};audio_codecs=${codec}${accountParameters}\n`;
+  const media = `audio_codecs=${codec}${encryption === undefined ? '' : `;mediaenc=${encryption}`}`;
+  const account = `<sip:${address}>;${login};${media}${accountParameters}\n`;
   writeFileSync(join(directory, 'accounts'), account);
 }
 

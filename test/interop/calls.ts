@@ -92,7 +92,7 @@ async function callPeer(callee: BaresipOptions): Promise<string> {
 }
 
 /** How far what was heard is from the tone that was sent. */
-function toneFigures({ toneHz }: Site, name: string, recording: string): Figure[] {
+export function toneFigures({ toneHz }: Site, name: string, recording: string): Figure[] {
   const sent = sine(toneHz, SAMPLE_RATE, SAMPLE_RATE);
   const heard = stretch(readSound(recording), FROM, TO);
   const level = Math.abs(levelDb(heard) - levelDb(sent));

@@ -1,0 +1,109 @@
+/** Encrypted voice with baresip, whose SRTP is libsrtp's: it calls and is called, must and may. */
+import { join } from 'node:path';
+import {
+  type BaresipOptions,
+  recordingOf,
+  startBaresipCallee,
+  startBaresipCaller,
+} from '../harness/baresip.js';
+import { exactly, type Figure } from '../harness/figures.js';
+import { PlainFailure, progress } from '../harness/program.js';
+import { Ringline, type RinglineEvent } from '../harness/ringline.js';
+import { freePort } from '../harness/udp.js';
+import { toneFigures } from './calls.js';
+import type { Site } from './site.js';
+
+const CALL_SECONDS = 4;
+const SUITE = 'AES_CM_128_HMAC_SHA1_80';
+
+export async function measureEncryption(site: Site): Promise<Figure[]> {
+  return [
+    ...(await callsUs(site)),
+    ...(await isCalled(site, 'srtp-mand', 'require')),
+    ...(await isCalled(site, 'srtp', 'offer')),
+    ...(await cannot(site)),
+  ];
+}
+
+/** baresip calls the echo test by RTP/SAVP. */
+async function callsUs(site: Site): Promise<Figure[]> {
+  progress('interop: baresip calls the echo test, encrypted');
+  const { cleanup, directory } = site;
+  const data = join(directory, 'phone');
+  const phone = new Ringline(['run', '--name', 'secret', '--listen', '127.0.0.1:0'], {
+    cleanup,
+    data,
+  });
+  const target = String((await phone.heard('ready', 10_000)).listen);
+  const caller = await peer(site, 'caller', 'srtp-mand');
+  const uri = `sip:*43@${target}`;
+  const call = startBaresipCaller({ ...caller, uri, seconds: CALL_SECONDS + 1 });
+  const connected = await phone.heard('connected', 10_000);
+  await call.ended;
+  await phone.stop();
+  const name = 'baresip must encrypt and calls';
+  return [
+    encrypted(name, connected),
+    ...toneFigures(site, `${name}: echo`, recordingOf(caller.directory)),
+  ];
+}
+
+async function isCalled(
+  site: Site,
+  theirs: 'srtp' | 'srtp-mand',
+  ours: 'offer' | 'require',
+): Promise<Figure[]> {
+  const name = `${ours} at baresip with ${theirs}`;
+  progress(`interop: ${name}`);
+  const callee = await peer(site, `callee-${theirs}`, theirs);
+  const child = await startBaresipCallee(callee);
+  const recording = join(callee.directory, 'heard.wav');
+  const files = ['--play', site.sound, '--record', recording, '--seconds', String(CALL_SECONDS)];
+  const call = ring(site, callee, ['--srtp', ours, ...files]);
+  const connected = await call.heard('connected', 10_000);
+  await call.heard('ended', (CALL_SECONDS + 10) * 1000);
+  await call.child.ended;
+  await child.stop();
+  return [
+    encrypted(name, connected),
+    ...toneFigures(site, `${name}: it hears us`, recordingOf(callee.directory)),
+    ...toneFigures(site, `${name}: we hear it`, recording),
+  ];
+}
+
+/** A peer without SRTP is not called by one who requires it. */
+async function cannot(site: Site): Promise<Figure[]> {
+  progress('interop: baresip without SRTP');
+  const callee = await peer(site, 'callee-plain', undefined);
+  const child = await startBaresipCallee(callee);
+  const call = ring(site, callee, ['--srtp', 'require', '--seconds', '1']);
+  await call.child.ended;
+  await child.stop();
+  const talked = call.events.filter(({ event }) => event === 'connected').length;
+  return [exactly(0, 'require at baresip without SRTP: calls', talked, 'calls')];
+}
+
+function ring(site: Site, { port, directory }: BaresipOptions, flags: readonly string[]): Ringline {
+  const data = join(directory, 'phone');
+  return new Ringline(['call', `sip:peer@127.0.0.1:${port}`, ...flags], {
+    cleanup: site.cleanup,
+    data,
+  });
+}
+
+function encrypted(name: string, { encryption }: RinglineEvent): Figure {
+  const { suite } = (encryption ?? {}) as { suite?: string };
+  if (suite !== SUITE)
+    throw new PlainFailure(`${name}: expected ${SUITE}, found ${suite ?? 'none'}`);
+  return exactly(1, `${name}: encrypted`, 1, 'calls');
+}
+
+async function peer(
+  { cleanup, directory, sound }: Site,
+  name: string,
+  encryption: BaresipOptions['encryption'],
+): Promise<BaresipOptions> {
+  const port = await freePort();
+  const base = { cleanup, directory: join(directory, name), codec: 'PCMU', sound, port } as const;
+  return { ...base, ...(encryption && { encryption }) };
+}
