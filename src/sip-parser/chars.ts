@@ -72,6 +72,33 @@ export function allIn(bit: number, text: string): boolean {
   return text.length > 0;
 }
 
+/** In lower case; nearly all are already. */
+export function lowerCase(text: string): string {
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code >= 0x80 || (code >= 0x41 && code <= 0x5a)) return text.toLowerCase();
+  }
+  return text;
+}
+
 export function sameIgnoringCase(a: string, b: string): boolean {
   return a === b || (a.length === b.length && a.toLowerCase() === b.toLowerCase());
+}
+
+/** Whether `length` units at `at` of `a` and at `from` of `b` are the same but for the case of ASCII letters. */
+export function sameUnitsIgnoringCase(
+  a: string,
+  at: number,
+  b: string,
+  from: number,
+  length: number,
+): boolean {
+  for (let index = 0; index < length; index++) {
+    const one = a.charCodeAt(at + index);
+    const other = b.charCodeAt(from + index);
+    if (one === other) continue;
+    const lower = one | 0x20;
+    if (lower !== (other | 0x20) || lower < 0x61 || lower > 0x7a) return false;
+  }
+  return true;
 }

@@ -72,24 +72,32 @@ export class Cursor {
 
   /** At least one member of a character class. */
   takeWhileIn(bit: number, what: string): string {
+    const start = this.pos;
+    this.passWhileIn(bit, what);
+    return this.text.slice(start, this.pos);
+  }
+
+  /** Passes over at least one member of a character class. */
+  passWhileIn(bit: number, what: string): void {
     const { text, end, pos: start } = this;
     let pos = start;
     while (pos < end && isIn(bit, text.charCodeAt(pos))) pos++;
     if (pos === start) throw this.unexpected(what);
     this.pos = pos;
-    return text.slice(start, pos);
   }
 
   /** 1*DIGIT up to `max`. */
   takeNumber(what: string, max: number): number {
-    const start = this.pos;
+    const { text, end, pos: start } = this;
+    let pos = start;
     let value = 0;
-    for (; this.pos < this.end; this.pos++) {
-      const code = this.text.charCodeAt(this.pos);
+    for (; pos < end; pos++) {
+      const code = text.charCodeAt(pos);
       if (!isDigit(code)) break;
       value = value * 10 + (code - 0x30);
     }
-    if (this.pos === start) throw this.unexpected(what);
+    this.pos = pos;
+    if (pos === start) throw this.unexpected(what);
     if (value > max) {
       const found = excerpt(this.text, start, this.pos);
       throw new SipSyntaxError('BAD_VALUE', `expected ${what} up to ${max}, found ${found}`, {
@@ -161,7 +169,8 @@ export function excerpt(text: string, start: number, end: number): string {
   return JSON.stringify(text.slice(start, Math.min(end, start + longest)) + cut);
 }
 
-function unescapeQuoted(text: string): string {
+/** @param text a quoted-string without its quotes */
+export function unescapeQuoted(text: string): string {
   return text.includes('\\') ? text.replace(/\\([\s\S])/g, '$1') : text;
 }
 

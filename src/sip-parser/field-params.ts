@@ -1,12 +1,11 @@
 /** Parameters after a header field value: `*( SEMI token [ EQUAL gen-value ] )`, RFC 3261 §25.1. */
-import { allIn, PARAM_VALUE } from './chars.js';
+import { allIn, PARAM_VALUE, TOKEN } from './chars.js';
 import { type Cursor, quote } from './cursor.js';
 import { Params, type ParamsDialect, repeatedName } from './params.js';
 
 const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
 const QUOTE = 0x22;
-const NAME = 'a parameter name';
 
 /**
  * Parameters of which some are always written in quotes.
@@ -37,46 +36,57 @@ const plainParams = fieldParamsDialect(() => false);
  */
 export function readFieldParams(cursor: Cursor, dialect = plainParams): Params {
   const start = cursor.pos;
-  if (!cursor.skipSeparator(SEMICOLON)) {
-    cursor.pos = start;
-    return new Params();
-  }
-  const entries = [cursor.takeToken(NAME), readParamValue(cursor)];
-  let end = cursor.pos;
+  if (start === cursor.end) return new Params();
+  let end = start;
+  let spans: number[] | undefined;
   while (cursor.skipSeparator(SEMICOLON)) {
-    entries.push(cursor.takeToken(NAME), readParamValue(cursor));
+    spans = readParam(cursor, spans);
     end = cursor.pos;
   }
   cursor.pos = end;
-  return receivedParams(cursor, start, dialect, entries);
+  return spans === undefined ? new Params() : receivedParams(cursor, start, dialect, spans);
 }
 
 export function writeFieldParams(params: Params, dialect = plainParams): string {
   return params.write(dialect);
 }
 
-/** Reads `[ EQUAL ( quoted-string / token / host ) ]`; `''` where there is none. */
-export function readParamValue(cursor: Cursor, needed = false): string {
-  const end = cursor.pos;
-  if (!cursor.skipSeparator(EQUALS)) {
+/**
+ * Passes over `token [ EQUAL ( quoted-string / token / host ) ]`.
+ *
+ * @param spans places of those before it, if there are any
+ * @param needed whether a value has to be there
+ * @returns the same and the place of this one
+ */
+export function readParam(cursor: Cursor, spans: number[] | undefined, needed = false): number[] {
+  const name = cursor.pos;
+  cursor.passWhileIn(TOKEN, 'a parameter name');
+  const nameEnd = cursor.pos;
+  let value = nameEnd;
+  if (cursor.skipSeparator(EQUALS)) {
+    value = cursor.pos;
+    if (cursor.peek() === QUOTE) cursor.skipQuoted();
+    else cursor.passWhileIn(PARAM_VALUE, 'a parameter value');
+  } else {
     if (needed) throw cursor.unexpected('"="');
-    cursor.pos = end;
-    return '';
+    cursor.pos = nameEnd;
   }
-  if (cursor.peek() === QUOTE) return cursor.takeQuoted();
-  return cursor.takeWhileIn(PARAM_VALUE, 'a parameter value');
+  const end = cursor.pos;
+  if (spans === undefined) return [name, nameEnd, value, end];
+  spans.push(name, nameEnd, value, end);
+  return spans;
 }
 
-/** Those that were read from `start` to here. */
+/** Those at `spans`, which were read from `start` to here. */
 export function receivedParams(
   cursor: Cursor,
   start: number,
   dialect: ParamsDialect,
-  entries: string[],
+  spans: number[],
 ): Params {
-  const repeated = repeatedName(entries);
+  const repeated = repeatedName(cursor.text, spans);
   if (repeated !== undefined) throw cursor.repeated(repeated, start);
-  return new Params(entries, dialect, cursor.text, start, cursor.pos);
+  return new Params(null, dialect, cursor.text, start, cursor.pos, spans);
 }
 
 /** @param quoted whether quotes are asked for even where the grammar could do without */

@@ -72,8 +72,10 @@ export function readHeaderLines(
  */
 export function contentLengthOf(lines: readonly HeaderLine[]): number | undefined {
   let length: number | undefined;
-  for (const line of lines) {
-    if (!line.isOf(ContentLength)) continue;
+  const { id } = ContentLength;
+  for (let index = 0; index < lines.length; index++) {
+    const line = lines[index]!;
+    if (line.id !== id) continue;
     const value = readContentLength(line);
     if (length !== undefined && length !== value) throw badContentLength('one value', 'several');
     length = value;

@@ -40,16 +40,16 @@ export class HeaderLine {
   }
 
   read<T>(field: HeaderField<T>): readonly T[] {
-    if (this.values === undefined || this.field !== field) {
-      // A change made through another description of this field must not be lost.
-      const raw = this.values && this.raw;
-      this.values =
-        raw === undefined
-          ? readValues(field, this.text, this.start, this.end)
-          : readValues(field, raw, 0, raw.length);
-      this.field = field;
-    }
-    return this.values as readonly T[];
+    if (this.values !== undefined && this.field === field) return this.values as readonly T[];
+    // A change made through another description of this field must not be lost.
+    const raw = this.values && this.raw;
+    const values =
+      raw === undefined
+        ? readValues(field, this.text, this.start, this.end)
+        : readValues(field, raw, 0, raw.length);
+    this.values = values;
+    this.field = field;
+    return values;
   }
 }
 
@@ -64,8 +64,11 @@ export class Headers {
   /** The first value; undefined when there is none. Throws SipSyntaxError when its line is malformed. */
   first<T>(field: HeaderField<T>): T | undefined {
     const lines = this.lines;
-    for (let index = this.indexOf(field); index >= 0; index = this.indexOf(field, index + 1)) {
-      const values = lines[index]!.read(field);
+    const { id } = field;
+    for (let index = 0; index < lines.length; index++) {
+      const line = lines[index]!;
+      if (line.id !== id || (id === 0 && !line.isOf(field))) continue;
+      const values = line.read(field);
       if (values.length > 0) return values[0];
     }
     return undefined;
@@ -84,16 +87,18 @@ export class Headers {
 
   /** All values, from all lines. Throws SipSyntaxError. */
   all<T>(field: HeaderField<T>): readonly T[] {
-    const first = this.indexOf(field);
-    if (first < 0) return [];
-    const values = this.lines[first]!.read(field);
-    let next = this.indexOf(field, first + 1);
-    if (next < 0) return values;
-    const all = [...values];
-    for (; next >= 0; next = this.indexOf(field, next + 1)) {
-      all.push(...this.lines[next]!.read(field));
+    const lines = this.lines;
+    const { id } = field;
+    let first: readonly T[] | undefined;
+    let all: T[] | undefined;
+    for (let index = 0; index < lines.length; index++) {
+      const line = lines[index]!;
+      if (line.id !== id || (id === 0 && !line.isOf(field))) continue;
+      const values = line.read(field);
+      if (first === undefined) first = values;
+      else all = (all ?? first).concat(values);
     }
-    return all;
+    return all ?? first ?? [];
   }
 
   /** Whether there is a line of this field, well formed or not. */
@@ -218,6 +223,7 @@ function readValues<T>(field: HeaderField<T>, text: string, start: number, end: 
     cursor.skipSpace();
     if (field.inline && cursor.pos === end) return [];
     const values = [field.read(cursor)];
+    if (cursor.pos === end) return values;
     while (field.list && cursor.skipSeparator(COMMA)) values.push(field.read(cursor));
     cursor.expectEnd();
     return values;

@@ -11,6 +11,7 @@ import { readUri } from './uri.js';
 const CR = 0x0d;
 const LF = 0x0a;
 const SPACE = 0x20;
+const SLASH = 0x2f;
 const VERSION = 'SIP/2.0';
 const END_OF_HEAD = '\r\n\r\n';
 
@@ -39,7 +40,7 @@ export function parseMessage(data: Uint8Array, limits?: Partial<ParseLimits>): S
   }
   const body = data.subarray(start + bodyStart, start + bodyStart + length);
   const headers = new Headers(lines);
-  return text.startsWith('SIP/') || text.startsWith('sip/')
+  return text.charCodeAt(3) === SLASH && (text.startsWith('SIP') || text.startsWith('sip'))
     ? readResponse(text, lineEnd, headers, body)
     : readRequest(text, lineEnd, headers, body);
 }

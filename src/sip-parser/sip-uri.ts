@@ -3,7 +3,14 @@ import { HOST, isDigit, isIn, PASSWORD, USER } from './chars.js';
 import { endOfEscaped, normalizeEscapes, percentDecode, percentEncode } from './escapes.js';
 import { endOfHost, hostAt, writeHost } from './host.js';
 import { Params } from './params.js';
-import { badUri, readUriHeaders, readUriParams, uriHeaders, uriParams } from './uri-params.js';
+import {
+  badUri,
+  passUriParams,
+  readUriHeaders,
+  uriHeaders,
+  uriParams,
+  uriParamsAt,
+} from './uri-params.js';
 
 export interface SipUri {
   readonly scheme: 'sip' | 'sips';
@@ -101,10 +108,10 @@ export function readSipUri(
     params = new Params();
     headers = new Params();
   } else {
-    const entries: string[] = [];
     const paramsStart = pos;
-    pos = readUriParams(text, pos, end, entries);
-    params = new Params(entries, uriParams, text, paramsStart, pos);
+    const spans = passUriParams(text, pos, end);
+    pos = spans.length === 0 ? pos : spans[spans.length - 1]!;
+    params = spans.length === 0 ? new Params() : uriParamsAt(text, paramsStart, pos, spans);
     if (pos < end && text.charCodeAt(pos) !== QUESTION_MARK) {
       throw badUri('";", "?" or the end of the URI', text, pos, end);
     }

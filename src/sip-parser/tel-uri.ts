@@ -1,7 +1,7 @@
 /** Telephone numbers as URIs (RFC 3966). */
 import { isDigit, isHexDigit } from './chars.js';
-import { Params } from './params.js';
-import { badUri, readUriParams, uriParams } from './uri-params.js';
+import type { Params } from './params.js';
+import { badUri, passUriParams, uriParams, uriParamsAt } from './uri-params.js';
 
 export interface TelUri {
   readonly scheme: 'tel';
@@ -32,10 +32,11 @@ export function readTelUri(text: string, start: number, end: number): TelUri {
   }
   if (digits === 0) throw badUri('a telephone number', text, start, end);
   const number = text.slice(start, pos);
-  const entries: string[] = [];
-  const paramsEnd = readUriParams(text, pos, end, entries);
+  const spans = passUriParams(text, pos, end);
+  const paramsEnd = spans.at(-1) ?? pos;
+  const params = uriParamsAt(text, pos, paramsEnd, spans);
   if (paramsEnd < end) throw badUri('";" or the end of the URI', text, paramsEnd, end);
-  return { scheme: 'tel', number, params: new Params(entries, uriParams, text, pos, end) };
+  return { scheme: 'tel', number, params };
 }
 
 export function writeTelUri({ number, params }: TelUri): string {

@@ -33,25 +33,53 @@ export const uriHeaders: ParamsDialect = {
   },
 };
 
-/** Reads `*( ";" pname [ "=" pvalue ] )` into `entries` and answers where it ends. */
-export function readUriParams(text: string, start: number, end: number, entries: string[]): number {
+const NOWHERE: readonly number[] = [];
+
+/** Reads `*( ";" pname [ "=" pvalue ] )` from `start` on; answers the places of names and values. */
+export function passUriParams(text: string, start: number, end: number): readonly number[] {
+  let spans: number[] | undefined;
   let pos = start;
   while (pos < end && text.charCodeAt(pos) === SEMICOLON) {
     const name = ++pos;
     pos = endOfEscaped(URI_PARAM, text, name, end);
-    if (pos === name) throw badUri('a parameter name', text, name, end);
-    entries.push(percentDecode(text.slice(name, pos)));
+    const nameEnd = pos;
+    if (nameEnd === name) throw badUri('a parameter name', text, name, end);
+    let value = pos;
     if (pos < end && text.charCodeAt(pos) === EQUALS) {
-      const value = ++pos;
+      value = ++pos;
       pos = endOfEscaped(URI_PARAM, text, value, end);
       if (pos === value) throw badUri('a parameter value', text, value, end);
-      entries.push(percentDecode(text.slice(value, pos)));
-    } else {
-      entries.push('');
     }
+    if (spans === undefined) spans = [name, nameEnd, value, pos];
+    else spans.push(name, nameEnd, value, pos);
   }
-  if (repeatedName(entries) !== undefined) throw badUri('each parameter once', text, start, end);
-  return pos;
+  return spans ?? NOWHERE;
+}
+
+/** The parameters at `spans`, which fill [start, end). */
+export function uriParamsAt(
+  text: string,
+  start: number,
+  end: number,
+  spans: readonly number[],
+): Params {
+  const percent = text.indexOf('%', start);
+  const entries = percent >= 0 && percent < end ? decodedEntries(text, spans) : null;
+  const repeated =
+    entries === null
+      ? repeatedName(text, spans) !== undefined
+      : new Set(entries.filter((_, at) => at % 2 === 0).map(name => name.toLowerCase())).size <
+        entries.length / 2;
+  if (repeated) throw badUri('each parameter once', text, start, end);
+  return new Params(entries, uriParams, text, start, end, spans);
+}
+
+function decodedEntries(text: string, spans: readonly number[]): string[] {
+  const entries: string[] = [];
+  for (let at = 0; at < spans.length; at += 2) {
+    entries.push(percentDecode(text.slice(spans[at]!, spans[at + 1]!)));
+  }
+  return entries;
 }
 
 /** Reads `"?" hname "=" hvalue *( "&" hname "=" hvalue )`, which fills [start, end); the value may be empty. */

@@ -41,7 +41,7 @@ export function formatUri(uri: Uri): string {
  */
 export function readUri(text: string, start: number, end: number): Uri {
   // Nearly all begin like this; the long way reads them too.
-  if (text.startsWith('sip:', start)) return readSipUri('sip', text, start + 4, end);
+  if (startsWithSip(text, start)) return readSipUri('sip', text, start + 4, end);
   let colon = start;
   while (colon < end && isSchemeChar(text.charCodeAt(colon))) colon++;
   if (colon === start || colon === end || text.charCodeAt(colon) !== COLON) {
@@ -53,6 +53,16 @@ export function readUri(text: string, start: number, end: number): Uri {
   const stop = findNotPrintable(text, colon + 1, end);
   if (stop >= 0 || colon + 1 === end) throw badUri('a URI', text, stop < 0 ? colon : stop, end);
   return { scheme, opaque: text.slice(colon + 1, end) };
+}
+
+/** Unit by unit: a call of `startsWith` costs several times as much. */
+function startsWithSip(text: string, start: number): boolean {
+  return (
+    text.charCodeAt(start + 3) === COLON &&
+    text.charCodeAt(start) === 0x73 &&
+    text.charCodeAt(start + 1) === 0x69 &&
+    text.charCodeAt(start + 2) === 0x70
+  );
 }
 
 function findNotPrintable(text: string, start: number, end: number): number {

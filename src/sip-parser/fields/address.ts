@@ -44,17 +44,18 @@ function readDisplayName(cursor: Cursor): string | undefined {
     if (cursor.peek() !== LESS_THAN) throw cursor.unexpected('"<" after the display name');
     return name;
   }
-  while (isDisplayChar(cursor.peek())) cursor.pos++;
-  const length = cursor.pos - start;
-  if (cursor.peek() === LESS_THAN && length > 0)
-    return cursor.text.slice(start, cursor.pos).trimEnd();
-  cursor.pos = start;
-  return undefined;
+  const { text, end } = cursor;
+  let pos = start;
+  while (pos < end && isDisplayChar(text.charCodeAt(pos))) pos++;
+  if (pos === end || pos === start || text.charCodeAt(pos) !== LESS_THAN) return undefined;
+  cursor.pos = pos;
+  while (pos > start && isSpace(text.charCodeAt(pos - 1))) pos--;
+  return text.slice(start, pos);
 }
 
 /** Unquoted names are tokens by the grammar; many phones send UTF-8 there, which harms nobody. */
 function isDisplayChar(code: number): boolean {
-  return isIn(TOKEN, code) ? code >= 0 : code >= FIRST_NON_ASCII || isSpace(code);
+  return isIn(TOKEN, code) || code >= FIRST_NON_ASCII || isSpace(code);
 }
 
 export function readBracketedUri(cursor: Cursor): Uri {

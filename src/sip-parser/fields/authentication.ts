@@ -4,7 +4,7 @@
  */
 import type { Cursor } from '../cursor.js';
 import { headerField } from '../field.js';
-import { readParamValue, receivedParams, writeParamValue } from '../field-params.js';
+import { readParam, receivedParams, writeParamValue } from '../field-params.js';
 import { Params, type ParamsDialect } from '../params.js';
 
 export interface AuthenticationValue {
@@ -49,11 +49,11 @@ function commaParams(quoted: readonly string[]): ParamsDialect {
 /** `auth-param *( COMMA auth-param )` */
 function readCommaParams(cursor: Cursor, dialect: ParamsDialect): Params {
   const start = cursor.pos;
-  const entries: string[] = [];
+  const spans: number[] = [];
   do {
-    entries.push(cursor.takeToken('a parameter name'), readParamValue(cursor, true));
+    readParam(cursor, spans, true);
   } while (cursor.skipSeparator(COMMA));
-  return receivedParams(cursor, start, dialect, entries);
+  return receivedParams(cursor, start, dialect, spans);
 }
 
 function authenticationField(name: string, dialect: ParamsDialect) {

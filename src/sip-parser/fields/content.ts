@@ -1,9 +1,12 @@
 /** Header fields about bodies: their types, codings and languages, sent and accepted (RFC 3261 §20.1-3, §20.11-15). */
+import { lowerCase, TOKEN } from '../chars.js';
 import type { Cursor } from '../cursor.js';
 import { headerField } from '../field.js';
 import { readFieldParams, writeFieldParams } from '../field-params.js';
 import type { Params } from '../params.js';
 import { tokenWithParams } from './tokens.js';
+
+const SLASH = 0x2f;
 
 export interface MediaType {
   /** Lower case, e.g. `application/sdp`. */
@@ -12,10 +15,18 @@ export interface MediaType {
 }
 
 function readMediaType(cursor: Cursor): MediaType {
-  const main = cursor.takeToken('a media type');
-  if (!cursor.skipSeparator(0x2f)) throw cursor.unexpected('"/"');
-  const type = `${main}/${cursor.takeToken('a media subtype')}`.toLowerCase();
-  return { type, params: readFieldParams(cursor) };
+  const start = cursor.pos;
+  cursor.passWhileIn(TOKEN, 'a media type');
+  const mainEnd = cursor.pos;
+  if (!cursor.skipSeparator(SLASH)) throw cursor.unexpected('"/"');
+  const subtype = cursor.pos;
+  cursor.passWhileIn(TOKEN, 'a media subtype');
+  const { text, pos } = cursor;
+  const written =
+    subtype === mainEnd + 1
+      ? text.slice(start, pos)
+      : `${text.slice(start, mainEnd)}/${text.slice(subtype, pos)}`;
+  return { type: lowerCase(written), params: readFieldParams(cursor) };
 }
 
 function formatMediaType({ type, params }: MediaType): string {

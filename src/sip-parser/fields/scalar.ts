@@ -33,17 +33,23 @@ export const CSeq = headerField<CSeqValue>({
 
 /** Reads `word [ "@" word ]`. */
 export function readCallId(cursor: Cursor): string {
-  const start = cursor.pos;
-  let ats = 0;
-  for (; cursor.pos < cursor.end; cursor.pos++) {
-    const code = cursor.text.charCodeAt(cursor.pos);
+  const { text, end, pos: start } = cursor;
+  let pos = start;
+  let at = -1;
+  for (; pos < end; pos++) {
+    const code = text.charCodeAt(pos);
     if (!isIn(WORD, code)) break;
-    if (code === AT && (++ats > 1 || cursor.pos === start)) throw cursor.unexpected('one "@"');
+    if (code !== AT) continue;
+    if (at >= 0 || pos === start) {
+      cursor.pos = pos;
+      throw cursor.unexpected('one "@"');
+    }
+    at = pos;
   }
-  if (cursor.pos === start) throw cursor.unexpected('a Call-ID');
-  const id = cursor.text.slice(start, cursor.pos);
-  if (id.endsWith('@')) throw cursor.unexpected('a word after "@"');
-  return id;
+  cursor.pos = pos;
+  if (pos === start) throw cursor.unexpected('a Call-ID');
+  if (at === pos - 1) throw cursor.unexpected('a word after "@"');
+  return text.slice(start, pos);
 }
 
 export const CallId = headerField<string>({
