@@ -52,7 +52,7 @@ export abstract class EngineClient implements MediaEngine {
     const { port } = await this.request<'open-leg'>({ type: 'open-leg', node, options });
     return this.#handle(node, 'both', {
       port,
-      configure: (settings: LegSettings) => this.#order({ type: 'configure-leg', node, settings }),
+      configure: (settings: LegSettings) => this.order({ type: 'configure-leg', node, settings }),
       statistics: (): Promise<LegStatistics> =>
         this.request<'leg-statistics'>({ type: 'leg-statistics', node }),
     });
@@ -100,17 +100,17 @@ export abstract class EngineClient implements MediaEngine {
         { remedy: 'Only legs, recorders and mixes hear; connect the members of two mixes to one.' },
       );
     }
-    this.#order({ type: 'connect', from: source.node, to: sink.node, gain });
+    this.order({ type: 'connect', from: source.node, to: sink.node, gain });
   }
 
   replace(node: MediaNode, by: MediaNode): void {
-    this.#order({ type: 'replace', node: this.#known(node).node, by: this.#known(by).node });
+    this.order({ type: 'replace', node: this.#known(node).node, by: this.#known(by).node });
   }
 
   disconnect(from: MediaNode, to: MediaNode): void {
     const { node: source } = this.#known(from);
     const { node: sink } = this.#known(to);
-    this.#order({ type: 'disconnect', from: source, to: sink });
+    this.order({ type: 'disconnect', from: source, to: sink });
   }
 
   /** How late the 20 ms clock ran so far, and what it spent its time on. */
@@ -158,7 +158,7 @@ export abstract class EngineClient implements MediaEngine {
   }
 
   /** A command nobody waits for; what goes wrong is told. */
-  #order(command: MediaCommand): void {
+  protected order(command: MediaCommand): void {
     this.request(command)
       .catch(unlessStopped)
       .catch(error => this.reportError(error));

@@ -5,10 +5,17 @@
  */
 import { Worker } from 'node:worker_threads';
 import { asError, CodedError } from '../core/errors.js';
-import type { CommandOf, CommandType, MediaResults } from './commands.js';
+import type { CommandOf, CommandType, MediaCommand, MediaResults } from './commands.js';
 import { EngineClient, type EngineOptions } from './engine-client.js';
 import { engineStopped } from './media-core.js';
-import { errorFrom, type FromWorker, type ToWorker } from './worker-messages.js';
+import {
+  errorFrom,
+  type FromWorker,
+  NO_REQUEST,
+  type Numbered,
+  type Told,
+  type ToWorker,
+} from './worker-messages.js';
 
 /** After this the thread is ended, whatever it still does. */
 const STOP_MS = 900;
@@ -29,7 +36,9 @@ export class WorkerMediaEngine extends EngineClient {
   readonly #entry: URL;
   readonly #pending = new Map<number, PendingRequest>();
   #worker: Worker | undefined;
-  #lastRequest = 0;
+  /** Commands of this turn of the event loop. */
+  #waiting: Numbered[] = [];
+  #lastRequest = NO_REQUEST;
   #running = false;
 
   constructor(options: WorkerEngineOptions = {}) {
@@ -47,6 +56,7 @@ export class WorkerMediaEngine extends EngineClient {
     this.#running = false;
     const worker = this.#worker;
     if (!worker) return;
+    this.#flush();
     await stopWorker(worker);
     this.#lost(worker, engineStopped());
   }
@@ -54,12 +64,27 @@ export class WorkerMediaEngine extends EngineClient {
   protected request<T extends CommandType>(command: CommandOf<T>): Promise<MediaResults[T]> {
     if (!this.#running) return Promise.reject(engineStopped());
     const request = ++this.#lastRequest;
-    const message: ToWorker = { type: 'command', request, command };
-    this.#thread().postMessage(message);
+    this.#send({ request, command });
     return new Promise<MediaResults[T]>((resolve, reject) => {
       // The thread answers each command with its own entry of MediaResults.
       this.#pending.set(request, { resolve: result => resolve(result as MediaResults[T]), reject });
     });
+  }
+
+  protected override order(command: MediaCommand): void {
+    if (this.#running) this.#send({ request: NO_REQUEST, command });
+  }
+
+  #send(command: Numbered): void {
+    if (this.#waiting.push(command) === 1) setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    const commands = this.#waiting;
+    if (commands.length === 0) return;
+    this.#waiting = [];
+    const message: ToWorker = { type: 'commands', commands };
+    this.#thread().postMessage(message);
   }
 
   #thread(): Worker {
@@ -77,11 +102,21 @@ export class WorkerMediaEngine extends EngineClient {
 
   #receive(message: FromWorker): void {
     switch (message.type) {
+      case 'told':
+        for (const told of message.messages) this.#hear(told);
+        break;
+      case 'stopped':
+        break;
+    }
+  }
+
+  #hear(message: Told): void {
+    switch (message.type) {
       case 'done':
         this.#settle(message.request)?.resolve(message.result);
         break;
       case 'refused':
-        this.#settle(message.request)?.reject(errorFrom(message.error));
+        this.#refused(message.request, errorFrom(message.error));
         break;
       case 'ended':
         this.handleEvent(message);
@@ -89,9 +124,13 @@ export class WorkerMediaEngine extends EngineClient {
       case 'failed':
         this.handleEvent({ ...message, error: errorFrom(message.error) });
         break;
-      case 'stopped':
-        break;
     }
+  }
+
+  #refused(request: number, error: CodedError): void {
+    if (request !== NO_REQUEST) this.#settle(request)?.reject(error);
+    // A stopped engine has closed its nodes: nothing is left to be done to them.
+    else if (this.#running) this.reportError(error);
   }
 
   #settle(request: number): PendingRequest | undefined {
@@ -114,6 +153,7 @@ export class WorkerMediaEngine extends EngineClient {
   #lost(worker: Worker, error: Error): void {
     if (worker !== this.#worker) return;
     this.#worker = undefined;
+    this.#waiting = [];
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject } of pending) reject(error);

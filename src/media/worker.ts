@@ -8,7 +8,13 @@ import { DatagramBatch } from '../native/datagram-batch.js';
 import { loadNative } from '../native/index.js';
 import type { MediaEvent } from './commands.js';
 import { MediaCore } from './media-core.js';
-import { errorData, type FromWorker, type ToWorker } from './worker-messages.js';
+import {
+  errorData,
+  type FromWorker,
+  NO_REQUEST,
+  type Told,
+  type ToWorker,
+} from './worker-messages.js';
 
 const port = parentPort;
 if (port) {
@@ -25,7 +31,16 @@ function raisePriority(): void {
   }
 }
 
-function serve(tell: (message: FromWorker) => void): void {
+function serve(post: (message: FromWorker) => void): void {
+  let told: Told[] = [];
+  const flush = () => {
+    const messages = told;
+    told = [];
+    if (messages.length > 0) post({ type: 'told', messages });
+  };
+  const tell = (message: Told) => {
+    if (told.push(message) === 1) setImmediate(flush);
+  };
   const native = loadNative();
   const batch = native && new DatagramBatch(native);
   const core = new MediaCore({
@@ -37,17 +52,18 @@ function serve(tell: (message: FromWorker) => void): void {
   });
   port?.on('message', (message: ToWorker) => {
     switch (message.type) {
-      case 'command': {
-        const { request, command } = message;
-        core.execute(command).then(
-          result => tell({ type: 'done', request, result }),
-          error => tell({ type: 'refused', request, error: errorData(error) }),
-        );
+      case 'commands':
+        for (const { request, command } of message.commands) {
+          core.execute(command).then(
+            result => request !== NO_REQUEST && tell({ type: 'done', request, result }),
+            error => tell({ type: 'refused', request, error: errorData(error) }),
+          );
+        }
         break;
-      }
       case 'stop':
         void core.stop().finally(() => {
-          tell({ type: 'stopped' });
+          flush();
+          post({ type: 'stopped' });
           port.close();
         });
         break;
@@ -55,7 +71,7 @@ function serve(tell: (message: FromWorker) => void): void {
   });
 }
 
-function eventMessage(event: MediaEvent): FromWorker {
+function eventMessage(event: MediaEvent): Told {
   switch (event.type) {
     case 'ended':
       return event;

@@ -19,10 +19,39 @@ t.teardown(() => rm(folder, { recursive: true }));
 
 /** A thread that does all it is told, but dies of a leg. */
 const DIES_ON_A_LEG = script(`
-  parentPort.on('message', ({ type, request, command }) => {
+  parentPort.on('message', ({ type, commands }) => {
     if (type === 'stop') process.exit(0);
-    if (command.type === 'open-leg') throw new Error('as told');
-    parentPort.postMessage({ type: 'done', request });
+    for (const { request, command } of commands) {
+      if (command.type === 'open-leg') throw new Error('as told');
+      parentPort.postMessage({ type: 'told', messages: [{ type: 'done', request }] });
+    }
+  });
+`);
+
+/** A thread that answers statistics with how many messages came, and what was asked in the last. */
+const COUNTS_MESSAGES = script(`
+  let messages = 0;
+  parentPort.on('message', ({ type, commands }) => {
+    if (type === 'stop') process.exit(0);
+    messages++;
+    const seen = [];
+    const told = commands.map(({ request, command }) => {
+      seen.push(command.type);
+      const result = command.type === 'leg-statistics' ? { messages, commands: [...seen] } : { port: 1 };
+      return { type: 'done', request, result };
+    });
+    parentPort.postMessage({ type: 'told', messages: told });
+  });
+`);
+
+/** A thread that draws no arrows. */
+const REFUSES_ARROWS = script(`
+  parentPort.on('message', ({ type, commands }) => {
+    if (type === 'stop') process.exit(0);
+    const error = { code: 'NO_ARROWS', message: 'no arrows here' };
+    const messages = commands.map(({ request, command }) =>
+      command.type === 'connect' ? { type: 'refused', request, error } : { type: 'done', request });
+    parentPort.postMessage({ type: 'told', messages });
   });
 `);
 
@@ -124,6 +153,33 @@ t.test(
     t.equal(errors.length, 1, 'an end that was asked for is no failure');
   },
 );
+
+t.test('commands of one turn cross in one message, in their order', async t => {
+  const engine = new WorkerMediaEngine({ entry: COUNTS_MESSAGES });
+  await engine.start();
+  const leg = await engine.openLeg({ address: ADDRESS });
+  point(leg, 9);
+  engine.connect(leg, leg);
+  const [statistics] = await Promise.all([leg.statistics(), leg.close()]);
+  t.same(statistics, { messages: 2, commands: ['configure-leg', 'connect', 'leg-statistics'] });
+  await engine.stop();
+});
+
+t.test('what goes wrong with a command nobody waits for is told', async t => {
+  const errors: Error[] = [];
+  const engine = new WorkerMediaEngine({
+    entry: REFUSES_ARROWS,
+    onError: error => errors.push(error),
+  });
+  await engine.start();
+  const mix = await engine.openMix();
+  const tone = await engine.openTone({ tones: [{ frequencies: [440] }] });
+  engine.connect(tone, mix);
+  await mix.close();
+  t.match(errors, [{ code: 'NO_ARROWS' }]);
+  await engine.stop();
+  t.equal(errors.length, 1);
+});
 
 t.test('a thread that hangs is ended within a second', async t => {
   const engine = new WorkerMediaEngine({ entry: HANGS });
