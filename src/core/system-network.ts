@@ -21,11 +21,20 @@ import { connectSystemStream, listenSystemStream, secureSystemStream } from './s
 /** Opens and binds a UDP socket whose packets carry `dscp`; returns its file descriptor. */
 export type MarkedSocketOpener = (address: string, port: number, dscp: number) => number;
 
+/**
+ * So long an address of ours counts as the one a remote host sees, without a look at the routes: as
+ * long as the network watcher takes to notice a change.
+ */
+const SOURCE_ADDRESS_MS = 1000;
+/** Hosts whose source address is remembered. */
+const MOST_SOURCE_ADDRESSES = 256;
+
 /** The discard port (RFC 863): nothing is sent to it, the route to it is only looked up. */
 const ROUTE_PROBE_PORT = 9;
 
 export class SystemNetwork implements Network {
   readonly #openMarked: MarkedSocketOpener | undefined;
+  readonly #sources = new Map<string, { readonly at: number; readonly address: string }>();
 
   /** @param openMarked Node cannot set DSCP by itself; without this, packets leave unmarked. */
   constructor(openMarked?: MarkedSocketOpener) {
@@ -70,6 +79,21 @@ export class SystemNetwork implements Network {
   }
 
   async sourceAddressFor(remote: string): Promise<string> {
+    const known = this.#sources.get(remote);
+    const now = performance.now();
+    if (known && now - known.at < SOURCE_ADDRESS_MS) return known.address;
+    const address = await this.#lookUpSource(remote);
+    if (this.#sources.size >= MOST_SOURCE_ADDRESSES) this.#sources.clear();
+    this.#sources.set(remote, { at: now, address });
+    return address;
+  }
+
+  /** Routes have changed: what was known of them is asked again. */
+  forgetRoutes(): void {
+    this.#sources.clear();
+  }
+
+  async #lookUpSource(remote: string): Promise<string> {
     const socket = newSocket(remote);
     try {
       await settled(socket, done => socket.connect(ROUTE_PROBE_PORT, remote, done));

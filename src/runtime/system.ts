@@ -31,6 +31,7 @@ export function systemSeams(logger: Logger): System {
   const dns = new SystemDns();
   const cache = new CachingDns(dns, clock);
   watcher.on('change', () => {
+    network.forgetRoutes();
     // Another network has other name servers, and perhaps other answers.
     dns.refresh();
     cache.clear();

@@ -220,6 +220,25 @@ t.test('the source address is the one packets leave from', async t => {
   await t.rejects(network.sourceAddressFor(unroutable), { code: 'NO_ROUTE', remedy: /cable/ });
 });
 
+t.test('a source address is remembered for a moment, a failure is not', async t => {
+  const sockets = () => process.getActiveResourcesInfo().filter(name => name === 'UDPWrap').length;
+  const fresh = new SystemNetwork();
+  const looks = async (remote: string) => {
+    const before = sockets();
+    const asked = fresh.sourceAddressFor(remote).catch(() => undefined);
+    const opened = sockets() - before;
+    await asked;
+    return opened;
+  };
+  t.equal(await looks('127.0.0.1'), 1);
+  t.equal(await looks('127.0.0.1'), 0, 'no socket was needed');
+  t.equal(await looks('127.0.0.2'), 1, 'another host may be reached another way');
+  fresh.forgetRoutes();
+  t.equal(await looks('127.0.0.1'), 1, 'routes have changed');
+  t.equal(await looks('255.255.255.255'), 1);
+  t.equal(await looks('255.255.255.255'), 1);
+});
+
 t.test('the addresses of this machine are listed with family and prefix', async t => {
   for (const each of systemAddresses()) {
     t.match(each, { name: String, address: String, family: /^IPv[46]$/, internal: Boolean });
