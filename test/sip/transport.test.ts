@@ -1,10 +1,15 @@
-import { Via } from '@sip-stack/parser';
+import { parseMessage, type SipRequest, Via } from '@sip-stack/parser';
 import t from 'tap';
 import type { CodedError } from '../../src/core/errors.js';
 import { silentLogger } from '../../src/core/logger.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { makeResponse } from '../../src/sip/response.js';
-import { TransactionLayer } from '../../src/sip/transaction/layer.js';
+import {
+  MAX_ANSWERED_TRANSACTIONS,
+  MAX_SERVER_TRANSACTIONS,
+  type ServerTransaction,
+  TransactionLayer,
+} from '../../src/sip/transaction/layer.js';
 import { DEFAULT_FLOW_LIMITS } from '../../src/sip/transport/flow-limits.js';
 import type { Target } from '../../src/sip/transport/transport.js';
 import { selfSigned } from './certificate.js';
@@ -91,6 +96,42 @@ t.test('were that gone, it goes to the port in Via by a new one (§18.2.2)', asy
   t.match(late, /received=10\.0\.0\.9/);
   layer.close();
   t.equal(heard.length, 0, 'the layer heard it instead');
+});
+
+t.test('a storm of answered requests is not refused: the oldest are forgotten', async t => {
+  const world = lab();
+  const { manager } = await transports(world, BOB);
+  const layer = new TransactionLayer(
+    { transports: manager, clock: world.clock, random: new SeededRandom(8), logger: silentLogger },
+    { request: (message, transaction) => storm(message, transaction) },
+  );
+  let answering = true;
+  let taken = 0;
+  const storm = (message: SipRequest, transaction: ServerTransaction | undefined) => {
+    taken++;
+    if (answering) transaction?.respond(makeResponse(message, 200, 'b'));
+  };
+  const source = { protocol: 'UDP', endpoint: { address: STRANGER, port: 5060 } } as const;
+  const say = (branch: number) => {
+    const via = `SIP/2.0/UDP ${STRANGER}:5060;branch=z9hG4bK${branch}`;
+    manager.onMessage(parseMessage(Buffer.from(text('OPTIONS', { Via: via }))), source);
+  };
+  const many = MAX_ANSWERED_TRANSACTIONS + 100;
+  for (let branch = 0; branch < many; branch++) say(branch);
+  t.equal(taken, many);
+  t.equal(layer.size.servers, MAX_ANSWERED_TRANSACTIONS);
+  say(many - 1);
+  t.equal(taken, many, 'the latest is remembered');
+  say(0);
+  t.equal(taken, many + 1, 'the first is not');
+
+  answering = false;
+  for (let branch = 0; branch < MAX_SERVER_TRANSACTIONS + 10; branch++) say(many + branch);
+  t.equal(taken, many + 1 + MAX_SERVER_TRANSACTIONS, 'what nobody answers is limited');
+  await world.clock.advance(33_000);
+  t.equal(layer.size.servers, MAX_SERVER_TRANSACTIONS, 'only those are left');
+  layer.close();
+  t.equal(layer.size.servers, 0);
 });
 
 t.test('one connection serves many requests, and both directions of a call', async t => {

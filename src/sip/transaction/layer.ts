@@ -36,8 +36,13 @@ import { nonInviteClient, stepNonInviteClient } from './non-invite-client.js';
 import { nonInviteServer, stepNonInviteServer } from './non-invite-server.js';
 import { TimerSet } from './timer-set.js';
 
-/** Requests beyond this many open server transactions are answered 503 and forgotten. */
+/** Requests beyond this many that nobody has answered are answered 503 and forgotten. */
 export const MAX_SERVER_TRANSACTIONS = 8192;
+/**
+ * Answered ones are remembered for 64·T1, in case their requests come again; beyond this many the oldest
+ * is forgotten, since refusing a new call does more harm. At 500 calls a second that is after 16 s.
+ */
+export const MAX_ANSWERED_TRANSACTIONS = 16_384;
 
 export interface ClientHandlers {
   /** Each response, provisional and final; of an INVITE possibly several 2xx. */
@@ -95,6 +100,8 @@ export class TransactionLayer {
   readonly #user: TransactionUser;
   readonly #clients = new Map<string, RunningClient>();
   readonly #servers = new Map<string, Running<ServerEvent>>();
+  /** Those with a final response, oldest first: how each is forgotten. */
+  readonly #answered = new Map<string, () => void>();
   readonly #timers = new Set<Timer>();
 
   constructor(options: TransactionLayerOptions, user: TransactionUser) {
@@ -223,6 +230,7 @@ export class TransactionLayer {
     this.#timers.clear();
     this.#clients.clear();
     this.#servers.clear();
+    this.#answered.clear();
   }
 
   #settings({ protocol }: Target | Source): TransactionSettings {
@@ -289,7 +297,7 @@ export class TransactionLayer {
       if (message.method === 'ACK') this.#user.request(message, undefined, source);
     } else if (message.method === 'ACK') {
       this.#user.request(message, undefined, source);
-    } else if (this.#servers.size >= MAX_SERVER_TRANSACTIONS) {
+    } else if (this.#servers.size - this.#answered.size >= MAX_SERVER_TRANSACTIONS) {
       this.#refuse(message, source, 503);
     } else {
       this.#open(key, message, source);
@@ -302,13 +310,16 @@ export class TransactionLayer {
     const timers = new TimerSet(this.#options.clock, this.#timers);
     const machine =
       request.method === 'INVITE' ? inviteServer(settings) : nonInviteServer(settings);
+    const trying = () => makeResponse(request, 100);
     const running: Running<ServerEvent> = {
       step: event => {
         const actions =
           'retransmitMs' in machine
-            ? stepInviteServer(machine, event, () => makeResponse(request, 100))
+            ? stepInviteServer(machine, event, trying)
             : stepNonInviteServer(machine, event);
         for (const action of actions) perform(action);
+        const answered = machine.state !== 'trying' && machine.state !== 'proceeding';
+        if (answered && this.#servers.get(key) === running) this.#remember(key, abandon);
       },
     };
     const perform = (action: ServerAction): void => {
@@ -335,13 +346,14 @@ export class TransactionLayer {
         case 'terminate':
           timers.clear();
           this.#servers.delete(key);
+          this.#answered.delete(key);
           return;
       }
     };
+    const abandon = () => perform({ type: 'terminate' });
     this.#servers.set(key, running);
     if (request.method === 'INVITE') for (const action of startInviteServer()) perform(action);
     const respond = (response: SipResponse) => running.step({ type: 'respond', response });
-    const abandon = () => perform({ type: 'terminate' });
     try {
       this.#user.request(request, { request, source, respond, abandon }, source);
     } catch (error) {
@@ -349,6 +361,17 @@ export class TransactionLayer {
       if (!(error instanceof SipSyntaxError)) throw error;
       this.#malformed(source, error);
       respond(makeResponse(request, error.status, randomToken(this.#options.random, 8)));
+    }
+  }
+
+  /** A transaction with its final response, and how it is forgotten. */
+  #remember(key: string, forget: () => void): void {
+    if (this.#answered.has(key)) return;
+    this.#answered.set(key, forget);
+    if (this.#answered.size <= MAX_ANSWERED_TRANSACTIONS) return;
+    for (const forgetOldest of this.#answered.values()) {
+      forgetOldest();
+      return;
     }
   }
 }
