@@ -10,8 +10,8 @@ import { localCrypto } from './encryption.js';
 import { Joins } from './joins.js';
 import { type Referral, requestOf } from './transfer.js';
 
-/** Calls at once, all kinds together; 100 RTP streams are what a Pi-class board carries with ease. */
-export const MAX_CALLS = 100;
+/** Calls at once, all kinds together, unless told otherwise: what a Pi-class board carries with ease. */
+export const DEFAULT_MAX_CALLS = 100;
 
 /** Somebody or something at this phone that can be called. */
 export interface Destination {
@@ -35,17 +35,21 @@ export type CallsOptions = Omit<CallContext, 'newSessionId'> & {
   readonly random: Random;
   /** Asked in order; a user that none answers to is not found (404). */
   readonly destinations: readonly Destination[];
+  /** Calls at once, all kinds together; beyond, callers hear that we are busy (486). */
+  readonly maxCalls?: number;
 };
 
 export class Calls extends EventEmitter<CallsEvents> {
   readonly #options: CallsOptions;
   readonly #context: CallContext;
+  readonly #maxCalls: number;
   readonly #current = new Set<Call>();
   readonly #joins: Joins;
 
   constructor(options: CallsOptions) {
     super();
     this.#options = options;
+    this.#maxCalls = options.maxCalls ?? DEFAULT_MAX_CALLS;
     this.#context = { ...options, newSessionId: () => randomUint32(options.random) };
     this.#joins = new Joins(options.media, options.logger);
     options.userAgent.onSession = session => this.#onSession(session);
@@ -97,8 +101,11 @@ export class Calls extends EventEmitter<CallsEvents> {
     const destination = this.#options.destinations.find(entry => entry.answersTo(user));
     if (!destination) {
       session.reject(404);
-    } else if (this.#current.size >= MAX_CALLS) {
-      this.#options.logger.warn({ calls: MAX_CALLS }, 'a call was refused: too many at once');
+    } else if (this.#current.size >= this.#maxCalls) {
+      this.#options.logger.warn(
+        { calls: this.#maxCalls },
+        'a call was refused: too many at once (limits.calls)',
+      );
       session.reject(486);
     } else if (!this.#canAnswer(session)) {
       // Nobody is to be called to a phone for what it cannot take, such as WebRTC.

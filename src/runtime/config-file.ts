@@ -33,6 +33,7 @@ interface RawConfig {
   readonly users?: readonly UserSettings[];
   readonly watchers?: Watchers;
   readonly clickToDial?: boolean;
+  readonly limits?: { readonly calls?: number };
 }
 
 interface RawWebSocket {
@@ -65,7 +66,7 @@ interface Mistake {
 /** @throws {CodedError} `BAD_CONFIG` */
 export async function readConfigFile(path: string): Promise<Config> {
   const source = parseConfig(await readText(path), path);
-  const { listen, tls, websocket, data, accounts, ...rest } = source.value;
+  const { listen, tls, websocket, data, accounts, limits, ...rest } = source.value;
   const directory = dirname(path);
   return {
     ...rest,
@@ -74,6 +75,7 @@ export async function readConfigFile(path: string): Promise<Config> {
     ...(tls && { tls: await readTls(source, tls, directory) }),
     ...((tls || websocket) && { ports: portsOf(tls, websocket) }),
     ...(websocket?.origins && { origins: websocket.origins }),
+    ...(limits?.calls !== undefined && { maxCalls: limits.calls }),
     ...(data !== undefined && { data: resolve(directory, data) }),
   };
 }

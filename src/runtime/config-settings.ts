@@ -36,6 +36,8 @@ export interface Settings {
   /** Who may watch whether this phone is busy, and its users are there. */
   readonly watchers: Watchers;
   readonly clickToDial?: boolean;
+  /** Calls at once. */
+  readonly maxCalls?: number;
 }
 
 /** What one source says: the file, or the command line. */

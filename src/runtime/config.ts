@@ -43,6 +43,7 @@ export async function loadSettings(flags: Config, path?: string): Promise<Settin
     users: config.users ?? [],
     watchers: config.watchers ?? 'anybody',
     ...(config.clickToDial !== undefined && { clickToDial: config.clickToDial }),
+    ...(config.maxCalls !== undefined && { maxCalls: config.maxCalls }),
   };
 }
 

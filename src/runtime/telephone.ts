@@ -80,6 +80,8 @@ export interface TelephoneOptions {
   readonly users?: readonly UserSettings[];
   /** Who may watch whether this phone is busy and its users are there; anybody by default. */
   readonly watchers?: Watchers;
+  /** Calls at once; 100 by default. */
+  readonly maxCalls?: number;
 }
 
 /** `users`: those of this phone, who prove it by their password. */
@@ -169,6 +171,7 @@ export class Telephone implements Service {
       formats: audioFormats(options.codecs ?? DEFAULT_CODECS),
       encryption: options.srtp ?? 'auto',
       destinations,
+      ...(options.maxCalls !== undefined && { maxCalls: options.maxCalls }),
     });
     const { calls, person } = this;
     this.referrals = new Referrals({

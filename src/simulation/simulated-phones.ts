@@ -54,6 +54,7 @@ export class Simulation {
       | 'watchers'
       | 'srtp'
       | 'clickToDial'
+      | 'maxCalls'
     > = {},
   ): Promise<Telephone> {
     const { clock } = this;

@@ -48,6 +48,26 @@ function follow(call: Call): string[] {
   return phases;
 }
 
+t.test('beyond its limit of calls a phone is busy, and free again when one ends', async t => {
+  const world = new Simulation({ seed: 1 });
+  await world.addPhone('alice', '10.0.0.1', { maxCalls: 2 });
+  const bob = await world.addPhone('bob', '10.0.0.2');
+  const calls = ['*43@alice', '*43@alice', '*43@alice'].map(target => bob.calls.dial(target));
+  const phases = calls.map(follow);
+  await world.clock.advance(2000);
+  t.same(phases, [
+    ['trying', 'connected'],
+    ['trying', 'connected'],
+    ['trying', 'BUSY'],
+  ]);
+  calls[0]?.hangUp();
+  await world.clock.advance(1000);
+  const again = follow(bob.calls.dial('*43@alice'));
+  await world.clock.advance(2000);
+  t.same(again, ['trying', 'connected']);
+  await world.stop();
+});
+
 t.test('a call to a name rings until somebody there answers', async t => {
   const { world, alice, bob } = await town();
   const phases = follow(bob.calls.dial('alice'));

@@ -67,7 +67,7 @@ t.test('each error tells where it is, what was expected and what was found', asy
     [
       'colour: red',
       [
-        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, codecs, srtp, accounts, watchers, users, clickToDial',
+        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, codecs, srtp, accounts, watchers, limits, users, clickToDial',
       ],
     ],
     [
@@ -261,6 +261,13 @@ for (const [text, error] of badAccounts) {
     t.match((await errorsOf(text)).join('\n'), error);
   });
 }
+
+t.test('limits are read, and checked', async t => {
+  writeFileSync(path, 'limits: {calls: 3}');
+  t.equal((await loadConfig(path)).maxCalls, 3);
+  writeFileSync(path, 'limits: {calls: 0}');
+  await t.rejects(loadConfig(path), { message: /1:17: limits.calls: expected a number of calls/ });
+});
 
 t.test('users are read as they stand there', async t => {
   const users = [
