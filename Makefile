@@ -52,7 +52,7 @@ browser: build ## stock JsSIP in Chromium, by WebSocket, with WebRTC (apt instal
 lan: build ## several hosts in network namespaces (root, or a kernel that allows unshare)
 	@$(NODE) dist/test/lan/main.js $(ARGS)
 
-bench: build ## figures: parser, SIP, media, whole process
+bench: build ## figures: parser, SIP, media, whole process, calls (apt install baresip-core sip-tester)
 	@[ -d $(PARSER_BENCH)/node_modules ] || npm ci --silent --prefix $(PARSER_BENCH)
 	@$(NODE) dist/test/bench/parser/parser.bench.js $(ARGS)
 	@$(NODE) --expose-gc dist/test/bench/sip/sip.bench.js $(ARGS)
@@ -60,6 +60,7 @@ bench: build ## figures: parser, SIP, media, whole process
 	@$(NODE) dist/test/bench/media/srtp.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/media/media.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/process.bench.js $(ARGS)
+	@$(NODE) dist/test/bench/load/load.bench.js $(ARGS)
 
 fuzz: build ## random schedules, a million broken inputs, then noise at every port for FUZZ_SECONDS (60)
 	@$(NODE) dist/test/fuzz/schedules.js $(ARGS)

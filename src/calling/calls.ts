@@ -124,7 +124,7 @@ export class Calls extends EventEmitter<CallsEvents> {
     const joinable = destination === undefined || destination.joinable !== undefined;
     if (!call || !joinable || !this.#canAnswer(session)) {
       session.reject(488);
-    } else if (this.#current.size >= MAX_CALLS || !this.#joins.admits(call)) {
+    } else if (this.#current.size >= this.#maxCalls || !this.#joins.admits(call)) {
       session.reject(486);
     } else {
       const guest = Call.incoming(this.#context, session);

@@ -1,10 +1,19 @@
 /** What a process holds, as Linux shows it. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
+/** USER_HZ, the same on every Linux. */
+const CLOCK_TICKS = 100;
+
 /** Resident memory in MB (10^6 octets). */
 export function residentMegabytes(pid: number): number {
   const kibibytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
   return (Number(kibibytes) * 1024) / 1e6;
+}
+
+/** Of all its threads, user and system. */
+export function processorSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
 }
 
 export function openDescriptors(pid: number): number {
