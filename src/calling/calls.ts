@@ -55,6 +55,11 @@ export class Calls extends EventEmitter<CallsEvents> {
     options.userAgent.onSession = session => this.#onSession(session);
   }
 
+  /** Whether there are as many calls as there may be. */
+  get full(): boolean {
+    return this.#current.size >= this.#maxCalls;
+  }
+
   /** Calls that have not ended. */
   get current(): readonly Call[] {
     return [...this.#current];
@@ -101,7 +106,7 @@ export class Calls extends EventEmitter<CallsEvents> {
     const destination = this.#options.destinations.find(entry => entry.answersTo(user));
     if (!destination) {
       session.reject(404);
-    } else if (this.#current.size >= this.#maxCalls) {
+    } else if (this.full) {
       this.#options.logger.warn(
         { calls: this.#maxCalls },
         'a call was refused: too many at once (limits.calls)',
@@ -124,7 +129,7 @@ export class Calls extends EventEmitter<CallsEvents> {
     const joinable = destination === undefined || destination.joinable !== undefined;
     if (!call || !joinable || !this.#canAnswer(session)) {
       session.reject(488);
-    } else if (this.#current.size >= this.#maxCalls || !this.#joins.admits(call)) {
+    } else if (this.full || !this.#joins.admits(call)) {
       session.reject(486);
     } else {
       const guest = Call.incoming(this.#context, session);

@@ -20,7 +20,7 @@ import type { CallerIdentity } from '../sip/self.js';
 import type { ServerTransaction } from '../sip/transaction/layer.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import { type CallEnd, endOfStatus, noSuchName, statusOfEnd } from './call-end.js';
-import { type Calls, MAX_CALLS } from './calls.js';
+import type { Calls } from './calls.js';
 import { parseDialled } from './dialled.js';
 import type { Person } from './person.js';
 import { fragmentOf, type Referral, referralOf, statusOfFragment } from './transfer.js';
@@ -114,7 +114,7 @@ export class Referrals {
     else if (!referral) refuse(603);
     // Nobody is called who would hear nobody.
     else if (!person.attended) refuse(480);
-    else if (calls.current.length >= MAX_CALLS) refuse(486);
+    else if (calls.full) refuse(486);
     else if (refer.headers.first(ReferSub)?.subscription === false) {
       userAgent.respond(transaction, 202, { [ReferSub.name]: 'false' });
       this.#call(referral);

@@ -32,6 +32,8 @@ const BROKEN_MESSAGES = 150;
 /** Whatever it is, it takes no longer. */
 const LIMIT_MS = 15_000;
 const RINGING_MS = 50;
+/** Long enough for a caller that gives up to be first on a busy machine. */
+const DECLINED_MS = 2000;
 
 export interface TrafficOptions {
   readonly cleanup: Cleanup;
@@ -84,7 +86,7 @@ export class MixedTraffic {
     // every protocol, it is called by all of them at once: only a 6xx is everybody's answer.
     this.#agent.onSession = session => {
       session.ring();
-      setTimeout(() => session.reject(603), 4 * RINGING_MS);
+      setTimeout(() => session.reject(603), DECLINED_MS);
     };
   }
 
