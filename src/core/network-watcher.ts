@@ -29,6 +29,7 @@ export class PollingNetworkWatcher
   #timer: Timer | undefined;
   #running = false;
   #seen = '';
+  #last: readonly InterfaceAddress[] | undefined;
 
   constructor(
     clock: Clock,
@@ -41,10 +42,15 @@ export class PollingNetworkWatcher
     this.#hasCarrier = hasCarrier;
   }
 
+  get usable(): readonly InterfaceAddress[] | undefined {
+    return this.#last;
+  }
+
   async start(): Promise<void> {
     if (this.#running) return;
     this.#running = true;
-    this.#seen = describe(await this.#usable());
+    this.#last = await this.#usable();
+    this.#seen = describe(this.#last);
     this.#schedule();
   }
 
@@ -65,6 +71,7 @@ export class PollingNetworkWatcher
     const seen = describe(now);
     if (!this.#running || seen === this.#seen) return;
     this.#seen = seen;
+    this.#last = now;
     this.emit('change', now);
   }
 

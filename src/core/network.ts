@@ -27,6 +27,15 @@ export interface DatagramOptions {
   /** 0 lets the system choose. */
   port: number;
   trafficClass: TrafficClass;
+  /** Other programs may have the same port; of several, the last one hears what comes. */
+  shared?: boolean;
+}
+
+export interface MulticastOptions {
+  /** The group, without zone, and its port, which is shared with all who join it on this machine. */
+  readonly group: Endpoint;
+  /** An address of the interface to hear and send on, of the group's family. */
+  readonly on: InterfaceAddress;
 }
 
 export interface DatagramSocket {
@@ -44,6 +53,11 @@ export interface DatagramSocket {
    */
   send(data: Uint8Array, to: Endpoint, onFailure?: (error: Error) => void): void;
   close(): void;
+}
+
+export interface MulticastSocket extends DatagramSocket {
+  /** The group, with the zone of the interface where it needs one. */
+  readonly remoteGroup: Endpoint;
 }
 
 /** One TCP connection, or a TLS connection on it. Ordered and reliable until it closes. */
@@ -130,6 +144,13 @@ export interface Network {
   /** Throws `CodedError` `ADDRESS_IN_USE`, `ADDRESS_NOT_HERE` or `PORT_FORBIDDEN`. */
   bindDatagram(options: DatagramOptions): Promise<DatagramSocket>;
   /**
+   * Joins a link-local multicast group on one interface. The socket hears what is sent to the group alone, this
+   * machine's own packets too; IPv4 packets perhaps from other interfaces, of which their source tells. What it
+   * sends leaves by that interface with hop limit 255, whatever routes there are; its `remoteGroup` is where to.
+   * Throws as `bindDatagram` does.
+   */
+  joinMulticast(options: MulticastOptions): Promise<MulticastSocket>;
+  /**
    * Opens a TCP connection. Throws the signal's reason, or `CodedError` `CONNECTION_REFUSED`,
    * `CONNECTION_TIMEOUT`, `NO_ROUTE`, `CONNECTION_FAILED`.
    */
@@ -153,6 +174,8 @@ export interface NetworkWatcherEvents {
 
 /** Tells when addresses and links come and go. */
 export interface NetworkWatcher extends EventEmitter<NetworkWatcherEvents> {
+  /** What the last `change` said, or would have said at the start; undefined before `start` is done. */
+  readonly usable: readonly InterfaceAddress[] | undefined;
   start(): Promise<void>;
   stop(): Promise<void>;
 }

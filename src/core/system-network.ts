@@ -11,6 +11,8 @@ import {
   type Endpoint,
   type InterfaceAddress,
   type ListenOptions,
+  type MulticastOptions,
+  type MulticastSocket,
   type Network,
   type SecureOptions,
   type StreamConnection,
@@ -31,6 +33,8 @@ const MOST_SOURCE_ADDRESSES = 256;
 
 /** The discard port (RFC 863): nothing is sent to it, the route to it is only looked up. */
 const ROUTE_PROBE_PORT = 9;
+/** Of packets that are not to be forwarded: who hears them can tell that they come from its own link (RFC 6762 §11). */
+const HOP_LIMIT = 255;
 
 export class SystemNetwork implements Network {
   readonly #openMarked: MarkedSocketOpener | undefined;
@@ -42,7 +46,7 @@ export class SystemNetwork implements Network {
   }
 
   async bindDatagram(options: DatagramOptions): Promise<DatagramSocket> {
-    const socket = newSocket(options.address);
+    const socket = newSocket(options.address, options.shared);
     try {
       if (this.#openMarked && options.trafficClass !== 'default') {
         const fd = this.#openMarked(options.address, options.port, DSCP[options.trafficClass]);
@@ -56,6 +60,26 @@ export class SystemNetwork implements Network {
       throw bindFailure(error, 'UDP', options);
     }
     return new SystemDatagramSocket(socket);
+  }
+
+  async joinMulticast({ group, on }: MulticastOptions): Promise<MulticastSocket> {
+    const isV6 = on.family === 'IPv6';
+    const remoteGroup = isV6 ? { ...group, address: `${group.address}%${on.name}` } : group;
+    const socket = newSocket(group.address, true);
+    try {
+      // Bound to the group, so that packets to this machine alone go to whoever wants those. With its zone,
+      // Linux ties the socket to the interface; IPv4 knows no zones.
+      await settled(socket, done => socket.bind({ ...remoteGroup, exclusive: true }, done));
+      const place = isV6 ? `::%${on.name}` : on.address;
+      socket.addMembership(group.address, place);
+      socket.setMulticastInterface(place);
+      socket.setMulticastTTL(HOP_LIMIT);
+      socket.setTTL(HOP_LIMIT);
+    } catch (error) {
+      socket.close();
+      throw bindFailure(error, 'UDP', remoteGroup);
+    }
+    return new SystemMulticastSocket(socket, remoteGroup);
   }
 
   connectStream(options: ConnectOptions): Promise<StreamConnection> {
@@ -110,8 +134,10 @@ export class SystemNetwork implements Network {
   }
 }
 
-function newSocket(address: string): Socket {
-  return isIPv6(address) ? createSocket({ type: 'udp6', ipv6Only: true }) : createSocket('udp4');
+function newSocket(address: string, reuseAddr = false): Socket {
+  return isIPv6(address)
+    ? createSocket({ type: 'udp6', ipv6Only: true, reuseAddr })
+    : createSocket({ type: 'udp4', reuseAddr });
 }
 
 /** Runs one callback-style socket call; rejects on the socket's `error` event. */
@@ -201,5 +227,14 @@ class SystemDatagramSocket implements DatagramSocket {
     if (!this.#open) return;
     this.#open = false;
     this.#socket.close();
+  }
+}
+
+class SystemMulticastSocket extends SystemDatagramSocket implements MulticastSocket {
+  readonly remoteGroup: Endpoint;
+
+  constructor(socket: Socket, remoteGroup: Endpoint) {
+    super(socket);
+    this.remoteGroup = remoteGroup;
   }
 }

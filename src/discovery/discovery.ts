@@ -4,6 +4,7 @@
  */
 import type { EventEmitter } from 'node:events';
 import type { Endpoint } from '../core/network.js';
+import type { Publication } from './mdns/responder-state.js';
 
 /** Where a phone takes SIP by other protocols than the usual ones; left out where it does not, or does not say. */
 export type PhonePorts = Readonly<Partial<Record<'TLS' | 'WS' | 'WSS', number>>>;
@@ -41,21 +42,32 @@ export interface Advertisement {
 export interface AdvertiserEvents {
   /** The name it was given after probing, and again whenever a conflict changes it. */
   named: [name: string];
+  /** What was published under `key` has this name now. */
+  published: [key: string, name: string];
   /** It is not announced for now, for example because no socket could be opened; it keeps trying. */
   problem: [error: Error];
 }
 
 export interface Advertiser extends EventEmitter<AdvertiserEvents> {
   /**
-   * Resolves when probing has begun, not when it is done: `named` tells that.
+   * Resolves when it has begun to ask whether the name is free, not when it is done: `named` tells that within
+   * seconds, or `problem` tells why not. Called again, it announces what has changed.
    *
    * @throws {CodedError} `BAD_PHONE_NAME`
    */
   start(advertisement: Advertisement): Promise<void>;
-  /** Says goodbye, in a bounded time; idempotent. */
+  /**
+   * Announces another service of this device, once started, or what has changed of it: one key, one service.
+   * `published` tells the name it has.
+   */
+  publish(key: string, publication: Publication): void;
+  withdraw(key: string): void;
+  /** Says goodbye to everything, in a bounded time; idempotent. */
   stop(): Promise<void>;
   /** The name others see; undefined while it is not settled. */
   readonly name: string | undefined;
+  /** The same for what was published under `key`. */
+  nameOf(key: string): string | undefined;
 }
 
 export interface BrowserEvents {
@@ -75,4 +87,6 @@ export interface Browser extends EventEmitter<BrowserEvents> {
    * Rejects with the signal's reason if it is aborted.
    */
   find(name: string, signal: AbortSignal, withinMs: number): Promise<PhoneSighting | undefined>;
+  /** The phone did not answer where it was seen: unless it does within ten seconds, it is forgotten. */
+  doubt(name: string): void;
 }

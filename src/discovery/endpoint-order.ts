@@ -1,6 +1,7 @@
 /** Which of a phone's addresses can be reached from here, and which is best. */
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import type { Endpoint, InterfaceAddress } from '../core/network.js';
+import { isInSubnet } from './subnet.js';
 
 /** An address a phone announced, and the interface of ours it was heard on. */
 export interface HeardAddress {
@@ -33,17 +34,9 @@ function rankOf(
   if (isLoopback(address))
     return own.some(each => each.internal && each.name === link) ? 4 : undefined;
   if (isIPv4(address) && !isUnicastIPv4(address)) return undefined;
-  if (isIPv4(address)) return own.some(each => isOnLink(address, each)) ? 0 : 1;
+  if (isIPv4(address)) return own.some(each => isInSubnet(address, each)) ? 0 : 1;
   if (!isIPv6(address) || /^(?:::$|ff)/i.test(address)) return undefined;
   return isLinkLocalIPv6(address) ? 3 : 2;
-}
-
-/** Whether `address` (IPv4) lies in the subnet of one of our own addresses. */
-export function isOnLink(address: string, own: InterfaceAddress): boolean {
-  if (own.family !== 'IPv4') return false;
-  const subnet = new BlockList();
-  subnet.addSubnet(own.address, own.prefix, 'ipv4');
-  return subnet.check(address, 'ipv4');
 }
 
 /** Neither "this network" nor multicast, reserved or broadcast (RFC 6890). */
@@ -57,6 +50,6 @@ function isLoopback(address: string): boolean {
 }
 
 /** fe80::/10 */
-function isLinkLocalIPv6(address: string): boolean {
+export function isLinkLocalIPv6(address: string): boolean {
   return /^fe[89ab][0-9a-f]:/i.test(address);
 }

@@ -30,11 +30,11 @@ export function foldName(name: string): string {
   return name.replace(/[A-Z]+/g, letters => letters.toLowerCase());
 }
 
-/** What a phone calls itself when `name` is taken: `alice`, `alice-2`, `alice-3`. */
-export function nextName(name: string): string {
+/** What a phone calls itself when `name` is taken: `alice`, `alice-2`, `alice-3`; with a `step` it skips some. */
+export function nextName(name: string, step = 1): string {
   const numbered = /^(.+)-([1-9]\d{0,5})$/.exec(name);
   const base = numbered?.[1] ?? name;
-  const suffix = `-${Number(numbered?.[2] ?? 1) + 1}`;
+  const suffix = `-${Number(numbered?.[2] ?? 1) + step}`;
   return shorten(base, MAX_LABEL_OCTETS - suffix.length) + suffix;
 }
 

@@ -6,7 +6,7 @@ import { formatEndpoint } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import { type Service, ServiceGroup } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
-import { hostNameOf, MdnsAdvertiser } from '../discovery/mdns-advertiser.js';
+import { hostNameOf, MdnsAdvertiser } from '../discovery/mdns/mdns-advertiser.js';
 import { instanceUrnOf } from '../identity/identity.js';
 import { StoredIdentity } from '../identity/stored-identity.js';
 import { phoneCertificateNames, StoredTlsIdentity } from '../identity/stored-tls-identity.js';

@@ -11,7 +11,8 @@ import { AddressLocator } from '../discovery/address-locator.js';
 import { DnsLocator } from '../discovery/dns-locator.js';
 import { LanLocator } from '../discovery/lan-locator.js';
 import { LocatorChain } from '../discovery/locator.js';
-import { MdnsBrowser } from '../discovery/mdns-browser.js';
+import { MdnsBrowser } from '../discovery/mdns/mdns-browser.js';
+import { MdnsLinks } from '../discovery/mdns/mdns-links.js';
 import { WorkerMediaEngine } from '../media/worker-engine.js';
 import { loadNative } from '../native/index.js';
 import { CachingDns } from '../sip/resolution/caching-dns.js';
@@ -21,6 +22,8 @@ import type { TelephoneSeams } from './telephone.js';
 
 export interface System extends TelephoneSeams {
   readonly watcher: NetworkWatcher;
+  /** Multicast DNS, for whoever speaks it here. */
+  readonly links: MdnsLinks;
 }
 
 export function systemSeams(logger: Logger): System {
@@ -45,11 +48,13 @@ export function systemSeams(logger: Logger): System {
     families: () => familiesOf(network.addresses()),
   });
   const resolve = (uri: Uri) => resolver.resolve(uri);
-  const browser = new MdnsBrowser({ clock, logger, watcher });
+  const links = new MdnsLinks({ clock, logger, network, random, watcher });
+  const browser = new MdnsBrowser({ clock, random, links });
   return {
     clock,
     network,
     watcher,
+    links,
     browser,
     logger,
     random,

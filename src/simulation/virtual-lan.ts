@@ -65,6 +65,8 @@ class VirtualBrowser extends EventEmitter<BrowserEvents> implements Browser {
     return [...this.#phones.values()];
   }
 
+  doubt(): void {}
+
   find(name: string, signal: AbortSignal, withinMs: number): Promise<PhoneSighting | undefined> {
     const known = () => this.#phones.get(foldName(name));
     if (known()) return Promise.resolve(known());

@@ -13,6 +13,8 @@ import type {
   Endpoint,
   InterfaceAddress,
   ListenOptions,
+  MulticastOptions,
+  MulticastSocket,
   Network,
   SecureOptions,
   StreamConnection,
@@ -58,10 +60,14 @@ const RETRANSMISSION_MS = 200; // Linux' shortest
 export class VirtualNetwork {
   readonly trace: TraceEntry[] = [];
   link: LinkOptions;
+  /** As some access points do, for hosts that sleep. */
+  dropMulticast = false;
   readonly streams: VirtualStreams;
   readonly #clock: Clock;
   readonly #random: SeededRandom;
   readonly #sockets = new Map<string, VirtualSocket>();
+  /** By group: who has joined. */
+  readonly #groups = new Map<string, Set<VirtualMember>>();
   readonly #cut = new Set<string>();
   readonly #hosts = new Set<string>();
 
@@ -108,7 +114,18 @@ export class VirtualNetwork {
   }
 
   unbind(socket: VirtualSocket): void {
-    this.#sockets.delete(formatEndpoint(socket.local));
+    const key = formatEndpoint(socket.local);
+    if (this.#sockets.get(key) === socket) this.#sockets.delete(key);
+  }
+
+  join(member: VirtualMember): void {
+    const key = formatEndpoint(member.remoteGroup);
+    const members = this.#groups.get(key) ?? new Set();
+    this.#groups.set(key, members.add(member));
+  }
+
+  leave(member: VirtualMember): void {
+    this.#groups.get(formatEndpoint(member.remoteGroup))?.delete(member);
   }
 
   isBound(endpoint: Endpoint): boolean {
@@ -125,11 +142,20 @@ export class VirtualNetwork {
     for (let i = 0; i < copies; i++) {
       const { delayMs, jitterMs } = this.link;
       this.#clock.after(delayMs + this.#random.unit() * jitterMs, () => {
-        if (!this.#cut.has(to.address))
-          this.#sockets.get(formatEndpoint(to))?.onMessage(copy, from);
+        for (const socket of this.#at(to)) {
+          if (!this.#cut.has(socket.local.address)) socket.onMessage(copy, from);
+        }
       });
     }
     return fate;
+  }
+
+  /** Members of a group hear its packets at one instant, whoever sent them among them. */
+  #at(to: Endpoint): VirtualSocket[] {
+    const key = formatEndpoint(to);
+    const socket = this.#sockets.get(key);
+    if (socket) return [socket];
+    return this.dropMulticast ? [] : [...(this.#groups.get(key) ?? [])];
   }
 
   #record(from: Endpoint, to: Endpoint, octets: number, fate: Fate, what: string): void {
@@ -167,12 +193,18 @@ class VirtualHost implements Network {
     this.#address = address;
   }
 
-  async bindDatagram({ address, port }: DatagramOptions): Promise<DatagramSocket> {
+  async bindDatagram({ address, port, shared }: DatagramOptions): Promise<DatagramSocket> {
     const local = this.#endpoint(address, port);
-    if (this.#network.isBound(local)) {
+    if (this.#network.isBound(local) && !shared) {
       throw new CodedError('ADDRESS_IN_USE', `${formatEndpoint(local)} is in use`);
     }
-    return new VirtualSocket(this.#network, local);
+    const socket = new VirtualSocket(this.#network, local);
+    this.#network.bind(socket);
+    return socket;
+  }
+
+  async joinMulticast({ group }: MulticastOptions): Promise<MulticastSocket> {
+    return new VirtualMember(this.#network, { address: this.#address, port: group.port }, group);
   }
 
   connectStream({ to, signal }: ConnectOptions): Promise<StreamConnection> {
@@ -191,7 +223,9 @@ class VirtualHost implements Network {
   addresses(): readonly InterfaceAddress[] {
     if (this.#network.isCut(this.#address)) return [];
     const address = this.#address;
-    return [{ name: 'virtual0', address, family: 'IPv4', prefix: 24, internal: false }];
+    const family = address.includes(':') ? 'IPv6' : 'IPv4';
+    const prefix = family === 'IPv6' ? 64 : 24;
+    return [{ name: 'virtual0', address, family, prefix, internal: false }];
   }
 
   #endpoint(address: string, port: number): Endpoint {
@@ -213,16 +247,15 @@ class VirtualSocket implements DatagramSocket {
   readonly local: Endpoint;
   onMessage: (data: Uint8Array, from: Endpoint) => void = () => undefined;
   onError: (error: Error) => void = () => undefined;
-  readonly #network: VirtualNetwork;
+  protected readonly network: VirtualNetwork;
 
   constructor(network: VirtualNetwork, local: Endpoint) {
-    this.#network = network;
+    this.network = network;
     this.local = local;
-    network.bind(this);
   }
 
   send(data: Uint8Array, to: Endpoint, onFailure?: (error: Error) => void): void {
-    if (this.#network.carry(data, this.local, to) !== 'unreachable') return;
+    if (this.network.carry(data, this.local, to) !== 'unreachable') return;
     const failed = onFailure ?? this.onError;
     const error = Object.assign(new Error('network is unreachable'), { code: 'ENETUNREACH' });
     // As a real socket does: never before `send` has returned.
@@ -230,7 +263,21 @@ class VirtualSocket implements DatagramSocket {
   }
 
   close(): void {
-    this.#network.unbind(this);
+    this.network.unbind(this);
+  }
+}
+
+class VirtualMember extends VirtualSocket implements MulticastSocket {
+  readonly remoteGroup: Endpoint;
+
+  constructor(network: VirtualNetwork, local: Endpoint, group: Endpoint) {
+    super(network, local);
+    this.remoteGroup = group;
+    network.join(this);
+  }
+
+  override close(): void {
+    this.network.leave(this);
   }
 }
 

@@ -27,8 +27,12 @@ class OnePhone extends EventEmitter<BrowserEvents> implements Browser {
   readonly asked: [name: string, withinMs: number][] = [];
   async start() {}
   async stop() {}
+  readonly doubted: string[] = [];
   phones() {
     return [ALICE];
+  }
+  doubt(name: string) {
+    this.doubted.push(name);
   }
   async find(name: string, _signal: AbortSignal, withinMs: number) {
     this.asked.push([name, withinMs]);

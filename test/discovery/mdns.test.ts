@@ -7,10 +7,13 @@ import { SystemClock } from '../../src/core/clock.js';
 import { silentLogger } from '../../src/core/logger.js';
 import type { InterfaceAddress, NetworkWatcherEvents } from '../../src/core/network.js';
 import { randomToken, SystemRandom } from '../../src/core/random.js';
-import { systemAddresses } from '../../src/core/system-network.js';
+import { SystemNetwork, systemAddresses } from '../../src/core/system-network.js';
 import type { PhoneSighting } from '../../src/discovery/discovery.js';
-import { MdnsAdvertiser } from '../../src/discovery/mdns-advertiser.js';
-import { MdnsBrowser } from '../../src/discovery/mdns-browser.js';
+import { decodeMessage, encodeMessage } from '../../src/discovery/mdns/dns-codec.js';
+import { queryOf, responseOf } from '../../src/discovery/mdns/dns-message.js';
+import { MdnsAdvertiser } from '../../src/discovery/mdns/mdns-advertiser.js';
+import { MdnsBrowser } from '../../src/discovery/mdns/mdns-browser.js';
+import { MdnsLinks } from '../../src/discovery/mdns/mdns-links.js';
 
 const GROUP = '224.0.0.251';
 const PORT = 5353;
@@ -21,7 +24,6 @@ const loopback = () =>
   systemAddresses()
     .filter(each => each.internal && each.family === 'IPv4')
     .slice(0, 1);
-const loopbackName = loopback()[0]?.name ?? 'lo';
 /** Our timers do not keep the process alive, so the test does. */
 const keepAlive = setInterval(() => undefined, 1000);
 t.teardown(() => clearInterval(keepAlive));
@@ -30,16 +32,36 @@ function unusedName(): string {
   return `t${randomToken(new SystemRandom(), 6)}`;
 }
 
-/** Told of different interfaces, ciao makes separate responders, as on separate hosts. */
-let advertisers = 0;
-function advertiser(): MdnsAdvertiser {
-  const names = [loopbackName, `absent${advertisers++}`];
-  return new MdnsAdvertiser({ clock, logger, interfaceNames: async () => names });
-}
-
 class FakeWatcher extends EventEmitter<NetworkWatcherEvents> {
+  usable: readonly InterfaceAddress[] | undefined;
   async start() {}
   async stop() {}
+  change(now: readonly InterfaceAddress[]): void {
+    this.usable = now;
+    this.emit('change', now);
+  }
+}
+
+/** The real network, of which only the loopback interface is seen. */
+class LoopbackNetwork extends SystemNetwork {
+  override addresses(): readonly InterfaceAddress[] {
+    return loopback();
+  }
+}
+
+const random = new SystemRandom();
+
+/** Each has sockets of its own, as separate programs have. */
+function links(network = new LoopbackNetwork(), watcher?: FakeWatcher): MdnsLinks {
+  return new MdnsLinks({ clock, logger, network, random, ...(watcher && { watcher }) });
+}
+
+function advertiser(): MdnsAdvertiser {
+  return new MdnsAdvertiser({ clock, logger, random, links: links() });
+}
+
+function newBrowser(over = links()): MdnsBrowser {
+  return new MdnsBrowser({ clock, random, links: over });
 }
 
 async function joined(): Promise<Socket> {
@@ -81,7 +103,7 @@ t.test(
   async t => {
     const name = unusedName();
     const phone = advertiser();
-    const browser = new MdnsBrowser({ clock, logger, addresses: loopback });
+    const browser = newBrowser();
     await browser.start();
     await phone.start({ name, port: 5070, deviceId: `dev-${name}` });
     t.equal(phone.name, undefined, 'not settled while it probes');
@@ -112,7 +134,7 @@ t.test(
 t.test('a phone says by which other protocols it takes calls, and where', onNetwork, async t => {
   const name = unusedName();
   const phone = advertiser();
-  const browser = new MdnsBrowser({ clock, logger, addresses: loopback });
+  const browser = newBrowser();
   await browser.start();
   const ports = { TLS: 5071, WSS: 8443 };
   await phone.start({ name, port: 5070, tcp: true, ports, deviceId: `dev-${name}` });
@@ -132,26 +154,15 @@ t.test(
     const name = unusedName();
     const [gateway, phone] = [advertiser(), advertiser()];
     await gateway.start({ name: `${name}-gw`, port: 5080, deviceId: unusedName() });
-    const { getResponder } = await import('@homebridge/ciao');
-    const responder = getResponder({ interface: [loopbackName, 'absent-tcp'] });
-    const other = responder.createService({ name, type: 'sip', port: 5090, hostname: `h${name}` });
-    await other.advertise();
-    await phone.start({
-      name,
-      port: 5070,
-      tcp: true,
-      ports: { TLS: 5071 },
-      deviceId: unusedName(),
-    });
+    gateway.publish('trunk', { name, services: [{ type: '_sip._tcp', port: 5090, texts: [] }] });
+    t.same(await once(gateway, 'published'), ['trunk', name]);
+    const ports = { TLS: 5071 };
+    await phone.start({ name, port: 5070, tcp: true, ports, deviceId: unusedName() });
     t.same(await once(phone, 'named'), [name]);
     t.match(await servedAs('_sips._tcp', name), [{ port: 5071 }]);
     t.match(await servedAs('_sip._tcp', name), [{ port: 5090 }]);
-    t.same(
-      await servedAs('_sip._tcp', `${name} (2)`, 400),
-      [],
-      'under no name that nobody can dial',
-    );
-    await Promise.all([phone.stop(), gateway.stop(), responder.shutdown()]);
+    t.same(await servedAs('_sip._tcp', `${name}-2`, 400), []);
+    await Promise.all([phone.stop(), gateway.stop()]);
   },
 );
 
@@ -163,7 +174,7 @@ t.test('of two phones with one name the later gets the next number', onNetwork, 
   await second.start({ name, port: 5072, deviceId: `${name}2` });
   t.same(await once(second, 'named'), [`${name}-2`]);
   t.equal(first.name, name);
-  const browser = new MdnsBrowser({ clock, logger, addresses: loopback });
+  const browser = newBrowser();
   await browser.start();
   const [one, two] = await Promise.all([
     browser.find(name, never, 5000),
@@ -199,7 +210,7 @@ t.test('a name that cannot be dialled is refused', async t => {
 });
 
 t.test('a search ends in time or when it is called off', onNetwork, async t => {
-  const browser = new MdnsBrowser({ clock, logger, addresses: loopback });
+  const browser = newBrowser();
   await browser.start();
   const name = unusedName();
   t.equal(await browser.find(name, never, 50), undefined);
@@ -214,7 +225,7 @@ t.test('a search ends in time or when it is called off', onNetwork, async t => {
 
 t.test('rubbish, and answers from another port, leave the browser unmoved', onNetwork, async t => {
   const name = unusedName();
-  const browser = new MdnsBrowser({ clock, logger, addresses: loopback });
+  const browser = newBrowser();
   const up: string[] = [];
   browser.on('up', phone => up.push(phone.name));
   await browser.start();
@@ -227,15 +238,15 @@ t.test('rubbish, and answers from another port, leave the browser unmoved', onNe
   const send = (socket: Socket, data: Buffer) => {
     return new Promise(resolve => socket.send(data, PORT, GROUP, resolve));
   };
-  const good = await announcementOf(`${name}a`);
+  const good = announcementOf(`${name}a`);
   for (let cut = 0; cut < good.length; cut += 3) {
     await send(multicaster, good.subarray(0, cut));
     const flipped = Buffer.from(good);
     flipped[cut] = flipped[cut]! ^ 0xff;
     if (cut > 60) await send(multicaster, flipped.subarray(0, cut + 1));
   }
-  await send(stranger, await announcementOf(`${name}b`));
-  await send(multicaster, await announcementOf(`${name}c`));
+  await send(stranger, announcementOf(`${name}b`));
+  await send(multicaster, announcementOf(`${name}c`));
   const wanted = await browser.find(`${name}c`, never, 3000);
   t.equal(wanted?.name, `${name}c`);
   t.notOk(up.includes(`${name}b`));
@@ -250,7 +261,9 @@ t.test(
   async t => {
     let own: readonly InterfaceAddress[] = [];
     const watcher = new FakeWatcher();
-    const browser = new MdnsBrowser({ clock, logger, watcher, addresses: () => own });
+    const network = new LoopbackNetwork();
+    network.addresses = () => own;
+    const browser = newBrowser(links(network, watcher));
     await browser.start();
     const name = unusedName();
     const phone = advertiser();
@@ -258,7 +271,7 @@ t.test(
     await once(phone, 'named');
     t.equal(await browser.find(name, never, 300), undefined);
     own = loopback();
-    watcher.emit('change', own);
+    watcher.change([]);
     t.equal((await browser.find(name, never, 5000))?.name, name);
     await Promise.all([browser.stop(), phone.stop()]);
     t.equal(watcher.listenerCount('change'), 0);
@@ -267,22 +280,24 @@ t.test(
 
 /** Where the network says that NAME.TYPE is, asked until it answers. */
 async function servedAs(type: string, name: string, withinMs = 8000) {
-  const { default: multicast } = await import('multicast-dns');
-  const socket = multicast({ interface: '127.0.0.1', bind: '0.0.0.0' });
+  const socket = await joined();
   const full = `${name}.${type}.local`;
   const servers = new Map<string, { port: number; target: string }>();
-  socket.on('response', ({ answers, additionals }) => {
-    for (const record of [...answers, ...additionals]) {
-      if (record.type !== 'SRV' || record.name !== full || record.ttl === 0) continue;
-      const { port, target } = record.data;
-      servers.set(`${port} ${target}`, { port, target });
+  socket.on('message', data => {
+    const { answers = [], additionals = [] } = decodeMessage(data) ?? {};
+    for (const { name: found, ttl, data: record } of [...answers, ...additionals]) {
+      if (record.type !== 'SRV' || found !== full || ttl === 0) continue;
+      servers.set(`${record.port} ${record.host}`, { port: record.port, target: record.host });
     }
   });
+  const [question] = encodeMessage(
+    queryOf({ questions: [{ name: full, type: 'SRV', unicast: false }] }),
+  );
   for (let waited = 0; servers.size === 0 && waited < withinMs; waited += 100) {
-    if (waited % 500 === 0) socket.query([{ type: 'SRV', name: full }]);
+    if (waited % 500 === 0) socket.send(question!, PORT, GROUP);
     await sleepFor(100);
   }
-  await new Promise<void>(resolve => socket.destroy(resolve));
+  socket.close();
   return [...servers.values()];
 }
 
@@ -292,15 +307,19 @@ function downOf(browser: MdnsBrowser, name: string): Promise<PhoneSighting> {
   });
 }
 
-async function announcementOf(name: string): Promise<Buffer> {
-  const { encode } = await import('dns-packet');
+function announcementOf(name: string): Buffer {
   const full = `${name}._sip._udp.local`;
-  return encode({
-    type: 'response',
-    answers: [
-      { type: 'PTR', name: '_sip._udp.local', ttl: 120, data: full },
-      { type: 'SRV', name: full, ttl: 120, data: { target: `${name}.local`, port: 5076 } },
-      { type: 'A', name: `${name}.local`, ttl: 120, data: '192.0.2.77' },
-    ],
-  });
+  const common = { ttl: 120, flush: false };
+  const host = `${name}.local`;
+  const srv = { type: 'SRV', priority: 0, weight: 0, port: 5076, host } as const;
+  const [packet] = encodeMessage(
+    responseOf({
+      answers: [
+        { ...common, name: '_sip._udp.local', data: { type: 'PTR', target: full } },
+        { ...common, name: full, data: srv },
+        { ...common, name: host, data: { type: 'A', address: '192.0.2.77' } },
+      ],
+    }),
+  );
+  return Buffer.from(packet!);
 }

@@ -11,6 +11,7 @@ export function unhurried(network: Network, clock: Clock, pauseMs: () => number)
       const socket = await network.bindDatagram(options);
       return boundTo(socket, { address: '0.0.0.0', port: socket.local.port });
     },
+    joinMulticast: options => network.joinMulticast(options),
     connectStream: options => network.connectStream(options),
     listenStream: options => network.listenStream(options),
     secureStream: (connection, options) => network.secureStream(connection, options),

@@ -25,9 +25,13 @@ export function hearAddress(
     const stale = old.type === type && old.link === link && old.heardAt < now - LAST_BREATH_MS;
     if (stale) expireSoon(old, now);
   }
-  const key = `${link} ${address}`;
+  const key = addressKey(link, address);
   if (!addresses.has(key) && (ttl === 0 || addresses.size >= MAX_ADDRESSES_PER_HOST)) return;
   addresses.set(key, { ...life, type, address, link });
+}
+
+export function addressKey(link: string, address: string): string {
+  return `${link} ${address}`;
 }
 
 export function forgetAddresses(addresses: HostAddresses, now: number): void {

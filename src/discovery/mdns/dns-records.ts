@@ -1,6 +1,7 @@
-/** The DNS records that tell of a SIP phone (RFC 6763 §4-6), as the browser reads them from a packet. */
-import type { Answer, Packet, TxtData } from 'dns-packet';
-import { foldName } from './phone-name.js';
+/** The DNS records that tell of a SIP phone (RFC 6763 §4-6), as the browser reads them from a message. */
+import { foldName } from '../phone-name.js';
+import type { DnsMessage, DnsRecord } from './dns-message.js';
+import { labelsOf, nameOf } from './dns-name.js';
 
 /** SIP over UDP, as the IANA service registry names it. */
 export const SERVICE = '_sip._udp.local';
@@ -26,35 +27,29 @@ export type PhoneRecord = RecordBase &
   );
 
 /** What a response says of phones and hosts, answers and additional records alike; the rest is dropped. */
-export function phoneRecords(response: Packet): PhoneRecord[] {
-  const records = [...(response.answers ?? []), ...(response.additionals ?? [])];
-  return records.flatMap(record => phoneRecord(record) ?? []);
+export function phoneRecords({ answers, additionals }: DnsMessage): PhoneRecord[] {
+  return [...answers, ...additionals].flatMap(record => phoneRecord(record) ?? []);
 }
 
-function phoneRecord(answer: Answer): PhoneRecord | undefined {
-  switch (answer.type) {
-    case 'PTR': {
-      const base = baseOf(answer);
-      return base.name === SERVICE ? { ...base, type: 'PTR', instance: answer.data } : undefined;
-    }
+function phoneRecord({ name, ttl, flush, data }: DnsRecord): PhoneRecord | undefined {
+  const base = { name: foldName(name), ttl, flush };
+  switch (data.type) {
+    case 'PTR':
+      return base.name === SERVICE ? { ...base, type: 'PTR', instance: data.target } : undefined;
     case 'SRV':
-      return { ...baseOf(answer), type: 'SRV', host: answer.data.target, port: answer.data.port };
+      return { ...base, type: 'SRV', host: data.host, port: data.port };
     case 'TXT':
-      return { ...baseOf(answer), type: 'TXT', texts: textsOf(answer.data) };
+      return {
+        ...base,
+        type: 'TXT',
+        texts: data.texts.map(text => new TextDecoder().decode(text)),
+      };
     case 'A':
     case 'AAAA':
-      return { ...baseOf(answer), type: answer.type, address: answer.data };
+      return { ...base, type: data.type, address: data.address };
     default:
       return undefined;
   }
-}
-
-function baseOf(answer: { name: string; ttl?: number; flush?: boolean }): RecordBase {
-  return { name: foldName(answer.name), ttl: answer.ttl ?? 0, flush: answer.flush ?? false };
-}
-
-function textsOf(data: TxtData): string[] {
-  return (Array.isArray(data) ? data : [data]).map(String);
 }
 
 /** The value of a TXT key; keys are compared without case and the first one counts (RFC 6763 §6.4). */
@@ -71,10 +66,10 @@ export function portValue(texts: readonly string[], key: string): number | undef
   return port > 0 && port <= 65_535 ? port : undefined;
 }
 
-/** The phone's name in `NAME._sip._udp.local`; undefined for anything else or a name with control characters. */
+/** The phone's name in `NAME._sip._udp.local`; undefined for anything else or a name that cannot be shown. */
 export function phoneNameOf(instance: string): string | undefined {
-  const suffix = `.${SERVICE}`;
-  if (!foldName(instance).endsWith(suffix)) return undefined;
-  const name = instance.slice(0, -suffix.length);
-  return name === '' || /\p{Cc}/u.test(name) ? undefined : name;
+  const [name = '', ...type] = labelsOf(instance);
+  if (foldName(nameOf(type)) !== SERVICE) return undefined;
+  // U+FFFD stands for octets that are no UTF-8.
+  return name === '' || /[\p{Cc}\ufffd]/u.test(name) ? undefined : name;
 }

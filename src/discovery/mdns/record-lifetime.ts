@@ -49,3 +49,13 @@ export function takeRefresh(life: Lifetime, now: number): boolean {
 export function nextEvent(life: Lifetime): number {
   return life.refreshAt.at(-1) ?? life.expiresAt;
 }
+
+/** Whether asking in vain has begun: two of four questions are out. */
+export function isLate(life: Pick<Lifetime, 'refreshAt'>): boolean {
+  return life.refreshAt.length < REFRESH_AT.length - 2;
+}
+
+/** The TTL it was announced with, in seconds; `ttl` where it is not known. A goodbye stays one. */
+export function ttlOf(life: Lifetime | undefined, ttl: number): number {
+  return life && ttl > 0 ? Math.max(ttl, (life.expiresAt - life.heardAt) / 1000) : ttl;
+}
