@@ -9,7 +9,7 @@ export const CODEC_NAMES = ['opus', 'opus-fullband', 'g722', 'pcmu', 'pcma', 'l1
 export type CodecName = (typeof CODEC_NAMES)[number];
 
 /** What this phone speaks, best first, where nobody says otherwise. */
-export const DEFAULT_CODECS: readonly CodecName[] = ['pcmu', 'pcma'];
+export const DEFAULT_CODECS: readonly CodecName[] = ['opus', 'g722', 'pcmu', 'pcma'];
 
 /** Of Opus as it is coded here, in Hz. */
 const WIDEBAND_RATE = 16_000;

@@ -19,6 +19,9 @@ export interface SimulationOptions {
   readonly logger?: Logger;
 }
 
+/** Others cost time for real, and Opus would be loaded in it. */
+const SIMULATED_CODECS = ['pcmu', 'pcma'] as const;
+
 export class Simulation {
   readonly clock = new VirtualClock();
   readonly network: VirtualNetwork;
@@ -74,6 +77,7 @@ export class Simulation {
     const listen = { address, port: 5060 };
     const tlsPort = 5071;
     const phone = new Telephone(seams, {
+      codecs: SIMULATED_CODECS,
       ...options,
       name,
       listen,

@@ -54,7 +54,10 @@ await runProgram({ withinSeconds: 3 * SECONDS + 150 }, async cleanup => {
 
   const callUnderNoise = async (attempt: number) => {
     const data = join(directory, `caller-${attempt}`);
-    const call = new Ringline(['call', `sip:*43@${listen}`, ...files], { cleanup, data });
+    const call = new Ringline(['call', `sip:*43@${listen}`, '--codec', 'pcmu', ...files], {
+      cleanup,
+      data,
+    });
     await call.heard('connected', 10_000);
     const mediaPorts = udpPorts(phone.pid).filter(port => ![sipPort, MDNS_PORT].includes(port));
     const noise = await NoiseMaker.start(cleanup, SEED, { sipPort, mediaPorts });

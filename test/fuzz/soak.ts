@@ -116,7 +116,10 @@ async function callWithSound(cleanup: Cleanup, directory: string, target: string
   writeSound(sound, tone);
   const files = ['--play', sound, '--record', recording, '--seconds', String(SOUND_SECONDS)];
   const data = join(directory, 'caller');
-  const call = new Ringline(['call', `sip:*43@${target}`, ...files], { cleanup, data });
+  const call = new Ringline(['call', `sip:*43@${target}`, '--codec', 'pcmu', ...files], {
+    cleanup,
+    data,
+  });
   await call.heard('ended', (SOUND_SECONDS + 10) * 1000);
   await call.child.ended;
   return Math.abs(levelDb(stretch(readSound(recording), 1, 1.5)) - levelDb(tone));

@@ -15,8 +15,10 @@ export interface BaresipOptions {
   readonly directory: string;
   readonly port: number;
   readonly codec: PayloadFormat['name'];
-  /** What it plays: a WAV file of 8 kHz, as long as the call. */
+  /** What it plays: a WAV file as long as the call. */
   readonly sound: string;
+  /** Of that file and of the recording, in Hz; 8000 by default. Its resampler takes a decibel away. */
+  readonly sampleRate?: number;
   /** A port of this machine by which it takes commands (`baresip-control.ts`). */
   readonly controlPort?: number;
   /** SRTP by SDES: `srtp` where the other side has it too, `srtp-mand` always. */
@@ -64,6 +66,7 @@ export function recordingsOf(directory: string): string[] {
 
 function writeConfiguration(options: BaresipOptions, accountParameters: string): void {
   const { directory, port, codec, sound, controlPort, encryption } = options;
+  const { sampleRate = SAMPLE_RATE } = options;
   const settings = {
     sip_listen: `127.0.0.1:${port}`,
     net_interface: '127.0.0.1',
@@ -71,8 +74,8 @@ function writeConfiguration(options: BaresipOptions, accountParameters: string):
     // Its bridge only swallows: as an echo it slips in frames of silence by itself.
     audio_player: 'aubridge,unheard',
     audio_alert: 'aubridge,alert',
-    ausrc_srate: SAMPLE_RATE,
-    auplay_srate: SAMPLE_RATE,
+    ausrc_srate: sampleRate,
+    auplay_srate: sampleRate,
     ausrc_channels: 1,
     auplay_channels: 1,
     snd_path: directory,
@@ -80,7 +83,7 @@ function writeConfiguration(options: BaresipOptions, accountParameters: string):
   };
   const lines = [
     ...Object.entries(settings).map(([key, value]) => `${key} ${value}`),
-    ...['g711', 'aufile', 'aubridge', 'sndfile'].map(name => `module ${name}.so`),
+    ...[moduleOf(codec), 'aufile', 'aubridge', 'sndfile'].map(name => `module ${name}.so`),
     ...(encryption === undefined ? [] : ['module srtp.so']),
     'module_tmp account.so',
     'module_app menu.so',
@@ -94,6 +97,10 @@ function writeConfiguration(options: BaresipOptions, accountParameters: string):
   const media = `audio_codecs=${codec}${encryption === undefined ? '' : `;mediaenc=${encryption}`}`;
   const account = `<sip:${address}>;${login};${media}${accountParameters}\n`;
   writeFileSync(join(directory, 'accounts'), account);
+}
+
+function moduleOf(codec: string): string {
+  return codec.startsWith('PCM') ? 'g711' : codec.toLowerCase();
 }
 
 function addressAndLogin({ account, port }: BaresipOptions): { address: string; login: string } {

@@ -67,7 +67,7 @@ async function callAnna(
   password: string,
   more: string[],
 ): Promise<number> {
-  return toAnna(site, user, 'call', more, password);
+  return toAnna(site, user, 'call', ['--codec', 'pcmu', ...more], password);
 }
 
 async function toAnna(

@@ -12,6 +12,7 @@ import { SAMPLE_RATE, writeSound } from '../harness/sound.js';
 import { sine } from '../media/signal.js';
 import { measureAccounts } from './accounts.js';
 import { measureCalls } from './calls.js';
+import { measureCodecs } from './codecs.js';
 import { measureEncryption } from './encryption.js';
 import { measureLinphone } from './linphone.js';
 import { measureProxies } from './proxies.js';
@@ -21,6 +22,7 @@ import { measureUsers } from './users.js';
 
 const CHECKS = {
   calls: measureCalls,
+  codecs: measureCodecs,
   encryption: measureEncryption,
   accounts: measureAccounts,
   proxies: measureProxies,

@@ -37,7 +37,7 @@ export async function measureProxies({ cleanup, directory, sound }: Site): Promi
     const heard = join(directory, `heard-${protocol}.wav`);
     const files = ['--play', sound, '--record', heard, '--seconds', '2'];
     const call = newPhone(provider, 'ben', `caller-${protocol}`, protocol, [
-      ...['call', 'anna@example.test'],
+      ...['call', 'anna@example.test', '--codec', 'pcmu'],
       ...files,
     ]);
     const name = `call by ${protocol} through two proxies`;

@@ -133,7 +133,15 @@ async function call(
   user: string,
   more: string[] = [],
 ): Promise<number> {
-  const args = ['call', `sip:${user}@${target}`, '--listen', '127.0.0.1:0', ...more];
+  const args = [
+    'call',
+    `sip:${user}@${target}`,
+    '--listen',
+    '127.0.0.1:0',
+    '--codec',
+    'pcmu',
+    ...more,
+  ];
   const caller = new Ringline(args, { cleanup, data: join(data, 'caller') });
   return Number(await caller.child.ended);
 }

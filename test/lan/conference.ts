@@ -25,7 +25,8 @@ export async function conference(site: Site): Promise<Figure[]> {
   });
   await Promise.all(
     members.map(async ({ sound, recording }, index) => {
-      const options = ['--play', sound, '--record', recording, '--seconds', String(SECONDS)];
+      const files = ['--play', sound, '--record', recording, '--seconds', String(SECONDS)];
+      const options = ['--codec', 'pcmu', ...files];
       const call = new Phone(site, index + 1).command('call', 'room@ada', ...options);
       await call.heard('ended', (SECONDS + 15) * 1000);
       await call.child.ended;

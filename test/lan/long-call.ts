@@ -39,7 +39,9 @@ export async function playTo(
   await called.heard('ready', READY_WITHIN_MS);
   const callSeconds = seconds + 2 * MARGIN_SECONDS;
   const ada = new Phone(site, 0);
-  const call = ada.command('call', 'bob', '--play', sound, '--seconds', String(callSeconds));
+  // Through G.711 each sample comes out as it was numbered.
+  const sent = ['--codec', 'pcmu', '--play', sound, '--seconds', String(callSeconds)];
+  const call = ada.command('call', 'bob', ...sent);
   await call.heard('connected', 10_000);
   await meanwhile(bob);
   await call.heard('ended', (callSeconds + 10) * 1000);

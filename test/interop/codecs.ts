@@ -1,0 +1,94 @@
+/** Wideband codecs: baresip calls the echo test and is called, by G.722 and by Opus. */
+import { join } from 'node:path';
+import {
+  type BaresipOptions,
+  recordingOf,
+  startBaresipCallee,
+  startBaresipCaller,
+} from '../harness/baresip.js';
+import { atMost, type Figure } from '../harness/figures.js';
+import { PlainFailure, progress } from '../harness/program.js';
+import { Ringline } from '../harness/ringline.js';
+import { freePort } from '../harness/udp.js';
+import { frequencyHz, levelDb, sine } from '../media/signal.js';
+import { readWav, writeWav } from '../media/wav-file.js';
+import type { Site } from './site.js';
+
+/** With the rate of each in baresip, in Hz. */
+const CODECS = [
+  ['G722', 16_000],
+  ['opus', 48_000],
+] as const;
+const CALL_SECONDS = 5;
+/** What of a recording is looked at: clear of the call's beginning. */
+const [FROM, TO] = [1, 3];
+
+const LEVEL_GOAL_DB = 0.5;
+const FREQUENCY_GOAL_HZ = 1;
+
+export async function measureCodecs(site: Site): Promise<Figure[]> {
+  const { cleanup, directory, toneHz } = site;
+  const phone = new Ringline(['run', '--name', 'interop', '--listen', '127.0.0.1:0'], {
+    cleanup,
+    data: join(directory, 'phone'),
+  });
+  const target = String((await phone.heard('ready', 10_000)).listen);
+  const figures: Figure[] = [];
+  for (const [codec, sampleRate] of CODECS) {
+    const sound = join(directory, `tone-${codec}.wav`);
+    await writeWav(sound, sine(toneHz, (CALL_SECONDS + 3) * sampleRate, sampleRate), sampleRate);
+    const peer = async (role: string): Promise<BaresipOptions> => ({
+      ...{ cleanup, codec, sound, sampleRate },
+      directory: join(directory, `${role}-${codec}`),
+      port: await freePort(),
+    });
+    progress(`interop: baresip calls the echo test, ${codec}`);
+    const caller = await peer('caller');
+    const uri = `sip:*43@${target}`;
+    await startBaresipCaller({ ...caller, uri, seconds: CALL_SECONDS + 1 }).ended;
+    const echoed = recordingOf(caller.directory);
+    figures.push(...(await toneFigures(site, `baresip calls the echo test, ${codec}`, echoed)));
+
+    progress(`interop: baresip is called, ${codec}`);
+    const callee = await peer('callee');
+    const heard = await callPeer(callee);
+    const peerHeard = recordingOf(callee.directory);
+    const name = `baresip is called, ${codec}`;
+    figures.push(...(await toneFigures(site, `${name}, and hears us`, peerHeard)));
+    figures.push(...(await toneFigures(site, `${name}, and we hear it`, heard)));
+  }
+  await phone.stop();
+  return figures;
+}
+
+/** Calls a peer that knows one codec alone; answers the recording of what we heard. */
+async function callPeer(callee: BaresipOptions): Promise<string> {
+  const { cleanup, directory, port, codec, sound } = callee;
+  const peer = await startBaresipCallee(callee);
+  const recording = join(directory, 'heard.wav');
+  const files = ['--play', sound, '--record', recording, '--seconds', String(CALL_SECONDS)];
+  const call = new Ringline(['call', `sip:peer@127.0.0.1:${port}`, ...files], {
+    cleanup,
+    data: join(directory, 'phone'),
+  });
+  const connected = await call.heard('connected', 10_000);
+  if (connected.codec !== codec) {
+    throw new PlainFailure(`expected a call in ${codec}, found ${connected.codec}`);
+  }
+  await call.heard('ended', (CALL_SECONDS + 10) * 1000);
+  await call.child.ended;
+  await peer.stop();
+  return recording;
+}
+
+/** How far what was heard, at any rate, is from the tone that was sent. */
+async function toneFigures({ toneHz }: Site, name: string, file: string): Promise<Figure[]> {
+  const { samples, sampleRate } = await readWav(file);
+  const heard = samples.subarray(FROM * sampleRate, TO * sampleRate);
+  const level = Math.abs(levelDb(heard) - levelDb(sine(toneHz, sampleRate, sampleRate)));
+  const frequency = Math.abs(frequencyHz(heard, sampleRate) - toneHz);
+  return [
+    atMost(LEVEL_GOAL_DB, `${name}: change of level`, level, 'dB'),
+    atMost(FREQUENCY_GOAL_HZ, `${name}: change of frequency`, frequency, 'Hz'),
+  ];
+}
