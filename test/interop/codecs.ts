@@ -10,6 +10,7 @@ import { atMost, type Figure } from '../harness/figures.js';
 import { PlainFailure, progress } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
 import { freePort } from '../harness/udp.js';
+import { witnessed } from '../harness/witness.js';
 import { frequencyHz, levelDb, sine } from '../media/signal.js';
 import { readWav, writeWav } from '../media/wav-file.js';
 import type { Site } from './site.js';
@@ -37,25 +38,31 @@ export async function measureCodecs(site: Site): Promise<Figure[]> {
   for (const [codec, sampleRate] of CODECS) {
     const sound = join(directory, `tone-${codec}.wav`);
     await writeWav(sound, sine(toneHz, (CALL_SECONDS + 3) * sampleRate, sampleRate), sampleRate);
-    const peer = async (role: string): Promise<BaresipOptions> => ({
+    const peer = async (role: string, attempt: number): Promise<BaresipOptions> => ({
       ...{ cleanup, codec, sound, sampleRate },
-      directory: join(directory, `${role}-${codec}`),
+      directory: join(directory, `${role}-${codec}-${attempt}`),
       port: await freePort(),
     });
-    progress(`interop: baresip calls the echo test, ${codec}`);
-    const caller = await peer('caller');
-    const uri = `sip:*43@${target}`;
-    await startBaresipCaller({ ...caller, uri, seconds: CALL_SECONDS + 1 }).ended;
-    const echoed = recordingOf(caller.directory);
-    figures.push(...(await toneFigures(site, `baresip calls the echo test, ${codec}`, echoed)));
+    const measure = async (attempt: number): Promise<Figure[]> => {
+      progress(`interop: baresip calls the echo test, ${codec}`);
+      const caller = await peer('caller', attempt);
+      const uri = `sip:*43@${target}`;
+      await startBaresipCaller({ ...caller, uri, seconds: CALL_SECONDS + 1 }).ended;
+      const echoed = recordingOf(caller.directory);
 
-    progress(`interop: baresip is called, ${codec}`);
-    const callee = await peer('callee');
-    const heard = await callPeer(callee);
-    const peerHeard = recordingOf(callee.directory);
-    const name = `baresip is called, ${codec}`;
-    figures.push(...(await toneFigures(site, `${name}, and hears us`, peerHeard)));
-    figures.push(...(await toneFigures(site, `${name}, and we hear it`, heard)));
+      progress(`interop: baresip is called, ${codec}`);
+      const callee = await peer('callee', attempt);
+      const heard = await callPeer(callee);
+      const peerHeard = recordingOf(callee.directory);
+      const called = `baresip is called, ${codec}`;
+      return [
+        ...(await toneFigures(site, `baresip calls the echo test, ${codec}`, echoed)),
+        ...(await toneFigures(site, `${called}, and hears us`, peerHeard)),
+        ...(await toneFigures(site, `${called}, and we hear it`, heard)),
+      ];
+    };
+    const isGood = (of: readonly Figure[]) => of.every(({ met }) => met !== false);
+    figures.push(...(await witnessed(cleanup, measure, isGood)).result);
   }
   await phone.stop();
   return figures;
