@@ -6,7 +6,7 @@ import { Linphone } from '../harness/linphone.js';
 import { progress } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
 import type { Site } from './site.js';
-import { heardTones as heard, soundOf, stay, voicesHeard, writeVoices } from './voices.js';
+import { heard, soundOf, stay, writeVoices } from './voices.js';
 
 const PASSWORD = 'what-linphone-says';
 /** linphone refers to whom it asked by host alone: that means port 5060. */
@@ -71,7 +71,7 @@ async function linphoneCalls(house: House, phone: Ringline): Promise<Figure[]> {
       'nobody',
       'peer',
     ]),
-    voicesHeard(`${name}, it hears us`, recording, ['ours']),
+    heard(`${name}, it hears us`, recording, ['ours']),
   ];
 }
 
@@ -88,7 +88,7 @@ async function linphoneIsCalled(house: House): Promise<Figure[]> {
   return [
     exactly(0, `${name}, exit status`, status, ''),
     heard(`${name}, we hear it`, ours, ['peer']),
-    voicesHeard(`${name}, it hears us`, recording, ['ours']),
+    heard(`${name}, it hears us`, recording, ['ours']),
   ];
 }
 
@@ -141,8 +141,8 @@ async function linphoneIsTransferred(house: House): Promise<Figure[]> {
   const name = 'we transfer linphone, attended';
   return [
     exactly(0, `${name}, exit status`, status, ''),
-    voicesHeard(`${name}, what it hears first`, recording, ['ours']),
-    voicesHeard(`${name}, what it hears then`, second, ['other']),
+    heard(`${name}, what it hears first`, recording, ['ours']),
+    heard(`${name}, what it hears then`, second, ['other']),
     heard(`${name}, what the other hears`, other.recording, ['ours', 'peer']),
   ];
 }

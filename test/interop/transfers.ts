@@ -16,7 +16,7 @@ import { progress } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
 import { freePort } from '../harness/udp.js';
 import type { Site } from './site.js';
-import { heardTones as heard, soundOf, stay, type Voice, writeVoices } from './voices.js';
+import { heard, soundOf, stay, type Voice, writeVoices } from './voices.js';
 
 interface Peer {
   readonly options: BaresipOptions;
