@@ -13,7 +13,7 @@ const TEMPLATE_MS = 10;
 /** The stretch after a gap that is looked for in what follows it. */
 const SHORT_TEMPLATE_MS = 5;
 /** At full level for this long, */
-const HOLD_MS = 20;
+const HOLD_MS = 10;
 /** and silent after this: G.711 Appendix I §2.8. */
 const SILENT_MS = 60;
 /** A step where made-up sound begins is smoothed over this. */
@@ -76,6 +76,13 @@ export class Concealment {
   extend(samples: Int16Array, at: number, count: number): void {
     if (this.#run === 0) this.#begin(samples, at);
     for (let i = 0; i < count; i++) samples[at + i] = this.#next();
+  }
+
+  /** As `extend`, but the next call writes the same again. */
+  lookAhead(samples: Int16Array, at: number, count: number): void {
+    const run = this.#run;
+    this.extend(samples, at, count);
+    this.#run = run;
   }
 
   /** Cross-fades from made-up sound into the `count` samples at `at`, which arrived. */

@@ -10,7 +10,7 @@ const WINDOW_MS = 3000;
 const REMEMBERED = 512;
 const UPDATE_MS = 200;
 /** So many of the packets may be late. */
-const LATE_FRACTION = 0.03;
+const LATE_FRACTION = 0.015;
 /** Kept in hand beside what the network asks for. */
 const MARGIN_MS = 7;
 /** A change of transit time beyond this is a new clock, not the network. */
@@ -26,10 +26,8 @@ const BIN_MS = 0.5;
 const BINS = 1024;
 
 export class DelayTarget {
-  /** How long the fastest packets shall wait. */
-  targetMs: number;
-  /** Packets have to be there this long before they are heard: where they do not begin with a frame. */
-  leadMs = 0;
+  /** How long before they are needed the fastest packets have to be there, so that hardly any comes too late. */
+  neededMs = MARGIN_MS;
   /** Counts the sender's clocks: transit times of different epochs cannot be compared. */
   epoch = 0;
 
@@ -59,7 +57,11 @@ export class DelayTarget {
     this.#floorMs = floorMs;
     this.#ceilingMs = ceilingMs;
     this.#unitsPerMs = clockRate / 1000;
-    this.targetMs = floorMs;
+  }
+
+  /** How long the fastest packets shall wait. */
+  get targetMs(): number {
+    return Math.max(this.#floorMs, this.neededMs);
   }
 
   /** The sender's timestamps begin anew; what is known of the network stays. */
@@ -106,7 +108,7 @@ export class DelayTarget {
   /** The buffer ran empty until the packet of this transit time came. */
   starved(transit: number, nowMs: number): void {
     const needed = this.relative(transit) + MARGIN_MS;
-    if (needed + this.leadMs <= this.targetMs) return;
+    if (needed <= this.targetMs) return;
     const recurs = nowMs - this.#burstAtMs < RECURRENCE_MS;
     // What comes right after belongs to the same burst.
     if (nowMs - this.#burstAtMs > HOLD_MS) {
@@ -114,7 +116,7 @@ export class DelayTarget {
     }
     this.#burstMs = needed;
     this.#burstAtMs = nowMs;
-    this.targetMs = Math.min(this.#ceilingMs, needed + this.leadMs);
+    this.neededMs = Math.min(this.#ceilingMs, needed);
   }
 
   /** Looks again, now and then, at what is needed. */
@@ -125,8 +127,8 @@ export class DelayTarget {
     if (nowMs - this.#burstAtMs > this.#holdMs) this.#burstMs = 0;
     // In a pause nothing is learnt.
     if (this.#count === 0) return;
-    const needed = Math.max(this.#burstMs, this.#measure() + MARGIN_MS) + this.leadMs;
-    this.targetMs = Math.min(this.#ceilingMs, Math.max(this.#floorMs, needed));
+    const needed = Math.max(this.#burstMs, this.#measure() + MARGIN_MS);
+    this.neededMs = Math.min(this.#ceilingMs, needed);
   }
 
   /** Sets the shortest transit time; returns the delay that all but `LATE_FRACTION` of the packets keep. */

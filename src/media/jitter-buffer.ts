@@ -8,7 +8,7 @@
  * Where the delay is not what the network asks for, sound is shortened or lengthened by a pitch period
  * at a time, in silence at once; where it is, every sample is played as it came.
  */
-import type { Decoder } from './codecs/codec.js';
+import { type Decoder, FOLLOW_SAMPLES } from './codecs/codec.js';
 import { Concealment, historySamples } from './concealment.js';
 import { DelayTarget } from './delay-target.js';
 import { MAX_PAYLOAD_OCTETS, PacketStore, type Slot } from './packet-store.js';
@@ -30,15 +30,17 @@ const PAUSE_MS = 600;
 const TICK_TOLERANCE_MS = 0.5;
 /** The delay may be less than wanted by this: nearly the margin that the target has in hand. */
 const SHORT_MS = 6.5;
-/** In silence it may be more by this; in speech by a frame, for where a tick falls is chance. */
-const LONG_IN_SILENCE_MS = 10;
+/** It may be longer by a frame, for where ticks fall is chance, known as exactly as ticks are; */
+const FRAME_TOLERANCE_MS = 0.25;
+/** in silence by a little less, so that it need not be changed in what follows. */
+const FRAME_TOLERANCE_IN_SILENCE_MS = 4;
 /** Peak of a frame that is as good as silent: -48 dB of full scale. */
 const SILENCE_PEAK = 128;
 /** A splice in speech needs this much similarity at first, */
 const FIRST_THRESHOLD = 0.9;
 /** and this much after `PATIENCE_MS`. */
 const LAST_THRESHOLD = 0.3;
-const PATIENCE_MS = 500;
+const PATIENCE_MS = 300;
 /** Between two splices in speech, */
 const REST_MS = 80;
 /** or where the delay is off by more than `FAR_MS`. */
@@ -50,8 +52,6 @@ const PRE_ROLL_PACKETS = 3;
 const BEHIND_MS = 10;
 /** Of a lag, what is left of it after a tick that came in time. */
 const CATCHING_UP = 0.97;
-/** Where a tick falls within a frame is known as exactly as ticks are. */
-const FRAME_TOLERANCE_MS = 0.25;
 /** What the tape holds, history included: several of the longest packets. */
 const TAPE_MS = 1000;
 /** An Opus packet this short says that nothing is sent until something is to be heard: RFC 6716 §3.1. */
@@ -160,6 +160,8 @@ export class JitterBuffer {
   #wantingSinceMs = Number.NaN;
   #restUntilMs = 0;
 
+  /** How long before they are heard packets are needed: where they do not begin with a frame. */
+  #leadMs = 0;
   #tickMs = Number.NaN;
   /** How far the ticks lag behind because this machine stood still. */
   #behindMs = 0;
@@ -187,6 +189,12 @@ export class JitterBuffer {
     statistics.overruns = this.#dropped + this.#store.pushedOut;
     statistics.depthMs = this.#playing ? this.#depthMs() : 0;
     return statistics;
+  }
+
+  /** RTP timestamp, perhaps a fraction, of the first sample of the next frame. */
+  get position(): number {
+    const unread = this.#tape.unread + Math.max(0, this.#ahead);
+    return (this.#endTimestamp + (this.#filled - unread) / this.#samplesPerUnit) % 2 ** 32;
   }
 
   /** Timestamps count in another unit from now on: the sender changed its codec. */
@@ -261,12 +269,12 @@ export class JitterBuffer {
     this.#open = Math.min(this.#open, this.#tape.unread);
   }
 
-  /** The level claimed by what is to be played in this tick; undefined where there is nothing or no claim. */
+  /** The level claimed by what is to be played in this tick, in dBov; undefined where there is nothing or no claim. */
   peek(nowMs: number): number | undefined {
     if (!this.#playing && !this.#begin(nowMs)) return undefined;
     const ready = this.#tape.unread + Math.max(0, this.#ahead);
     const level = ready > 0 ? this.#level : (this.#store.next()?.level ?? -1);
-    return level < 0 ? undefined : level;
+    return level < 0 ? undefined : -level;
   }
 
   /** As `get`, for nobody to hear: a frame's time passes, nothing is decoded. */
@@ -275,7 +283,7 @@ export class JitterBuffer {
     if (!this.#playing && !this.#begin(nowMs)) return;
     this.#delay.update(nowMs);
     this.#cutBack();
-    const extra = this.#unheardChange(this.#frameSamples);
+    const extra = Math.min(this.#frameSamples, this.#unheardChange());
     this.#playoutMs -= extra / this.#samplesPerMs;
     let left = this.#frameSamples + extra;
     const fromTape = Math.min(left, this.#tape.unread);
@@ -327,6 +335,7 @@ export class JitterBuffer {
     this.#spliced = false;
     this.#pausing = false;
     this.#ahead = -1;
+    this.#leadMs = 0;
     this.#tape.clear();
     this.#concealment.reset();
     this.#playoutMs = nowMs - slot.arrivalMs + slot.transitMs;
@@ -341,7 +350,7 @@ export class JitterBuffer {
     const slot = this.#store.next();
     const gap = slot ? this.#gapBefore(slot) : 0;
     if (slot && gap === 0) {
-      this.#learnLead();
+      this.#learnLead(this.#tape.unread);
       this.#play(slot, nowMs);
     } else if (slot) this.#fillGap(slot, gap, nowMs);
     else {
@@ -351,11 +360,15 @@ export class JitterBuffer {
     }
   }
 
-  /** A packet is needed at the tick, however late within the frame it is heard. */
-  #learnLead(): void {
-    const lead = this.#tape.unread / this.#samplesPerMs;
-    const known = this.#delay.leadMs;
-    this.#delay.leadMs = this.#starved > 0 || lead > known ? lead : known + (lead - known) / 16;
+  /**
+   * A packet is needed at the tick, however late within the frame it is heard.
+   *
+   * @param offset samples of the frame before it
+   */
+  #learnLead(offset: number): void {
+    const lead = offset / this.#samplesPerMs;
+    const known = this.#leadMs;
+    this.#leadMs = this.#starved > 0 || lead > known ? lead : known + (lead - known) / 16;
   }
 
   /** Samples to pass before `slot` is due. What was made up already counts towards them. */
@@ -364,12 +377,12 @@ export class JitterBuffer {
     // Where a part of a timestamp unit was played, it counts as played: `|` rounds towards zero.
     let gap = ((slot.timestamp - this.#endTimestamp) | 0) * this.#samplesPerUnit;
     const maxGap = MAX_GAP_MS * this.#samplesPerMs + this.#starved;
-    // Backward too: the talker's timestamps began anew, or a packet overlaps the one before.
-    if (gap < 0 || gap > maxGap) {
+    // Backward too: the talker's timestamps began anew; by a little, a packet overlaps the one before.
+    if (gap < -this.#frameSamples || gap > maxGap) {
       this.#leapt = true;
       return 0;
     }
-    if (gap > 0 && this.#isPause(slot)) gap -= this.#unheardChange(MAX_GAP_MS * this.#samplesPerMs);
+    if (gap > 0 && this.#isPause(slot)) gap -= this.#unheardChange();
     return Math.max(0, Math.round(gap) - this.#filled);
   }
 
@@ -379,11 +392,16 @@ export class JitterBuffer {
     return slot.sequence === this.#store.nextSequence && !this.#gapped;
   }
 
-  /** Samples to be left out where nobody hears it, or inserted if negative; `most` at most. */
-  #unheardChange(most: number): number {
+  /** Samples to be left out where nobody hears it, or inserted if negative: whole frames. */
+  #unheardChange(): number {
     const excess = this.#excessMs();
-    if (excess <= LONG_IN_SILENCE_MS && excess >= -SHORT_MS) return 0;
-    return Math.max(-most, Math.min(most, Math.round(excess * this.#samplesPerMs)));
+    const frames = Math.trunc((excess + FRAME_TOLERANCE_IN_SILENCE_MS) / this.#frameMs);
+    if (frames > 0) return frames * this.#frameSamples;
+    return this.#isShort(excess) ? -this.#frameSamples : 0;
+  }
+
+  #isShort(excess: number): boolean {
+    return excess < -SHORT_MS || this.#inHandMs() < this.#delay.neededMs - SHORT_MS;
   }
 
   #fillGap(slot: Slot, gap: number, nowMs: number): void {
@@ -399,13 +417,11 @@ export class JitterBuffer {
       else if (!this.#recover(slot, gap)) this.#makeUp(gap, false);
       return;
     }
-    if (gap > this.#frameSamples) {
-      this.#makeUp(wanted, false);
-      return;
-    }
+    const now = gap > this.#frameSamples ? wanted : gap;
+    this.#makeUp(now, false);
+    if (decoder?.follow) this.#follow(decoder, now);
     // The last of the gap in one piece, with what follows: it is filled from both sides.
-    this.#makeUp(gap, false);
-    this.#play(slot, nowMs);
+    if (now === gap) this.#play(slot, nowMs);
   }
 
   #recover(slot: Slot, gap: number): boolean {
@@ -443,6 +459,14 @@ export class JitterBuffer {
     this.#statistics.concealedMs += count / this.#samplesPerMs;
   }
 
+  /** The last `count` samples stand for what was lost, in the decoder's state too. */
+  #follow(decoder: Decoder, count: number): void {
+    const tape = this.#tape;
+    tape.makeRoom(FOLLOW_SAMPLES);
+    this.#concealment.lookAhead(tape.samples, tape.end, FOLLOW_SAMPLES);
+    decoder.follow!(tape.samples, tape.end - count, count);
+  }
+
   #starve(samples: number): void {
     if (this.#starved === 0 && !this.#pausing) this.#statistics.underruns++;
     this.#starved += samples;
@@ -453,8 +477,7 @@ export class JitterBuffer {
   #play(slot: Slot, nowMs: number): void {
     const { decoder } = slot;
     if (!decoder) {
-      this.#store.pass(slot);
-      this.#pausing = true;
+      this.#passSoundless(slot);
       return;
     }
     const tape = this.#tape;
@@ -480,15 +503,21 @@ export class JitterBuffer {
   #passUnheard(slot: Slot, left: number, nowMs: number): number {
     const { decoder } = slot;
     if (!decoder) {
-      this.#store.pass(slot);
-      this.#pausing = true;
+      this.#passSoundless(slot);
       return 0;
     }
     const samples = decoder.samplesIn(slot.payload, 0, slot.octets);
+    this.#learnLead(Math.max(0, this.#frameSamples - left));
     this.#pass(slot, samples, nowMs + (this.#frameSamples - left) / this.#samplesPerMs);
     const now = Math.min(samples, left);
     this.#ahead = samples - now;
     return now;
+  }
+
+  #passSoundless(slot: Slot): void {
+    this.#store.pass(slot);
+    this.#statistics.played++;
+    this.#pausing = true;
   }
 
   /** @param dueMs when its first sample is to be heard */
@@ -543,8 +572,11 @@ export class JitterBuffer {
     while (this.#store.held > 1 && this.#depthMs() > this.#maxDelayMs) {
       const slot = this.#store.next()!;
       const gap = this.#gapBefore(slot);
+      if (!slot.decoder) {
+        this.#passSoundless(slot);
+        continue;
+      }
       this.#store.pass(slot);
-      if (!slot.decoder) continue;
       const samples = slot.decoder.samplesIn(slot.payload, 0, slot.octets);
       this.#playoutMs -= (gap + samples) / this.#samplesPerMs;
       this.#endTimestamp = slot.timestamp + samples / this.#samplesPerUnit;
@@ -559,6 +591,11 @@ export class JitterBuffer {
     return this.#delay.relative(this.#playoutMs);
   }
 
+  /** How long before they are needed the fastest packets are there. */
+  #inHandMs(): number {
+    return this.#depthMs() - this.#leadMs;
+  }
+
   #excessMs(): number {
     if (this.#behindMs >= BEHIND_MS) return 0;
     return this.#depthMs() - this.#delay.targetMs;
@@ -567,31 +604,48 @@ export class JitterBuffer {
   /** Shortens or lengthens what is to be heard, where the delay is not as wanted. */
   #adapt(nowMs: number): void {
     const excess = this.#excessMs();
-    if (excess <= LONG_IN_SILENCE_MS && excess >= -SHORT_MS) {
+    const long = excess > this.#frameMs - FRAME_TOLERANCE_IN_SILENCE_MS;
+    if (!long && (excess === 0 || !this.#isShort(excess))) {
       this.#wantingSinceMs = Number.NaN;
       return;
     }
     const tape = this.#tape;
-    let silent = tape.peak(this.#frameSamples) < SILENCE_PEAK;
-    const long = excess > this.#frameMs - FRAME_TOLERANCE_MS;
-    if (!silent && ((excess > 0 && !long) || nowMs < this.#restUntilMs)) return;
-    if (Number.isNaN(this.#wantingSinceMs)) this.#wantingSinceMs = nowMs;
-    let changed = 0;
-    if (excess > 0) {
-      this.#decodeAhead(this.#frameSamples + this.#stretch.maxLag, nowMs);
-      silent &&= tape.peak(Math.min(tape.unread, 2 * this.#stretch.maxLag)) < SILENCE_PEAK;
-      if (!silent && !long) return;
-      changed = this.#stretch.shorten(tape, this.#frameSamples, this.#threshold(silent, nowMs));
-      this.#statistics.compressedMs += changed / this.#samplesPerMs;
-      this.#playoutMs -= changed / this.#samplesPerMs;
-    } else {
-      changed = this.#stretch.lengthen(tape, this.#threshold(silent, nowMs));
-      this.#statistics.stretchedMs += changed / this.#samplesPerMs;
-      this.#playoutMs += changed / this.#samplesPerMs;
+    if (long) this.#decodeAhead(this.#frameSamples + this.#stretch.maxLag, nowMs);
+    const ahead = long ? Math.min(tape.unread, 2 * this.#stretch.maxLag) : this.#frameSamples;
+    const silent = tape.peak(ahead) < SILENCE_PEAK;
+    if (!silent) {
+      if (nowMs < this.#restUntilMs) return;
+      if (long && excess <= this.#frameMs - FRAME_TOLERANCE_MS) return;
     }
-    if (changed === 0) return;
+    if (Number.isNaN(this.#wantingSinceMs)) this.#wantingSinceMs = nowMs;
+    const threshold = this.#threshold(silent, nowMs);
+    const changed = long ? this.#shorten(threshold) : this.#lengthen(threshold);
+    if (!changed) return;
     this.#wantingSinceMs = Number.NaN;
     this.#restUntilMs = nowMs + (Math.abs(excess) > FAR_MS ? SHORT_REST_MS : REST_MS);
+  }
+
+  #shorten(threshold: number): boolean {
+    // Beyond the lead, packets are needed a frame earlier.
+    const spare = this.#inHandMs() - this.#delay.neededMs - this.#frameMs;
+    const most = spare > -FRAME_TOLERANCE_IN_SILENCE_MS ? this.#frameMs : this.#leadMs;
+    const samples = Math.floor(most * this.#samplesPerMs);
+    const left = this.#stretch.shorten(this.#tape, this.#frameSamples, samples, threshold);
+    const ms = left / this.#samplesPerMs;
+    this.#statistics.compressedMs += ms;
+    this.#playoutMs -= ms;
+    this.#leadMs -= ms;
+    if (this.#leadMs < 0) this.#leadMs += this.#frameMs;
+    return left > 0;
+  }
+
+  #lengthen(threshold: number): boolean {
+    const ms = this.#stretch.lengthen(this.#tape, threshold) / this.#samplesPerMs;
+    this.#statistics.stretchedMs += ms;
+    this.#playoutMs += ms;
+    this.#leadMs += ms;
+    if (this.#leadMs >= this.#frameMs) this.#leadMs -= this.#frameMs;
+    return ms > 0;
   }
 
   #threshold(silent: boolean, nowMs: number): number {

@@ -101,6 +101,14 @@ export class Leg implements NodeBehaviour {
     this.#buffer.get(frame, nowMs);
   }
 
+  pass(nowMs: number): void {
+    this.#buffer.skip(nowMs);
+  }
+
+  claimedLevel(nowMs: number): number | undefined {
+    return this.#buffer.peek(nowMs);
+  }
+
   consume(frame: Int16Array, nowMs: number): void {
     const packetiser = this.#packetiser;
     if (!packetiser) return;

@@ -24,14 +24,15 @@ export class TimeStretch {
   }
 
   /**
-   * Leaves out some of the next samples, where a splice of at least `threshold` similarity is found and
-   * `keep` samples stay unread.
+   * Leaves out some of the next samples, where a splice of at least `threshold` similarity is found.
    *
+   * @param keep samples that have to stay unread
+   * @param most samples that may go
    * @returns samples left out
    */
-  shorten(tape: SampleTape, keep: number, threshold: number): number {
+  shorten(tape: SampleTape, keep: number, most: number, threshold: number): number {
     const { samples, read } = tape;
-    const maxLag = Math.min(this.maxLag, tape.unread - keep, tape.unread >> 1);
+    const maxLag = Math.min(this.maxLag, most, tape.unread - keep, tape.unread >> 1);
     if (maxLag < this.#minLag) return 0;
     const lag = this.#search.find(samples, read, this.#minLag, this.#minLag, maxLag, 1);
     if (similarity(samples, read, read + lag, lag) < threshold) return 0;

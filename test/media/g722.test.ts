@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { g722 } from '../../src/media/codecs/g722-codec.js';
 import { octetsAllocated } from './allocation.js';
-import { chirp, frequencyHz, levelDb, sine } from './signal.js';
+import { chirp, frequencyHz, levelDb, sine, speechLike } from './signal.js';
 import { throughCodec } from './through-codec.js';
 
 const VECTORS = join(process.cwd(), '../shared/vectors/itu-g722');
@@ -102,6 +102,30 @@ t.test('a chirp is followed, 22 samples later', async t => {
     (_, i) => heard[i + DELAY]! - signal[i]!,
   );
   t.ok(levelDb(signal) - levelDb(error) > 20, `${levelDb(signal) - levelDb(error)} dB apart`);
+});
+
+t.test('shown what was lost, a decoder decodes the next packet nearer to the original', async t => {
+  const signal = speechLike(RATE * 4, RATE);
+  const codes = encode(signal);
+  const whole = decode(codes);
+  const errorDb = (follows: boolean) => {
+    const decoder = g722.newDecoder({ sampleRate: RATE });
+    const heard = new Int16Array(whole);
+    const errors: number[] = [];
+    for (let from = 0; from + 160 < codes.length; from += 160) {
+      const at = from * 2;
+      // The fifth of each ten is lost; what is shown for it is what it was.
+      if (from % 1600 === 640) {
+        if (follows) decoder.follow?.(whole, at, 320);
+        continue;
+      }
+      decoder.decode(codes, from, 160, heard, at);
+      if (from % 1600 !== 800) continue;
+      for (let i = at; i < at + 320; i++) errors.push(heard[i]! - whole[i]!);
+    }
+    return levelDb(errors);
+  };
+  t.ok(errorDb(true) < errorDb(false) - 3, `${errorDb(true)} and ${errorDb(false)} dB`);
 });
 
 t.test('a frame costs no memory', async t => {

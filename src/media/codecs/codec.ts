@@ -3,6 +3,9 @@
  * for one stream; everything they do per frame is done in buffers handed in, and allocates nothing.
  */
 
+/** As much as a decoder that follows may look back and ahead, in samples. */
+export const FOLLOW_SAMPLES = 22;
+
 /** For one stream in one direction. */
 export interface CodingOptions {
   /** Of the frames, in Hz; one of `Codec.sampleRates`. */
@@ -79,5 +82,10 @@ export interface Decoder {
     at: number,
     samples: number,
   ): boolean;
+  /**
+   * For a decoder whose state follows the signal: takes the `count` samples that were made up from `at` on for a
+   * packet that is not there as if they had been decoded. `FOLLOW_SAMPLES` lie before and after them.
+   */
+  follow?(samples: Int16Array, at: number, count: number): void;
   close?(): void;
 }

@@ -15,7 +15,7 @@ const A1 = 6; // coefficients of the poles (AL)
 const A2 = 7;
 const B = 8; // six coefficients of the zeros (BL)
 const D = 14; // the last six differences, doubled (DLT)
-const LOG_SCALE = 20; // logarithmic scale factor (NB)
+export const LOG_SCALE = 20; // logarithmic scale factor (NB)
 export const SCALE = 21; // linear scale factor (DET)
 const STATE_LENGTH = 22;
 

@@ -1,6 +1,7 @@
 /** ITU-T G.722 decoder, 64 kbit/s (mode 1): an octet gives two samples at 16 kHz. */
-import type { Decoder } from '../codec.js';
-import { adapt, newBand, SCALE, SIGNAL } from './band.js';
+import { type Decoder, FOLLOW_SAMPLES } from '../codec.js';
+import { adapt, LOG_SCALE, newBand, SCALE, SIGNAL } from './band.js';
+import { G722Encoder } from './encoder.js';
 import { HISTORY, joinBands } from './filters.js';
 import {
   HIGH_STEPS,
@@ -10,11 +11,23 @@ import {
   LOW_VALUES_6_BITS,
 } from './tables.js';
 
+/** Samples followed at a time. */
+const MAX_FOLLOWED = 320;
+
+class Follower {
+  readonly encoder = new G722Encoder();
+  readonly payload = new Uint8Array(MAX_FOLLOWED / 2);
+  readonly decoded = new Int16Array(MAX_FOLLOWED);
+  readonly high = newBand(8);
+}
+
 export class G722Decoder implements Decoder {
   readonly #low = newBand(32);
   readonly #high = newBand(8);
   /** The bands' sums and differences before this payload, then its own. */
   #bands = new Int32Array(HISTORY);
+  /** Made when something is lost for the first time. */
+  #follower: Follower | undefined;
 
   samplesIn(_data: Uint8Array, _from: number, octets: number): number {
     return octets * 2;
@@ -26,6 +39,30 @@ export class G722Decoder implements Decoder {
     decodeHigh(this.#high, data, from, octets, this.#bands);
     joinBands(this.#bands, octets * 2, out, at);
     return octets * 2;
+  }
+
+  /**
+   * Codes what was made up and decodes it, so that the lower band's predictor and the filters are about where the
+   * sender's are. What was made up says too little of the higher band and of loudness: these stay as they were
+   * (measured: 0.2 dB of log-spectral distance each).
+   */
+  follow(samples: Int16Array, at: number, count: number): void {
+    this.#follower ??= new Follower();
+    const { encoder, payload, decoded, high } = this.#follower;
+    high.set(this.#high);
+    const scale = this.#low[SCALE]!;
+    const logScale = this.#low[LOG_SCALE]!;
+    // What is decoded is what went into the encoder as much earlier as both filters take.
+    for (let from = at + FOLLOW_SAMPLES, left = count & ~1; left > 0; ) {
+      const now = Math.min(left, MAX_FOLLOWED);
+      encoder.encodeFor(this.#low, this.#high, samples, from, now, payload);
+      this.decode(payload, 0, now >> 1, decoded, 0);
+      from += now;
+      left -= now;
+    }
+    this.#high.set(high);
+    this.#low[SCALE] = scale;
+    this.#low[LOG_SCALE] = logScale;
   }
 
   /** A longer payload than any before. */

@@ -31,6 +31,29 @@ export class G722Encoder implements Encoder {
     return octets;
   }
 
+  /**
+   * Codes `count` samples from `at` on as an encoder in the state of these bands would, to `out`; the bands stay as
+   * they are, and what this encoder coded before is forgotten.
+   *
+   * @param samples `HISTORY` of them have to lie before `at`
+   */
+  encodeFor(
+    low: Int32Array,
+    high: Int32Array,
+    samples: Int16Array,
+    at: number,
+    count: number,
+    out: Uint8Array,
+  ): void {
+    if (this.#bands.length < count) this.#grow(count);
+    for (let i = 0; i < HISTORY + count; i++) this.#samples[i] = samples[at - HISTORY + i]!;
+    this.#low.set(low);
+    this.#high.set(high);
+    splitBands(this.#samples, count, this.#bands);
+    encodeLow(this.#low, this.#bands, out, 0, count >> 1);
+    encodeHigh(this.#high, this.#bands, out, 0, count >> 1);
+  }
+
   /** A longer frame than any before. */
   #grow(count: number): void {
     const samples = new Int32Array(HISTORY + count);
