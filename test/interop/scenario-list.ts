@@ -3,6 +3,7 @@ import type { WayName } from './ways.js';
 
 export const PHONE = 'interop';
 const ECHO_TEST = '*43';
+const MEETING_ROOM = 'room';
 
 /** We call the peer with `ringline call`. */
 export interface Placed {
@@ -117,6 +118,7 @@ export const TAKEN: readonly Taken[] = [
   { file: 'take-unknown-user', user: 'nobody' },
   { file: 'take-replaces', user: ECHO_TEST },
   { file: 'take-replaces-unknown', user: ECHO_TEST },
+  { file: 'take-join', user: MEETING_ROOM },
   { file: 'take-refer', user: ECHO_TEST, elsewhere: 'call-peer-hangs-up' },
   { file: 'take-refer-to-nobody', user: ECHO_TEST },
   { file: 'ask-options', over: ['TLS', 'UDP over IPv6'], user: PHONE },
@@ -126,4 +128,7 @@ export const TAKEN: readonly Taken[] = [
   { file: 'ask-malformed', over: ['TCP, cut'], user: PHONE },
   { file: 'ask-other-body', user: PHONE },
   { file: 'ask-unknown-dialog', user: PHONE },
+  { file: 'ask-message', over: ['TCP, cut', 'TLS'], user: PHONE },
+  { file: 'ask-message-html', user: PHONE },
+  { file: 'ask-refer', user: PHONE },
 ];
