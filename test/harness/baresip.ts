@@ -23,6 +23,8 @@ export interface BaresipOptions {
   readonly controlPort?: number;
   /** SRTP by SDES: `srtp` where the other side has it too, `srtp-mand` always. */
   readonly encryption?: 'srtp' | 'srtp-mand';
+  /** Whom its command `message` writes to. */
+  readonly contact?: string;
   /** Registers there; without one it is called and calls by address. */
   readonly account?: BaresipAccount;
 }
@@ -65,7 +67,7 @@ export function recordingsOf(directory: string): string[] {
 }
 
 function writeConfiguration(options: BaresipOptions, accountParameters: string): void {
-  const { directory, port, codec, sound, controlPort, encryption } = options;
+  const { directory, port, codec, sound, controlPort, encryption, contact } = options;
   const { sampleRate = SAMPLE_RATE } = options;
   const settings = {
     sip_listen: `127.0.0.1:${port}`,
@@ -87,11 +89,16 @@ function writeConfiguration(options: BaresipOptions, accountParameters: string):
     ...(encryption === undefined ? [] : ['module srtp.so']),
     'module_tmp account.so',
     'module_app menu.so',
+    ...(contact === undefined ? [] : ['module_app contact.so']),
     ...(controlPort === undefined
       ? []
       : [`ctrl_tcp_listen 127.0.0.1:${controlPort}`, 'module_app ctrl_tcp.so']),
   ];
   mkdirSync(directory, { recursive: true });
+  if (contact !== undefined) {
+    writeFileSync(join(directory, 'contacts'), `"Contact" <${contact}>\n`);
+    writeFileSync(join(directory, 'current_contact'), contact);
+  }
   writeFileSync(join(directory, 'config'), `${lines.join('\n')}\n`);
   const { address, login } = addressAndLogin(options);
   const media = `audio_codecs=${codec}${encryption === undefined ? '' : `;mediaenc=${encryption}`}`;

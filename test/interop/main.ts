@@ -15,6 +15,7 @@ import { measureCalls } from './calls.js';
 import { measureCodecs } from './codecs.js';
 import { measureEncryption } from './encryption.js';
 import { measureLinphone } from './linphone.js';
+import { measureMessages } from './messages.js';
 import { measureProxies } from './proxies.js';
 import { playScenarios } from './scenarios.js';
 import { measureTransfers } from './transfers.js';
@@ -29,6 +30,7 @@ const CHECKS = {
   users: measureUsers,
   transfers: measureTransfers,
   linphone: measureLinphone,
+  messages: measureMessages,
   scenarios: playScenarios,
 } as const;
 type CheckName = keyof typeof CHECKS;
