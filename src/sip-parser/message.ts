@@ -18,11 +18,11 @@ export class SipRequest {
   headers: Headers;
   body: Uint8Array;
 
-  constructor({ method, uri, headers, body }: SipRequestOptions) {
-    this.method = method;
-    this.uri = uri;
-    this.headers = headers ?? new Headers();
-    this.body = body ?? new Uint8Array(0);
+  constructor(options: SipRequestOptions) {
+    this.method = options.method;
+    this.uri = options.uri;
+    this.headers = options.headers ?? new Headers();
+    this.body = options.body ?? new Uint8Array(0);
   }
 }
 

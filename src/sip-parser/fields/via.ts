@@ -1,5 +1,6 @@
 /** Via: the way a request came and its responses go (RFC 3261 §20.42). */
 
+import { SPACE_CODE } from '../chars.js';
 import type { Cursor } from '../cursor.js';
 import { headerField } from '../field.js';
 import { readFieldParams, writeFieldParams } from '../field-params.js';
@@ -44,6 +45,16 @@ function readVia(cursor: Cursor): ViaValue {
 
 /** In upper case, as nearly all are written. */
 function readTransport(cursor: Cursor): string {
+  const { text, pos } = cursor;
+  if (
+    text.charCodeAt(pos + 3) === SPACE_CODE &&
+    text.charCodeAt(pos) === 0x55 &&
+    text.charCodeAt(pos + 1) === 0x44 &&
+    text.charCodeAt(pos + 2) === 0x50
+  ) {
+    cursor.pos = pos + 3;
+    return 'UDP';
+  }
   const transport = cursor.takeToken('a transport');
   const usual = transport === 'UDP' || transport === 'TCP' || transport === 'TLS';
   return usual ? transport : transport.toUpperCase();
