@@ -42,11 +42,11 @@ export class SipResponse {
   headers: Headers;
   body: Uint8Array;
 
-  constructor({ status, reason, headers, body }: SipResponseOptions) {
-    this.status = status;
-    this.reason = reason ?? reasonPhrase(status);
-    this.headers = headers ?? new Headers();
-    this.body = body ?? new Uint8Array(0);
+  constructor(options: SipResponseOptions) {
+    this.status = options.status;
+    this.reason = options.reason ?? reasonPhrase(options.status);
+    this.headers = options.headers ?? new Headers();
+    this.body = options.body ?? new Uint8Array(0);
   }
 }
 
