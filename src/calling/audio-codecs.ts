@@ -2,7 +2,12 @@
 import { CodedError } from '../core/errors.js';
 import { readOpusParameters } from '../media/codecs/opus/fmtp.js';
 import type { PayloadFormat } from '../media/engine.js';
-import { type AgreedFormats, type AudioFormat, TELEPHONE_EVENT } from '../sip/audio-formats.js';
+import {
+  type AgreedFormats,
+  type AudioFormat,
+  COMFORT_NOISE,
+  TELEPHONE_EVENT,
+} from '../sip/audio-formats.js';
 
 /** As settings name them. `opus-fullband` is Opus at 48 kHz, where the other side plays that too. */
 export const CODEC_NAMES = ['opus', 'opus-fullband', 'g722', 'pcmu', 'pcma', 'l16'] as const;
@@ -38,6 +43,8 @@ const FORMATS: Readonly<Record<CodecName, readonly AudioFormat[]>> = {
     { name: 'L16', payloadType: 99, clockRate: 48_000, packetLengthsMs: [10] },
   ],
 };
+/** Taken, where the speech has this clock. */
+const NOISE: AudioFormat = { name: COMFORT_NOISE, payloadType: 13, clockRate: 8000 };
 /** One for each clock there is speech of (RFC 4733 §2.1). */
 const EVENT_NUMBERS: readonly [clockRate: number, payloadType: number][] = [
   [8000, 101],
@@ -63,7 +70,7 @@ export function audioFormats(names: readonly CodecName[]): AudioFormat[] {
       fmtp: EVENT_PARAMETERS,
     }),
   );
-  return [...once, ...events];
+  return [...once, ...(hasClock(NOISE.clockRate) ? [NOISE] : []), ...events];
 }
 
 /** @throws {CodedError} `UNKNOWN_CODEC` */

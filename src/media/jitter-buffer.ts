@@ -470,6 +470,7 @@ export class JitterBuffer {
   #starve(samples: number): void {
     if (this.#starved === 0 && !this.#pausing) this.#statistics.underruns++;
     this.#starved += samples;
+    if (this.#decoder?.lasts) return;
     const most = this.#pausing ? PAUSE_MS : STARVED_MS;
     if (this.#starved >= most * this.#samplesPerMs) this.#playing = false;
   }
@@ -541,7 +542,9 @@ export class JitterBuffer {
     this.#gapped = samples === 0;
     this.#decoder = slot.decoder;
     this.#level = slot.level;
-    this.#pausing = slot.octets <= SILENT_PAYLOAD_OCTETS && slot.decoder?.conceal !== undefined;
+    const { decoder } = slot;
+    const isSilent = slot.octets <= SILENT_PAYLOAD_OCTETS && decoder?.conceal !== undefined;
+    this.#pausing = isSilent || decoder?.lasts === true;
   }
 
   /** Decodes the last packets that were passed unheard: for the decoder's state, and what is left of the last. */

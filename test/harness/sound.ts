@@ -25,18 +25,20 @@ export function writeSound(path: string, samples: Int16Array): void {
   writeFileSync(path, Buffer.concat([header, new Uint8Array(samples.buffer)]));
 }
 
-/** The samples of the `data` chunk, as far as they are there. */
+/**
+ * The samples of the `data` chunk, as far as they are there. What was recorded at a higher rate, in a
+ * wideband call, is taken down to `SAMPLE_RATE` by the mean of each few samples.
+ */
 export function readSound(path: string): Int16Array {
   const file = readFileSync(path);
   let at = 12;
+  let each = 1;
   while (at + 8 <= file.length) {
     const size = file.readUInt32LE(at + 4);
     const chunk = file.subarray(at + 8, at + 8 + size);
     const name = file.toString('latin1', at, at + 4);
-    if (name === 'fmt ') checkFormat(path, chunk);
-    if (name === 'data') {
-      return Int16Array.from({ length: chunk.length >> 1 }, (_, i) => chunk.readInt16LE(2 * i));
-    }
+    if (name === 'fmt ') each = samplesForOne(path, chunk);
+    if (name === 'data') return meansOf(chunk, each);
     at += 8 + size + (size % 2);
   }
   throw new PlainFailure(`${path} is no WAV file`);
@@ -55,10 +57,24 @@ export function stretch(samples: Int16Array, from: number, to: number): Int16Arr
   return samples.subarray(from * SAMPLE_RATE, to * SAMPLE_RATE);
 }
 
-function checkFormat(path: string, format: Buffer): void {
-  const found = [format.readUInt16LE(2), format.readUInt32LE(4), format.readUInt16LE(14)];
-  if (String(found) === String([1, SAMPLE_RATE, BITS])) return;
+/** How many samples there are for each of `SAMPLE_RATE`. */
+function samplesForOne(path: string, format: Buffer): number {
+  const [channels, rate, bits] = [
+    format.readUInt16LE(2),
+    format.readUInt32LE(4),
+    format.readUInt16LE(14),
+  ];
+  if (channels === 1 && bits === BITS && rate % SAMPLE_RATE === 0) return rate / SAMPLE_RATE;
   throw new PlainFailure(
-    `${path}: expected 1 channel, ${SAMPLE_RATE} Hz, ${BITS} bits, found ${found.join(', ')}`,
+    `${path}: expected 1 channel, a multiple of ${SAMPLE_RATE} Hz, ${BITS} bits, found ${channels}, ${rate}, ${bits}`,
   );
+}
+
+function meansOf(data: Buffer, each: number): Int16Array {
+  const octets = each * (BITS / 8);
+  return Int16Array.from({ length: Math.floor(data.length / octets) }, (_, i) => {
+    let sum = 0;
+    for (let at = i * octets; at < (i + 1) * octets; at += BITS / 8) sum += data.readInt16LE(at);
+    return Math.round(sum / each);
+  });
 }

@@ -1,5 +1,6 @@
 /** Every codec there is, each by every library that this machine has for it; loaded. */
 import type { Codec } from '../../src/media/codecs/codec.js';
+import { comfortNoise } from '../../src/media/codecs/comfort-noise.js';
 import { pcma, pcmu } from '../../src/media/codecs/g711-codec.js';
 import { g722 } from '../../src/media/codecs/g722-codec.js';
 import { nativeOpus } from '../../src/media/codecs/opus/native-library.js';
@@ -19,7 +20,7 @@ export async function everyCodec(): Promise<CodecVariant[]> {
     name: `opus (${library.version})`,
     codec: opusCodec(async () => library),
   }));
-  const codecs = [pcmu, pcma, g722].map(codec => ({ name: codec.name, codec }));
+  const codecs = [pcmu, pcma, g722, comfortNoise].map(codec => ({ name: codec.name, codec }));
   const variants = [...codecs, ...opusVariants].flatMap(({ name, codec }) =>
     codec.sampleRates
       .filter(rate => rate === 8000 || rate === 16_000 || rate === 48_000)

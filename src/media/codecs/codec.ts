@@ -59,6 +59,8 @@ export interface Encoder {
 
 /** A payload is `octets` octets of `data` from `from`. */
 export interface Decoder {
+  /** What a payload describes is heard until something else comes: `conceal` goes on with it (RFC 3389). */
+  readonly lasts?: boolean;
   /** Samples a payload stands for, without decoding it; 0 where it is broken. */
   samplesIn(data: Uint8Array, from: number, octets: number): number;
   /**
