@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import type { Figure } from '../harness/figures.js';
 import { Lan } from '../harness/lan.js';
 import { PlainFailure, progress, runProgram } from '../harness/program.js';
+import { avahi } from './avahi.js';
 import { coldStart } from './cold-start.js';
 import { conference } from './conference.js';
 import { linkLoss } from './link-loss.js';
@@ -17,6 +18,7 @@ const CHECKS = {
   'long-call': longCall,
   'link-loss': linkLoss,
   conference,
+  avahi,
 } as const;
 type CheckName = keyof typeof CHECKS;
 
@@ -31,7 +33,7 @@ async function checkLan(): Promise<void> {
     const unknown = chosen.find(name => !names.some(known => known === name));
     if (unknown) throw new PlainFailure(`expected ${names.join(', ')}, found ${unknown}`);
     const lan = await Lan.open(cleanup);
-    const site = await newSite(lan, cleanup, ['ada', 'bob', 'eve', 'dan']);
+    const site = await newSite(lan, cleanup, ['ada', 'bob', 'eve', 'dan', 'gus']);
     const figures: Figure[] = [];
     for (const name of names) {
       if (chosen.length > 0 && !chosen.includes(name)) continue;

@@ -1,0 +1,102 @@
+/** Phones and Avahi on one Ethernet: each sees what the other announces, and no name is used twice. */
+
+import { Avahi, type AvahiSighting, comes } from '../harness/avahi.js';
+import { run } from '../harness/child.js';
+import { atMost, exactly, type Figure, plain } from '../harness/figures.js';
+import type { RinglineEvent } from '../harness/ringline.js';
+import { Phone, READY_WITHIN_MS, type Site } from './site.js';
+
+const SIP = '_sip._udp';
+/** A goodbye takes a second by rule (RFC 6762 §10.1). */
+const GONE_GOAL_MS = 1500;
+/** Looking for new addresses takes a second at most, announcing one no time. */
+const ADDRESS_GOAL_MS = 1500;
+
+export async function avahi(site: Site): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  const [ada, bob, eve, , gus] = site.hosts;
+  if (!ada || !bob || !eve || !gus) throw new Error('this check needs five hosts');
+  const other = await Avahi.start(site.cleanup, gus);
+  const { seen, child: browsing } = other.browse(SIP);
+  const said = (sign: string, name: string, family = 'IPv4') =>
+    comes(
+      seen,
+      each => each.sign === sign && each.name === name && each.family === family,
+      `avahi-browse to say ${sign} ${name}`,
+    );
+
+  const phone = new Phone(site, 1).run();
+  const named = await phone.heard('named', READY_WITHIN_MS);
+  const found = await said('=', 'bob');
+  figures.push(plain('named to resolved by Avahi', Math.max(0, found.at - named.at), 'ms'));
+  figures.push(
+    exactly(1, 'Avahi has address, port and text of a phone', fits(found, bob.address), ''),
+  );
+  const overV6 = await said('=', 'bob', 'IPv6');
+  figures.push(exactly(1, 'and over IPv6', Number(overV6.port === 5060), ''));
+
+  const publishing = other.publish('Reception Desk', SIP, 5060);
+  const watching = new Phone(site, 0).command('who');
+  const desk = await comes(
+    watching.events,
+    each => each.name === 'Reception Desk',
+    'who to see it',
+  );
+  const isRight = reachedAt(desk).includes(`${gus.address}:5060`);
+  figures.push(exactly(1, 'a phone sees what avahi-publish announces', Number(isRight), ''));
+  await publishing.stop();
+  await comes(watching.events, each => each.event === 'down', 'who to see it go');
+
+  const taken = other.publish('eve', SIP, 5080);
+  await said('=', 'eve');
+  const renamed = await new Phone(site, 2).run().heard('named', READY_WITHIN_MS);
+  figures.push(
+    exactly(
+      1,
+      'a phone named eve is eve-2 where Avahi has eve',
+      Number(renamed.name === 'eve-2'),
+      '',
+    ),
+  );
+  const late = other.publish('bob', SIP, 5081);
+  await said('=', 'bob #2');
+  figures.push(exactly(1, 'Avahi takes another name where a phone has it', 1, ''));
+  await Promise.all([taken.stop(), late.stop()]);
+
+  const address = `${bob.address}0`;
+  const changing = performance.now();
+  await run([...bob.enter, 'ip', 'address', 'del', `${bob.address}/24`, 'dev', 'eth0']);
+  await run([...bob.enter, 'ip', 'address', 'add', `${address}/24`, 'dev', 'eth0']);
+  const changed = await comes(
+    watching.events,
+    each => each.name === 'bob' && reachedAt(each).includes(`${address}:5060`),
+    'who to see the new address',
+  );
+  figures.push(
+    atMost(ADDRESS_GOAL_MS, 'a new address is known to others', changed.at - changing, 'ms'),
+  );
+  await run([...bob.enter, 'ip', 'address', 'del', `${address}/24`, 'dev', 'eth0']);
+  await run([...bob.enter, 'ip', 'address', 'add', `${bob.address}/24`, 'dev', 'eth0']);
+
+  const stopping = performance.now();
+  await phone.stop();
+  const gone = await comes(
+    seen,
+    each => each.sign === '-' && each.name === 'bob' && each.at > stopping,
+    'avahi-browse to say it is gone',
+  );
+  figures.push(
+    atMost(GONE_GOAL_MS, 'a phone that stops is gone from Avahi', gone.at - stopping, 'ms'),
+  );
+  await Promise.all([watching.stop(), browsing.stop()]);
+  return figures;
+}
+
+function fits({ address, port, text, host }: AvahiSighting, expected: string): number {
+  const isRight = address === expected && port === 5060 && text.includes('"txtvers=1"');
+  return Number(isRight && /^ringline-[0-9a-z]+\.local$/.test(host ?? ''));
+}
+
+function reachedAt({ endpoints }: RinglineEvent): readonly unknown[] {
+  return Array.isArray(endpoints) ? endpoints : [];
+}
