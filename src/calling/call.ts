@@ -244,7 +244,9 @@ export class Call extends EventEmitter<CallEvents> {
   }
 
   #step(event: CallEvent): void {
+    const { trying, phase } = this.#state;
     for (const action of stepCall(this.#state, event)) this.#perform(action);
+    if (phase === 'trying' && isUnreached(event)) trying?.unreached?.();
   }
 
   #perform(action: CallAction): void {
@@ -545,4 +547,10 @@ export class Call extends EventEmitter<CallEvents> {
 /** Whether SIP goes there through TLS. */
 function isSecure({ target, uri }: Location): boolean {
   return PROTOCOLS[(target ?? describeTarget(uri)).protocol].secure;
+}
+
+/** Nobody is there, as far as this event tells. */
+function isUnreached(event: CallEvent): boolean {
+  if (event.type === 'session-ended') return event.status === 408 || event.status === 503;
+  return event.type === 'location-failed' || (event.type === 'timer' && event.timer === 'trying');
 }

@@ -24,6 +24,7 @@ export class LanLocator implements Locator {
     if (name === undefined) return [];
     const { protocol } = directPlan(target);
     const phone = await this.#browser.find(name, signal, LAN_WITHIN_MS);
+    const unreached = () => this.#browser.doubt(name);
     return (phone?.endpoints ?? []).map(({ address, port: announced }) => {
       const port = target.port ?? portFor(protocol, announced, phone?.ports);
       const endpoint = { address, port };
@@ -32,6 +33,7 @@ export class LanLocator implements Locator {
         endpoint,
         target: { protocol, endpoint },
         source: 'lan',
+        unreached,
       };
     });
   }

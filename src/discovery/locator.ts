@@ -13,6 +13,8 @@ export interface Location {
   readonly target?: Target;
   /** Who said so: `lan`, `address`, … */
   readonly source: string;
+  /** To be called where nobody answered there: whoever said so may look again. */
+  readonly unreached?: () => void;
 }
 
 export interface Locator {

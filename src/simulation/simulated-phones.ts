@@ -4,6 +4,9 @@ import { silentLogger } from '../core/logger.js';
 import { AddressLocator } from '../discovery/address-locator.js';
 import { LanLocator } from '../discovery/lan-locator.js';
 import { LocatorChain } from '../discovery/locator.js';
+import { MdnsAdvertiser } from '../discovery/mdns/mdns-advertiser.js';
+import { MdnsBrowser } from '../discovery/mdns/mdns-browser.js';
+import { MdnsLinks } from '../discovery/mdns/mdns-links.js';
 import { LocalMediaEngine } from '../media/local-engine.js';
 import { Telephone, type TelephoneOptions } from '../runtime/telephone.js';
 import { resolverByLookup } from '../sip/resolver.js';
@@ -17,6 +20,8 @@ export interface SimulationOptions {
   readonly seed: number;
   readonly link?: Partial<LinkOptions>;
   readonly logger?: Logger;
+  /** Phones find each other by multicast DNS, which takes them a second; else they know each other at once. */
+  readonly mdns?: boolean;
 }
 
 /** Others cost time for real, and Opus would be loaded in it. */
@@ -28,9 +33,12 @@ export class Simulation {
   readonly lan: VirtualLan;
   readonly #random: SeededRandom;
   readonly #logger: Logger;
+  readonly #mdns: boolean;
   readonly #phones: Telephone[] = [];
+  readonly #advertisers: MdnsAdvertiser[] = [];
 
-  constructor({ seed, link, logger }: SimulationOptions) {
+  constructor({ seed, link, logger, mdns = false }: SimulationOptions) {
+    this.#mdns = mdns;
     this.#random = new SeededRandom(seed);
     this.#logger = logger ?? silentLogger;
     const networkSeed = this.#random.uint32();
@@ -63,7 +71,8 @@ export class Simulation {
     const { clock } = this;
     const network = this.network.host(address);
     const random = new SeededRandom(this.#random.uint32());
-    const browser = this.lan.browser();
+    const links = new MdnsLinks({ clock, logger: this.#logger, network, random });
+    const browser = this.#mdns ? new MdnsBrowser({ clock, random, links }) : this.lan.browser();
     const seams = {
       clock,
       network,
@@ -88,13 +97,20 @@ export class Simulation {
     this.#phones.push(phone);
     const host = `${name}.local`;
     const ports = options.tls ? { TLS: tlsPort } : {};
-    this.lan.announce({ name, deviceId: undefined, endpoints: [listen], ports, host });
+    if (this.#mdns) {
+      const advertiser = new MdnsAdvertiser({ clock, logger: this.#logger, random, links });
+      this.#advertisers.push(advertiser);
+      advertiser.on('named', given => phone.rename(given));
+      const deviceId = address.replaceAll('.', 'x');
+      await advertiser.start({ name, port: listen.port, ports, deviceId });
+    } else this.lan.announce({ name, deviceId: undefined, endpoints: [listen], ports, host });
     return phone;
   }
 
   /** Stops every phone, giving it the virtual time it takes. */
   async stop(): Promise<void> {
-    const stopped = Promise.all(this.#phones.map(phone => phone.stop()));
+    const all = [...this.#advertisers, ...this.#phones];
+    const stopped = Promise.all(all.map(each => each.stop()));
     await this.clock.advance(5000);
     await stopped;
   }

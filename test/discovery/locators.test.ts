@@ -105,6 +105,15 @@ t.test('a phone of the LAN is called by TLS where it says that it takes that', a
   });
 });
 
+t.test('a phone of the LAN that was not reached is looked for again', async t => {
+  const browser = new OnePhone();
+  const lan = new LanLocator(browser);
+  const [place] = await lan.locate(parseUri('sip:room@Alice.local') as SipUri, never);
+  t.same(browser.doubted, []);
+  place?.unreached?.();
+  t.same(browser.doubted, ['Alice']);
+});
+
 t.test('the LAN is not asked about hosts elsewhere', async t => {
   const browser = new OnePhone();
   const lan = new LanLocator(browser);

@@ -79,3 +79,46 @@ t.test('a far end that vanishes is given up after a minute, at both ends of noth
   t.equal(bob.calls.current.length, 0, 'the one that is not');
   await world.stop();
 });
+
+/** Two phones of one name start at once; bob calls alice-2, whoever that is; all that was sent. */
+async function namesakesTrace(seed: number) {
+  const world = new Simulation({ seed, mdns: true, link: { loss: 0.02, jitterMs: 5 } });
+  const alices = [
+    await world.addPhone('alice', '10.0.0.1'),
+    await world.addPhone('alice', '10.0.0.2'),
+  ];
+  const bob = await world.addPhone('bob', '10.0.0.3');
+  const call = bob.calls.dial('*43@alice-2');
+  await world.clock.advanceUntil(() => call.phase === 'connected', 6000);
+  const connectedAt = world.clock.now();
+  const names = alices.map(({ name }) => name).sort();
+  call.hangUp();
+  await world.stop();
+  return { names, connectedAt, trace: world.network.traceText(), pending: world.clock.pending };
+}
+
+t.test(
+  'phones that find each other by multicast DNS: no name twice, and the same seed the same trace',
+  async t => {
+    const [first, second] = [await namesakesTrace(5), await namesakesTrace(5)];
+    t.same(first.names, ['alice', 'alice-2']);
+    t.comment(`connected ${Math.round(first.connectedAt)} ms after the start of all three`);
+    t.equal(first.trace, second.trace);
+    t.equal(first.pending, 0, 'no timer outlives them');
+  },
+);
+
+t.test('a phone that vanished from the LAN is forgotten after a call in vain', async t => {
+  const world = new Simulation({ seed: 6, mdns: true });
+  await world.addPhone('alice', '10.0.0.1');
+  const bob = await world.addPhone('bob', '10.0.0.2');
+  await world.clock.advance(3000);
+  const knows = () => bob.browser.phones().some(({ name }) => name === 'alice');
+  t.ok(knows());
+  world.network.setLink('10.0.0.1', false);
+  const call = bob.calls.dial('alice');
+  await world.clock.advanceUntil(() => !knows(), 40_000);
+  t.ok(world.clock.now() < 60_000, 'long before its records run out');
+  await world.clock.advanceUntil(() => call.phase === 'ended', 60_000);
+  await world.stop();
+});
