@@ -1,5 +1,6 @@
 /** What an engine asks of the media core: plain data, so that it can cross to another thread. */
 import type { LegOptions, LegSettings, LegStatistics, ToneSpec } from './engine.js';
+import type { PipeMemory } from './frame-pipe.js';
 import type { PacerStatistics } from './pacer.js';
 import type { StageTimes } from './tick-profile.js';
 
@@ -30,6 +31,12 @@ export type MediaCommand =
       readonly levelDbm0: number | undefined;
     }
   | { readonly type: 'open-recorder'; readonly node: NodeId; readonly file: string }
+  | {
+      readonly type: 'open-pipe';
+      readonly node: NodeId;
+      readonly memory: PipeMemory;
+      readonly rate: number;
+    }
   | { readonly type: 'connect'; readonly from: NodeId; readonly to: NodeId; readonly gain: number }
   | { readonly type: 'disconnect'; readonly from: NodeId; readonly to: NodeId }
   | { readonly type: 'replace'; readonly node: NodeId; readonly by: NodeId }
@@ -48,6 +55,7 @@ export interface MediaResults {
   'open-player': undefined;
   'open-tone': undefined;
   'open-recorder': undefined;
+  'open-pipe': undefined;
   connect: undefined;
   disconnect: undefined;
   replace: undefined;

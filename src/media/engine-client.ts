@@ -21,6 +21,8 @@ import type {
   ToneSpec,
 } from './engine.js';
 
+import type { PipeMemory } from './frame-pipe.js';
+
 export interface EngineOptions {
   /**
    * Told of failures no call waits for: a recorder lost its disk, the media thread died.
@@ -83,6 +85,14 @@ export abstract class EngineClient implements MediaEngine {
     const node = ++this.#lastNode;
     await this.request<'open-recorder'>({ type: 'open-recorder', node, file });
     return this.#handle(node, 'sink', {});
+  }
+
+  /** One end of a pipe to another thread, with frames of `rate` Hz. */
+  async openPipe(memory: PipeMemory, rate: number): Promise<MediaNode> {
+    const node = ++this.#lastNode;
+    await this.request<'open-pipe'>({ type: 'open-pipe', node, memory, rate });
+    const { hears, says } = memory;
+    return this.#handle(node, hears ? (says ? 'both' : 'source') : 'sink', {});
   }
 
   /** Throws `CodedError` `NOT_CONNECTABLE` for an arrow from a sink, to a source, or between mixes. */

@@ -13,6 +13,7 @@ import type {
   NodeId,
 } from './commands.js';
 import type { LegSettings } from './engine.js';
+import { pipeEnd } from './frame-pipe.js';
 import { BASE_RATE, FRAME_MS, Graph, type GraphNode, type NodeBehaviour } from './graph.js';
 import { Leg } from './leg.js';
 import { Pacer } from './pacer.js';
@@ -99,6 +100,9 @@ export class MediaCore {
         return this.#openTone(command);
       case 'open-recorder':
         return this.#openRecorder(command);
+      case 'open-pipe':
+        this.#keep(command.node, this.#graph.add(pipeEnd(command.memory), command.rate));
+        return undefined;
       case 'connect':
       case 'disconnect':
         return this.#arrow(command);

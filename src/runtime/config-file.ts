@@ -29,6 +29,7 @@ interface RawConfig {
   readonly log?: LogLevel;
   readonly codecs?: readonly CodecName[];
   readonly srtp?: EncryptionPolicy;
+  readonly mediaThreads?: number;
   readonly accounts?: readonly RawAccount[];
   readonly users?: readonly UserSettings[];
   readonly watchers?: Watchers;

@@ -31,6 +31,8 @@ export interface Settings {
   readonly codecs: readonly CodecName[];
   /** Whether voice is encrypted. */
   readonly srtp: EncryptionPolicy;
+  /** Threads that voice is spread over. */
+  readonly mediaThreads: number;
   readonly accounts: readonly AccountSettings[];
   readonly users: readonly UserSettings[];
   /** Who may watch whether this phone is busy, and its users are there. */

@@ -39,6 +39,7 @@ export async function loadSettings(flags: Config, path?: string): Promise<Settin
     log: flags.log ?? config.log ?? 'warn',
     codecs: flags.codecs ?? config.codecs ?? DEFAULT_CODECS,
     srtp: flags.srtp ?? config.srtp ?? 'auto',
+    mediaThreads: config.mediaThreads ?? 1,
     accounts: config.accounts ?? [],
     users: config.users ?? [],
     watchers: config.watchers ?? 'anybody',

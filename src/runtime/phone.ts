@@ -49,7 +49,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
     super();
     this.#settings = settings;
     this.#logger = logger;
-    this.#system = systemSeams(logger);
+    this.#system = systemSeams(logger, settings.mediaThreads);
     this.telephone = new Telephone(this.#system, {
       ...settings,
       tls: tlsSettings(settings.tls, () => this.#tls().identity()),

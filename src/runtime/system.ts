@@ -13,6 +13,8 @@ import { LanLocator } from '../discovery/lan-locator.js';
 import { LocatorChain } from '../discovery/locator.js';
 import { MdnsBrowser } from '../discovery/mdns/mdns-browser.js';
 import { MdnsLinks } from '../discovery/mdns/mdns-links.js';
+import type { MediaEngine } from '../media/engine.js';
+import { SpreadMediaEngine } from '../media/spread-engine.js';
 import { WorkerMediaEngine } from '../media/worker-engine.js';
 import { loadNative } from '../native/index.js';
 import { CachingDns } from '../sip/resolution/caching-dns.js';
@@ -26,7 +28,8 @@ export interface System extends TelephoneSeams {
   readonly links: MdnsLinks;
 }
 
-export function systemSeams(logger: Logger): System {
+/** @param mediaThreads that voice is spread over */
+export function systemSeams(logger: Logger, mediaThreads = 1): System {
   const clock = new SystemClock();
   const network = new SystemNetwork(loadNative()?.openMarkedUdpSocket);
   const watcher = new PollingNetworkWatcher(clock, () => network.addresses());
@@ -58,7 +61,7 @@ export function systemSeams(logger: Logger): System {
     browser,
     logger,
     random,
-    media: new WorkerMediaEngine(),
+    media: mediaEngine(logger, mediaThreads),
     resolve,
     locator: new LocatorChain([
       new AddressLocator(),
@@ -66,6 +69,13 @@ export function systemSeams(logger: Logger): System {
       new DnsLocator(resolve),
     ]),
   };
+}
+
+function mediaEngine(logger: Logger, threads: number): MediaEngine {
+  const onError = (error: Error) => logger.error({ reason: error.message }, 'voice failed');
+  if (threads === 1) return new WorkerMediaEngine({ onError });
+  const engines = Array.from({ length: threads }, () => new WorkerMediaEngine({ onError }));
+  return new SpreadMediaEngine(engines, onError);
 }
 
 /** IPv4 first: it is what the phone listens on where nothing else is said. */
