@@ -51,6 +51,17 @@ export async function startBaresipCallee(options: BaresipOptions): Promise<Child
   return child;
 }
 
+/** Watches the presence of `uri`, as of somebody it knows; resolves when it runs. */
+export async function startBaresipWatcher(
+  options: BaresipOptions & { readonly uri: string },
+): Promise<Child> {
+  writeConfiguration(options, '', ['contact', 'presence']);
+  writeFileSync(join(options.directory, 'contacts'), `"Watched" <${options.uri}>;presence=p2p\n`);
+  const child = startBaresip(options, []);
+  await printed(child, 'baresip is ready');
+  return child;
+}
+
 /** The path of the recording of what it heard, in its first call. */
 export function recordingOf(directory: string): string {
   const [path] = recordingsOf(directory);
@@ -66,7 +77,11 @@ export function recordingsOf(directory: string): string[] {
     .map(name => join(directory, name));
 }
 
-function writeConfiguration(options: BaresipOptions, accountParameters: string): void {
+function writeConfiguration(
+  options: BaresipOptions,
+  accountParameters: string,
+  modules: readonly string[] = [],
+): void {
   const { directory, port, codec, sound, controlPort, encryption, contact } = options;
   const { sampleRate = SAMPLE_RATE } = options;
   const settings = {
@@ -88,6 +103,7 @@ function writeConfiguration(options: BaresipOptions, accountParameters: string):
     ...[moduleOf(codec), 'aufile', 'aubridge', 'sndfile'].map(name => `module ${name}.so`),
     ...(encryption === undefined ? [] : ['module srtp.so']),
     'module_tmp account.so',
+    ...modules.map(name => `module_app ${name}.so`),
     'module_app menu.so',
     ...(contact === undefined ? [] : ['module_app contact.so']),
     ...(controlPort === undefined

@@ -14,6 +14,7 @@ import { measureAccounts } from './accounts.js';
 import { measureCalls } from './calls.js';
 import { measureCodecs } from './codecs.js';
 import { measureEncryption } from './encryption.js';
+import { measureLamps } from './lamps.js';
 import { measureLinphone } from './linphone.js';
 import { measureMessages } from './messages.js';
 import { measureProxies } from './proxies.js';
@@ -31,6 +32,7 @@ const CHECKS = {
   transfers: measureTransfers,
   linphone: measureLinphone,
   messages: measureMessages,
+  lamps: measureLamps,
   scenarios: playScenarios,
 } as const;
 type CheckName = keyof typeof CHECKS;

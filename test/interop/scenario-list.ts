@@ -123,6 +123,8 @@ export const TAKEN: readonly Taken[] = [
   { file: 'take-refer-to-nobody', user: ECHO_TEST },
   { file: 'ask-options', over: ['TLS', 'UDP over IPv6'], user: PHONE },
   { file: 'ask-last-hop', user: PHONE },
+  { file: 'take-subscribe', over: ['TCP, cut', 'UDP over IPv6'], user: PHONE },
+  { file: 'ask-unknown-event', user: PHONE },
   { file: 'ask-unknown-method', user: PHONE },
   { file: 'ask-unknown-extension', user: PHONE },
   { file: 'ask-malformed', over: ['TCP, cut'], user: PHONE },
