@@ -161,6 +161,23 @@ export class CallMedia {
     this.#agreed = agreed;
     const { remote, rtcp, send, receive, crypto: security } = agreed;
     const format = payloadFormat(agreed, this.#options.formats);
-    this.#leg.configure({ remote, rtcp, format, send, receive, ...(security && { security }) });
+    this.#leg.configure({
+      remote,
+      rtcp,
+      format,
+      send,
+      receive,
+      ...reportingOf(agreed),
+      ...(security && { security }),
+    });
   }
+}
+
+/** What both sides agreed on of reports and levels. */
+function reportingOf({ profile, rtcpExtended, audioLevel }: AgreedAudio) {
+  return {
+    rtcpFeedback: profile.endsWith('AVPF'),
+    rtcpExtended,
+    ...(audioLevel !== undefined && { audioLevel }),
+  };
 }

@@ -3,6 +3,7 @@ import { loadSettings } from '../runtime/config.js';
 import type { Config, Settings } from '../runtime/config-settings.js';
 import { createLogger } from '../runtime/logging.js';
 import { describeProblem, Phone } from '../runtime/phone.js';
+import type { PhoneStatus } from '../runtime/phone-status.js';
 import type { Telephone } from '../runtime/telephone.js';
 import { tellCalls } from './call-events.js';
 import { EXIT } from './exit-codes.js';
@@ -40,14 +41,14 @@ export async function runPhone(
   tellMessages(phone.telephone.messages, output);
   prepare(phone.telephone);
   await phone.start(stop);
-  tellReady(phone, output);
+  tellReady(await phone.status(), output);
   await aborted(stop);
   await phone.stop();
   return EXIT.ok;
 }
 
-function tellReady(phone: Phone, output: Output): void {
-  const { name, listen, listening, reachableAt } = phone.status();
+function tellReady(status: PhoneStatus, output: Output): void {
+  const { name, listen, listening, reachableAt } = status;
   const where = reachableAt.length > 0 ? reachableAt.join(', ') : `${listen}, with no network yet`;
   output.event(
     { event: 'ready', name, listen, listening, reachableAt },

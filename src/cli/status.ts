@@ -57,9 +57,10 @@ function describe(status: PhoneStatus): string {
     call.phase,
     call.codec ?? '',
     describeEncryption(call.encryption),
+    describeQuality(call),
     call.seconds === undefined ? '' : duration(call.seconds),
   ]);
-  return `${formatTable(rows)}\n\n${formatTable([['call', 'with', 'is', 'codec', 'encrypted', 'for'], ...calls])}`;
+  return `${formatTable(rows)}\n\n${formatTable([['call', 'with', 'is', 'codec', 'encrypted', 'quality', 'for'], ...calls])}`;
 }
 
 function describeAccount({
@@ -89,6 +90,17 @@ function listening({ listening }: PhoneStatus): string {
       return `${protocols.join(' and ')} at ${place}`;
     })
     .join(', ');
+}
+
+/** `4.4 here, 4.3 there, 2% lost there`, of 5. */
+function describeQuality({ mosHere, mosThere, lossThere }: CallStatus): string {
+  const loss = Math.round(100 * (lossThere ?? 0));
+  const parts = [
+    mosHere === undefined ? '' : `${mosHere.toFixed(1)} here`,
+    mosThere === undefined ? '' : `${mosThere.toFixed(1)} there`,
+    loss > 0 ? `${loss}% lost there` : '',
+  ];
+  return parts.filter(part => part !== '').join(', ');
 }
 
 function describeEncryption(encryption: CallStatus['encryption']): string {

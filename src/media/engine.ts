@@ -5,6 +5,8 @@
  */
 import type { Service } from '../core/lifecycle.js';
 import type { Endpoint } from '../core/network.js';
+import type { FarEnd } from './rtcp-session.js';
+import type { VoiceQuality } from './voice-quality.js';
 
 /** What is sent: a codec by its encoding name, and how. */
 export interface PayloadFormat {
@@ -35,6 +37,12 @@ export interface LegSettings {
   readonly format: PayloadFormat;
   readonly send: boolean;
   readonly receive: boolean;
+  /** Under which number packets carry their audio level (RFC 6464); absent: not at all. */
+  readonly audioLevel?: number;
+  /** RTP/AVPF (RFC 4585): RTCP reports may come sooner. */
+  readonly rtcpFeedback?: boolean;
+  /** The far end takes extended RTCP reports (RFC 3611). */
+  readonly rtcpExtended?: boolean;
   /** SRTP; absent: packets are plain. */
   readonly security?: LegSecurity;
 }
@@ -83,6 +91,10 @@ export interface LegStatistics {
   readonly targetMs: number;
   /** From RTCP reports; undefined until the far end has sent one. */
   readonly roundTripMs: number | undefined;
+  /** How the far end sounds here, estimated; undefined before it was heard. */
+  readonly quality: VoiceQuality | undefined;
+  /** How we arrive there, as the far end reports; undefined until it has. */
+  readonly farEnd: FarEnd | undefined;
   /** Since the last RTP packet; undefined before the first. */
   readonly silentForMs: number | undefined;
 }

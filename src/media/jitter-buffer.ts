@@ -19,7 +19,7 @@ import { TimeStretch } from './time-stretch.js';
 /** The least that packets wait, so that a clock or a network that is a little late costs nothing. */
 const FLOOR_MS = 20;
 /** Beyond this a delay is worse than a gap. */
-const MAX_DELAY_MS = 300;
+export const MAX_DELAY_MS = 300;
 /** A gap in timestamps beyond this is a leap, not a pause: playout goes on at once. */
 const MAX_GAP_MS = 200;
 /** With nothing to play for this long the stream has stopped; the next packet begins anew. */

@@ -5,15 +5,20 @@ import type { Codec, CodingOptions, Decoder, Encoder } from './codecs/codec.js';
 import { codecByName, codecByPayloadType } from './codecs/registry.js';
 import type { Codings } from './codings.js';
 import type { LegSettings, LegStatistics, PayloadFormat } from './engine.js';
+import { levelOf } from './frame.js';
 import { BASE_RATE, FRAME_MS, type NodeBehaviour } from './graph.js';
-import { JitterBuffer } from './jitter-buffer.js';
+import { JitterBuffer, MAX_DELAY_MS } from './jitter-buffer.js';
 import type { Coding } from './mix.js';
+import { OwnSsrc } from './own-ssrc.js';
 import { PacketBuffers } from './packet-buffers.js';
 import type { PacketPath } from './packet-path.js';
 import { Packetiser } from './packetiser.js';
 import { RtcpSession, type SendState } from './rtcp-session.js';
 import { RTP_HEADER_OCTETS, type RtpPacket, writeRtpHeader } from './rtp.js';
+import { AUDIO_LEVEL_OCTETS, audioLevelOf, writeAudioLevel } from './rtp-extensions.js';
 import { RtpSource } from './rtp-source.js';
+import { type VoiceQuality, voiceQuality } from './voice-quality.js';
+import type { VoipMetrics } from './xr.js';
 
 /** Random octets of the CNAME, RFC 7022 §4.2. */
 const CNAME_OCTETS = 12;
@@ -48,7 +53,9 @@ export class Leg implements NodeBehaviour {
   readonly #decoders = new Map<Codec, Decoder>();
 
   #packets = new PacketBuffers(RTP_HEADER_OCTETS);
-  readonly #ssrc: number;
+  readonly #ssrc: OwnSsrc;
+  /** Of the frame that goes out, in dBov. */
+  #levelDbov = 0;
   #sequence: number;
   #timestamp: number;
   /** The next packet follows a pause, RFC 3551 §4.1. */
@@ -62,8 +69,9 @@ export class Leg implements NodeBehaviour {
     this.#random = random;
     this.#path = path;
     this.#codings = codings;
-    this.#ssrc = randomUint32(random);
-    this.#sequence = randomUint32(random) & 0xffff;
+    this.#ssrc = new OwnSsrc(random);
+    // The lower half: the first wrap is far, which a receiver of SRTP has to count (RFC 3711 §3.3.1).
+    this.#sequence = randomUint32(random) & 0x7fff;
     this.#timestamp = randomUint32(random);
     this.#openedMs = clock.now();
     this.#rtcp = new RtcpSession(
@@ -93,6 +101,8 @@ export class Leg implements NodeBehaviour {
     this.#settings = settings;
     if (!before || !sameFormat(before, format))
       this.#use(codecByName(format.name, format.sampleRate), format);
+    this.#rtcp.feedback = settings.rtcpFeedback ?? false;
+    this.#rtcp.extended = settings.rtcpExtended ?? false;
     this.#path.setRemote(remote, rtcp ?? { address: remote.address, port: remote.port + 1 });
     if (!receive) this.#buffer.reset();
   }
@@ -113,6 +123,7 @@ export class Leg implements NodeBehaviour {
     const packetiser = this.#packetiser;
     if (!packetiser) return;
     if (this.#settings?.send) {
+      this.#measure(frame);
       if (this.#sharedEncoder) packetiser.follow(this.#sharedEncoder);
       packetiser.push(frame);
       for (let octets = packetiser.next(); octets >= 0; octets = packetiser.next()) {
@@ -129,10 +140,11 @@ export class Leg implements NodeBehaviour {
   consumeCoded(
     payload: Uint8Array,
     octets: number,
-    _frame: Int16Array,
+    frame: Int16Array,
     encoder: Encoder,
     nowMs: number,
   ): void {
+    this.#measure(frame);
     this.#send(payload, octets, (this.#clockRate * FRAME_MS) / 1000);
     this.#sharedEncoder = encoder;
     this.#reportIfDue(nowMs);
@@ -166,6 +178,8 @@ export class Leg implements NodeBehaviour {
       depthMs: buffer.depthMs,
       targetMs: buffer.targetMs,
       roundTripMs: this.#rtcp.roundTripMs,
+      quality: this.#quality(),
+      farEnd: this.#rtcp.farEnd,
       silentForMs: heardMs === undefined ? undefined : this.#clock.now() - heardMs,
     };
   }
@@ -173,8 +187,7 @@ export class Leg implements NodeBehaviour {
   /** Says goodbye to a far end that was talked to. */
   close(): void {
     if (this.#settings && (this.#packetsSent > 0 || this.#source.received > 0)) {
-      const now = this.#clock.now();
-      this.#path.sendRtcp(this.#rtcp.goodbye(this.#sendState(), this.#source, now));
+      this.#sayGoodbye(this.#ssrc.current);
     }
     this.#path.close();
     this.#packetiser?.close();
@@ -182,13 +195,20 @@ export class Leg implements NodeBehaviour {
   }
 
   #receive(packet: RtpPacket, arrivalMs: number): void {
+    if (this.#isOurs(packet.ssrc, arrivalMs)) {
+      this.#source.refused++;
+      return;
+    }
     const verdict = this.#source.accept(packet, arrivalMs);
     if (verdict === 'refused') return;
+    this.#rtcp.heard(packet.ssrc, arrivalMs);
     if (verdict === 'restarted') this.#buffer.reset();
     if (!this.#settings?.receive) return;
     // Other payload types (events, comfort noise) have no decoder.
     const decoder = this.#decoderOf(packet.payloadType);
-    this.#buffer.put(this.#source.extendedSequence, packet, decoder, arrivalMs);
+    const { audioLevel } = this.#settings;
+    const level = audioLevel === undefined ? -1 : audioLevelOf(packet, audioLevel);
+    this.#buffer.put(this.#source.extendedSequence, packet, decoder, arrivalMs, level);
   }
 
   #use(codec: Codec | undefined, format: PayloadFormat): void {
@@ -207,13 +227,16 @@ export class Leg implements NodeBehaviour {
     };
     this.#coding = this.#codings.of(codec, options);
     this.#packetiser = new Packetiser(codec, options, format.ptimeMs ?? FRAME_MS);
-    this.#packets = new PacketBuffers(RTP_HEADER_OCTETS + this.#packetiser.payload.length);
+    this.#packets = new PacketBuffers(
+      RTP_HEADER_OCTETS + AUDIO_LEVEL_OCTETS + this.#packetiser.payload.length,
+    );
   }
 
   #setRates(sampleRate: number, clockRate: number): void {
     this.#sampleRate = sampleRate;
     this.#clockRate = clockRate;
     this.#source = new RtpSource(clockRate);
+    this.#rtcp.clockRate = clockRate;
     this.#buffer = bufferFor(sampleRate, clockRate);
     for (const decoder of this.#decoders.values()) decoder.close?.();
     this.#decoders.clear();
@@ -241,10 +264,16 @@ export class Leg implements NodeBehaviour {
       this.#marker = true;
       return;
     }
-    const packet = this.#packets.next(RTP_HEADER_OCTETS + octets);
-    const { payloadType } = this.#settings!.format;
-    writeRtpHeader(packet, payloadType, this.#marker, this.#sequence, timestamp, this.#ssrc);
-    for (let i = 0; i < octets; i++) packet[RTP_HEADER_OCTETS + i] = payload[i]!;
+    const { format, audioLevel, security } = this.#settings!;
+    // Who listens on the way must not learn when somebody speaks (RFC 6464 §5).
+    const isLevelSent = audioLevel !== undefined && !security;
+    const header = RTP_HEADER_OCTETS + (isLevelSent ? AUDIO_LEVEL_OCTETS : 0);
+    const packet = this.#packets.next(header + octets);
+    const { payloadType } = format;
+    const ssrc = this.#ssrc.current;
+    writeRtpHeader(packet, payloadType, this.#marker, this.#sequence, timestamp, ssrc);
+    if (isLevelSent) writeAudioLevel(packet, audioLevel, this.#levelDbov);
+    for (let i = 0; i < octets; i++) packet[header + i] = payload[i]!;
     this.#path.sendRtp(packet);
     this.#sequence = (this.#sequence + 1) & 0xffff;
     this.#marker = false;
@@ -261,21 +290,96 @@ export class Leg implements NodeBehaviour {
   #reportIfDue(nowMs: number): void {
     if (!this.#settings || !this.#rtcp.isDue(nowMs)) return;
     const unit = randomUnit(this.#random);
-    this.#path.sendRtcp(this.#rtcp.report(this.#sendState(), this.#source, nowMs, unit));
+    const { current } = this.#ssrc;
+    const voice = this.#rtcp.extended ? this.#metrics() : undefined;
+    const state = this.#sendState(current);
+    const packet = this.#rtcp.report(state, this.#source, nowMs, unit, voice);
+    if (!packet) return;
+    this.#path.sendRtcp(packet);
     this.#packetsAtReport = this.#packetsSent;
   }
 
+  #measure(frame: Int16Array): void {
+    if (this.#settings?.audioLevel !== undefined) this.#levelDbov = levelOf(frame);
+  }
+
+  /** Packets of our own SSRC are nobody's voice to hear; where it is theirs by chance, we take another. */
+  #isOurs(ssrc: number, nowMs: number): boolean {
+    switch (this.#ssrc.check(ssrc, nowMs)) {
+      case 'none':
+        return false;
+      case 'loop':
+        return true;
+      case 'changed':
+        this.#sayGoodbye(this.#ssrc.previous!);
+        this.#marker = true;
+        this.#packetsAtReport = this.#packetsSent;
+        return false;
+    }
+  }
+
+  #sayGoodbye(ssrc: number): void {
+    const now = this.#clock.now();
+    this.#path.sendRtcp(this.#rtcp.goodbye(this.#sendState(ssrc), this.#source, now));
+  }
+
+  /** How the far end sounds here; undefined before it was heard. */
+  #quality(): VoiceQuality | undefined {
+    const { received } = this.#source;
+    if (!this.#codec || received === 0) return undefined;
+    const { lossRate, discardRate } = this.#rates();
+    const delayMs = (this.#rtcp.roundTripMs ?? 0) / 2 + this.#endSystemDelayMs();
+    return voiceQuality(this.#codec.name, lossRate + discardRate, delayMs);
+  }
+
+  #rates(): { readonly lossRate: number; readonly discardRate: number } {
+    const { received, lost } = this.#source;
+    const { late, duplicates } = this.#buffer.statistics;
+    const missing = Math.max(0, lost + duplicates);
+    const expected = Math.max(1, received - duplicates + missing);
+    return { lossRate: missing / expected, discardRate: Math.min(1, late / expected) };
+  }
+
+  /** What waits here: a frame in the making, and the jitter buffer. */
+  #endSystemDelayMs(): number {
+    return FRAME_MS + this.#buffer.statistics.depthMs;
+  }
+
+  #metrics(): VoipMetrics | undefined {
+    const { ssrc, losses } = this.#source;
+    const quality = this.#quality();
+    if (ssrc === undefined || !quality) return undefined;
+    const { burstDensity, gapDensity, burstPackets, gapPackets } = losses.bursts();
+    const { depthMs, targetMs } = this.#buffer.statistics;
+    return {
+      ssrc,
+      ...this.#rates(),
+      burstDensity,
+      gapDensity,
+      burstMs: burstPackets * FRAME_MS,
+      gapMs: gapPackets * FRAME_MS,
+      roundTripMs: this.#rtcp.roundTripMs ?? 0,
+      endSystemDelayMs: this.#endSystemDelayMs(),
+      ...quality,
+      bufferMs: targetMs,
+      bufferMaximumMs: Math.max(depthMs, targetMs),
+      bufferLimitMs: MAX_DELAY_MS,
+    };
+  }
+
   #receiveReport(data: Uint8Array): void {
-    const goodbyes = this.#rtcp.receive(data, this.#ssrc, this.#clock.now());
+    const now = this.#clock.now();
+    const { goodbyes, conflict } = this.#rtcp.receive(data, this.#ssrc.current, now);
+    if (conflict) this.#isOurs(this.#ssrc.current, now);
     // Whoever talks next need not wait for this source's silence.
     if (this.#source.ssrc !== undefined && goodbyes.includes(this.#source.ssrc)) {
       this.#source.forget();
     }
   }
 
-  #sendState(): SendState {
+  #sendState(ssrc: number): SendState {
     return {
-      ssrc: this.#ssrc,
+      ssrc,
       packets: this.#packetsSent,
       octets: this.#octetsSent,
       timestamp: this.#timestamp,

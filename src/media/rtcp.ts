@@ -1,13 +1,17 @@
-/** RTCP compound packets, RFC 3550 §6: sender and receiver reports, CNAME, BYE. */
+/** RTCP compound packets, RFC 3550 §6: sender and receiver reports, CNAME, BYE; extended reports (RFC 3611). */
 
-import { readUint32, writeUint32 } from './rtp.js';
+import type { NtpTime } from './ntp.js';
+import { isRtcp, readUint32, writeUint32 } from './rtp.js';
 import type { ReceptionReport } from './rtp-source.js';
+import { type ExtendedReport, readBlocks, writeBlocks } from './xr.js';
 
 /** Packet types, RFC 3550 §12.1. */
 const SENDER_REPORT = 200;
 const RECEIVER_REPORT = 201;
 const SOURCE_DESCRIPTION = 202;
 const GOODBYE = 203;
+/** RFC 3611 §2. */
+const EXTENDED_REPORT = 207;
 /** SDES item, RFC 3550 §12.2. */
 const CNAME = 1;
 
@@ -19,16 +23,12 @@ const MAX_CNAME_OCTETS = 255;
 
 /** RFC 3550 §6.2: least mean time between reports. */
 const MIN_INTERVAL_MS = 5000;
+/** RFC 4585 §3.4: before the first report with the feedback profile; then the bandwidth alone decides. */
+const FEEDBACK_INITIAL_MS = 1000;
 /** RFC 3550 §6.2: RTCP takes this share of the session's bandwidth. */
 const BANDWIDTH_SHARE = 0.05;
 /** RFC 3550 §6.3.1: makes up for timer reconsideration. */
 const COMPENSATION = Math.E - 1.5;
-
-/** 64-bit NTP format, RFC 3550 §4: seconds and 2^-32 seconds. */
-export interface NtpTime {
-  readonly seconds: number;
-  readonly fraction: number;
-}
 
 export interface SenderInfo {
   readonly ntp: NtpTime;
@@ -56,17 +56,7 @@ export interface RtcpCompound {
   readonly cname: string | undefined;
   /** Sources that left. */
   readonly goodbyes: readonly number[];
-}
-
-/** An elapsed time in NTP format; RFC 3550 §6.4.1 allows it where wall clocks are not trusted. */
-export function ntpTime(ms: number): NtpTime {
-  const seconds = Math.floor(ms / 1000);
-  return { seconds: seconds >>> 0, fraction: Math.floor((ms / 1000 - seconds) * 2 ** 32) };
-}
-
-/** The middle 32 bits: 1/65536 s. */
-export function middleNtp({ seconds, fraction }: NtpTime): number {
-  return (((seconds & 0xffff) << 16) | (fraction >>> 16)) >>> 0;
+  readonly extended: readonly (ExtendedReport & { readonly ssrc: number })[];
 }
 
 /**
@@ -75,7 +65,10 @@ export function middleNtp({ seconds, fraction }: NtpTime): number {
  * @param now middle NTP of its arrival
  * @returns ms; undefined if the far end had no report of ours, or its numbers cannot be
  */
-export function roundTripMs(block: ReportBlock, now: number): number | undefined {
+export function roundTripMs(
+  block: Pick<ReportBlock, 'lastSenderReport' | 'delaySinceLast'>,
+  now: number,
+): number | undefined {
   if (block.lastSenderReport === 0) return undefined;
   const units = (now - block.lastSenderReport - block.delaySinceLast) | 0;
   return units < 0 ? undefined : (units * 1000) / 65536;
@@ -91,6 +84,8 @@ export interface IntervalInput {
   readonly meanOctets: number;
   /** Of the session, in bits per second. */
   readonly bandwidth: number;
+  /** RTP/AVPF: reports may come sooner. */
+  readonly feedback?: boolean;
 }
 
 /** Time to the next report, RFC 3550 §6.3.1. @param unit random in [0, 1) */
@@ -102,19 +97,31 @@ export function rtcpIntervalMs(input: IntervalInput, unit: number): number {
     share *= weSent ? 0.25 : 0.75;
     sharers = weSent ? senders : members - senders;
   }
-  const least = initial ? MIN_INTERVAL_MS / 2 : MIN_INTERVAL_MS;
+  const least = leastInterval(initial, input.feedback ?? false);
   const deterministic = Math.max(least, (1000 * meanOctets * sharers) / share);
   return (deterministic * (0.5 + unit)) / COMPENSATION;
 }
 
-/** A report, our CNAME and, in the last packet, a BYE (RFC 3550 §6.1, §6.6). */
-export function writeRtcp(report: RtcpReport, cname: string, goodbye: boolean): Uint8Array {
+function leastInterval(initial: boolean, feedback: boolean): number {
+  if (feedback) return initial ? FEEDBACK_INITIAL_MS : 0;
+  return initial ? MIN_INTERVAL_MS / 2 : MIN_INTERVAL_MS;
+}
+
+/** A report, our CNAME, what there is of an extended report and, in the last packet, a BYE (RFC 3550 §6.1, §6.6). */
+export function writeRtcp(
+  report: RtcpReport,
+  cname: string,
+  goodbye: boolean,
+  extended?: ExtendedReport,
+): Uint8Array {
   const name = Buffer.from(cname).subarray(0, MAX_CNAME_OCTETS);
   const reportOctets =
     8 + (report.sender ? SENDER_INFO_OCTETS : 0) + report.blocks.length * BLOCK_OCTETS;
   // SSRC, item type, length, text, at least one null octet, to a multiple of four.
   const chunkOctets = (4 + 2 + name.length + 4) & ~3;
-  const total = reportOctets + HEADER_OCTETS + chunkOctets + (goodbye ? 8 : 0);
+  const blocks = extended ? writeBlocks(extended) : undefined;
+  const extendedOctets = blocks ? 8 + blocks.length : 0;
+  const total = reportOctets + HEADER_OCTETS + chunkOctets + extendedOctets + (goodbye ? 8 : 0);
   const out = new Uint8Array(total);
 
   const type = report.sender ? SENDER_REPORT : RECEIVER_REPORT;
@@ -140,6 +147,13 @@ export function writeRtcp(report: RtcpReport, cname: string, goodbye: boolean): 
   out.set(name, at + 10);
   at += HEADER_OCTETS + chunkOctets;
 
+  if (blocks) {
+    writeHeader(out, at, 0, EXTENDED_REPORT, extendedOctets);
+    writeUint32(out, at + 4, report.ssrc);
+    out.set(blocks, at + 8);
+    at += extendedOctets;
+  }
+
   if (goodbye) {
     writeHeader(out, at, 1, GOODBYE, 8);
     writeUint32(out, at + 4, report.ssrc);
@@ -147,16 +161,20 @@ export function writeRtcp(report: RtcpReport, cname: string, goodbye: boolean): 
   return out;
 }
 
-/** Reads a compound packet; undefined if it fails the checks of RFC 3550 A.2. */
+/**
+ * Reads a compound packet; undefined if it fails the checks of RFC 3550 A.2. One of reduced size (RFC 5506) may begin
+ * with anything.
+ */
 export function readRtcp(data: Uint8Array): RtcpCompound | undefined {
   const reports: RtcpReport[] = [];
   const goodbyes: number[] = [];
+  const extended: (ExtendedReport & { ssrc: number })[] = [];
   let cname: string | undefined;
   let at = 0;
   while (at < data.length) {
     if (at + 8 > data.length || data[at]! >> 6 !== VERSION) return undefined;
+    if (at === 0 && !isRtcp(data)) return undefined;
     const type = data[at + 1]!;
-    if (at === 0 && type !== SENDER_REPORT && type !== RECEIVER_REPORT) return undefined;
     const count = data[at]! & 0x1f;
     const end = at + 4 * (((data[at + 2]! << 8) | data[at + 3]!) + 1);
     if (end > data.length) return undefined;
@@ -176,11 +194,14 @@ export function readRtcp(data: Uint8Array): RtcpCompound | undefined {
           goodbyes.push(readUint32(data, at + 4 + 4 * i));
         }
         break;
+      case EXTENDED_REPORT:
+        extended.push({ ssrc: readUint32(data, at + 4), ...readBlocks(data, at + 8, end) });
+        break;
       default: // APP, and feedback of later RFCs: not for us.
     }
     at = end;
   }
-  return at === 0 ? undefined : { reports, cname, goodbyes };
+  return at === 0 ? undefined : { reports, cname, goodbyes, extended };
 }
 
 function writeHeader(out: Uint8Array, at: number, count: number, type: number, octets: number) {

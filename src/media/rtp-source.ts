@@ -2,7 +2,9 @@
  * Which source a leg listens to, and how well it arrives: sequence numbers, loss and interarrival
  * jitter, RFC 3550 §6.4.1, §8.2 and appendices A.1, A.3, A.8. Pure: arrival times are handed in.
  */
+import { LossPattern } from './loss-pattern.js';
 import type { RtpPacket } from './rtp.js';
+import type { Summary } from './xr.js';
 
 /** A leap forward up to this is loss, RFC 3550 A.1. */
 const MAX_DROPOUT = 3000;
@@ -37,6 +39,7 @@ export class RtpSource {
   /** Packets accepted, of all sources. */
   received = 0;
   refused = 0;
+  readonly losses = new LossPattern();
   readonly #clockRate: number;
 
   #ssrc: number | undefined;
@@ -54,6 +57,8 @@ export class RtpSource {
   #jitter = 0;
   #lostEarlier = 0;
   #expectedPrior = 0;
+  #summedTo = 0;
+  #summedLost = 0;
   #receivedPrior = 0;
 
   /** @param clockRate RTP timestamp units per second */
@@ -117,11 +122,31 @@ export class RtpSource {
     };
   }
 
+  /** What arrived since the last call, RFC 3611 §4.6; undefined before the first packet. */
+  summary(): Summary | undefined {
+    if (this.#ssrc === undefined) return undefined;
+    const [first, last] = [Math.max(this.#base, this.#summedTo + 1), this.#highest];
+    const [lost, expected] = [this.lost - this.#summedLost, last - first + 1];
+    this.#summedTo = last;
+    this.#summedLost = this.lost;
+    return {
+      ssrc: this.#ssrc,
+      firstSequence: first & 0xffff,
+      lastSequence: last & 0xffff,
+      // Duplicates count as arrived: where there are more than losses, those are hidden by them.
+      lost: Math.max(0, Math.min(lost, expected)),
+      duplicates: Math.max(0, -lost),
+    };
+  }
+
   #follow(packet: RtpPacket): Verdict {
     const step = ((packet.sequence - this.#highest) << 16) >> 16;
     if (step > -MAX_MISORDER && step < MAX_DROPOUT) {
       this.extendedSequence = this.#highest + step;
-      if (step > 0) this.#highest = this.extendedSequence;
+      if (step > 0) {
+        this.#highest = this.extendedSequence;
+        this.losses.arrived(step - 1);
+      }
       this.#restartSequence = undefined;
       return 'accepted';
     }
@@ -153,6 +178,7 @@ export class RtpSource {
     this.#receivedHere = 0;
     this.#expectedPrior = 0;
     this.#receivedPrior = 0;
+    this.#summedTo = 0;
     this.#restartSequence = undefined;
     this.#candidateSsrc = undefined;
     this.#transit = undefined;

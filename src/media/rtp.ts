@@ -21,6 +21,17 @@ export class RtpPacket {
   payloadOffset = 0;
   /** Octets, padding left out. */
   payloadLength = 0;
+  /** Sources mixed into this one, at most 15; their SSRCs follow the fixed header (RFC 3550 §5.1). */
+  contributors = 0;
+  /** The header extension's elements, after its own four octets (RFC 8285). */
+  extensionOffset = 0;
+  /** 0: there is none. */
+  extensionOctets = 0;
+
+  /** The SSRC of a contributor, by its place in the list. */
+  contributor(index: number): number {
+    return readUint32(this.data, RTP_HEADER_OCTETS + 4 * index);
+  }
 }
 
 /** Whether a packet on a port for both is RTCP, RFC 5761 §4. */
@@ -38,9 +49,11 @@ export function readRtp(data: Uint8Array, packet: RtpPacket, octets = data.lengt
   const payloadType = data[1]! & 0x7f;
 
   let offset = RTP_HEADER_OCTETS + (first & 0x0f) * 4;
+  let extensionOctets = 0;
   if (first & 0x10) {
     if (offset + 4 > octets) return false;
-    offset += 4 + ((data[offset + 2]! << 8) | data[offset + 3]!) * 4;
+    extensionOctets = ((data[offset + 2]! << 8) | data[offset + 3]!) * 4;
+    offset += 4 + extensionOctets;
   }
   const padding = first & 0x20 ? data[octets - 1]! : 0;
   if (first & 0x20 && padding === 0) return false;
@@ -55,6 +68,9 @@ export function readRtp(data: Uint8Array, packet: RtpPacket, octets = data.lengt
   packet.data = data;
   packet.payloadOffset = offset;
   packet.payloadLength = payloadLength;
+  packet.contributors = first & 0x0f;
+  packet.extensionOffset = offset - extensionOctets;
+  packet.extensionOctets = extensionOctets;
   return true;
 }
 

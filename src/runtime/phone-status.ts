@@ -20,6 +20,11 @@ export interface CallStatus {
   readonly codec: string | undefined;
   /** How its voice is encrypted; undefined while it is not. */
   readonly encryption: CallEncryption | undefined;
+  /** How the voice sounds at this end and at the other, 1 to 5 (mean opinion score, estimated); the other has to say so. */
+  readonly mosHere: number | undefined;
+  readonly mosThere: number | undefined;
+  /** Of our packets, lost on the way to the other end lately: 0 to 1. */
+  readonly lossThere: number | undefined;
   /** Since it was connected. */
   readonly seconds: number | undefined;
 }

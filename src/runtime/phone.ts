@@ -140,7 +140,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
     });
   }
 
-  status(): PhoneStatus {
+  async status(): Promise<PhoneStatus> {
     const { telephone } = this;
     const now = this.#system.clock.now();
     return {
@@ -155,7 +155,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
         return { protocol, at: formatEndpoint(endpoint) };
       }),
       upSeconds: Math.round((now - this.#startedAt) / 1000),
-      calls: telephone.calls.current.map(call => callStatus(call, now)),
+      calls: await Promise.all(telephone.calls.current.map(call => callStatus(call, now))),
       roomMembers: telephone.room.members.length,
       attended: telephone.person.attended,
       newMessages: telephone.messages.unseen.length,
@@ -176,7 +176,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
   readonly #serve: ControlHandler = async (request, connection) => {
     switch (request.method) {
       case 'status':
-        connection.send({ event: 'status', status: this.status() });
+        connection.send({ event: 'status', status: await this.status() });
         connection.end();
         return;
       case 'answer':
@@ -274,8 +274,10 @@ function tellCall(call: Call, connection: ControlConnection): void {
   call.once('ended', ({ code, message }) => connection.send({ event: 'ended', id, code, message }));
 }
 
-function callStatus(call: Call, now: number): CallStatus {
+async function callStatus(call: Call, now: number): Promise<CallStatus> {
   const { connectedAt } = call;
+  // A call may end while it is asked.
+  const statistics = await call.statistics().catch(() => undefined);
   return {
     id: call.callId,
     direction: call.direction,
@@ -285,6 +287,9 @@ function callStatus(call: Call, now: number): CallStatus {
     phase: call.phase,
     codec: call.format?.name,
     encryption: call.encryption,
+    mosHere: statistics?.quality?.mosListening,
+    mosThere: statistics?.farEnd?.mosListening,
+    lossThere: statistics?.farEnd?.lossFraction,
     seconds: connectedAt === undefined ? undefined : Math.round((now - connectedAt) / 1000),
   };
 }

@@ -51,27 +51,25 @@ export interface AgreedAudio extends AgreedFormats {
   readonly crypto: AgreedCrypto | undefined;
   /** Both share one port (RFC 5761); `rtcp` is `remote` then. */
   readonly rtcpMux: boolean;
+  /** The other side takes extended reports (RFC 3611 §5). */
+  readonly rtcpExtended: boolean;
   /** Under which number packets carry their audio level (RFC 6464); undefined: not at all. */
-  readonly audioLevel: AudioLevel | undefined;
-}
-
-export interface AudioLevel {
-  /** 1 to 14 fit into the one-byte form (RFC 8285 §4.2). */
-  readonly id: number;
-  /** Whether the voice activity flag means something. */
-  readonly voiceActivity: boolean;
+  readonly audioLevel: number | undefined;
 }
 
 /** RFC 3551, RFC 3711, and both with the feedback of RFC 4585 and RFC 5124. */
 const PROFILES = ['RTP/AVP', 'RTP/SAVP', 'RTP/AVPF', 'RTP/SAVPF'] as const;
 /** RFC 6464 §4. */
 const AUDIO_LEVEL_URI = 'urn:ietf:params:rtp-hdrext:ssrc-audio-level';
-const OUR_AUDIO_LEVEL: AudioLevel = { id: 1, voiceActivity: true };
+const OUR_AUDIO_LEVEL = 1;
 const MAX_EXTENSION_ID = 14;
+/** What we take of extended reports, RFC 3611 §5.1. */
+const EXTENDED_REPORTS = 'rtcp-xr:rcvr-rtt=all stat-summary=loss,dup voip-metrics';
 
 export type Profile = (typeof PROFILES)[number];
 
-interface StreamLines extends Pick<AgreedAudio, 'profile' | 'rtcpMux' | 'audioLevel'> {
+interface StreamLines
+  extends Pick<AgreedAudio, 'profile' | 'rtcpMux' | 'rtcpExtended' | 'audioLevel'> {
   readonly crypto: readonly CryptoAttribute[];
 }
 
@@ -85,6 +83,7 @@ export function makeOffer(local: LocalAudio): string {
     profile: local.profile ?? (crypto?.mode === 'require' ? 'RTP/SAVP' : 'RTP/AVP'),
     crypto: offeredCrypto(crypto),
     rtcpMux: true,
+    rtcpExtended: true,
     audioLevel: OUR_AUDIO_LEVEL,
   };
   return write({
@@ -171,6 +170,7 @@ function agree(
     rtcpMux: stream.rtcpMux !== undefined,
     profile,
     crypto,
+    rtcpExtended: stream.invalid?.some(({ value }) => value.startsWith('rtcp-xr')) ?? false,
     audioLevel: audioLevelOf(stream),
     send: !held && (direction === 'sendrecv' || direction === 'recvonly'),
     receive: !hold && (direction === 'sendrecv' || direction === 'sendonly'),
@@ -186,11 +186,10 @@ function rtcpEndpoint(stream: ParsedMedia, remote: Endpoint): Endpoint {
   };
 }
 
-function audioLevelOf(stream: ParsedMedia): AudioLevel | undefined {
+function audioLevelOf(stream: ParsedMedia): number | undefined {
   const line = stream.ext?.find(({ uri }) => uri === AUDIO_LEVEL_URI);
   if (!line || line.value < 1 || line.value > MAX_EXTENSION_ID) return undefined;
-  // RFC 6464 §4: on, where nothing is said.
-  return { id: line.value, voiceActivity: line.config !== 'vad=off' };
+  return line.value;
 }
 
 /** SRTP is the profile, not an offer that may be declined. */
@@ -238,7 +237,7 @@ function mediaLines(
   direction: Direction,
   stream: StreamLines,
 ) {
-  const { profile, crypto, rtcpMux, audioLevel } = stream;
+  const { profile, crypto, rtcpMux, rtcpExtended, audioLevel } = stream;
   return {
     type: 'audio',
     port: endpoint.port,
@@ -247,12 +246,14 @@ function mediaLines(
     direction,
     ...(crypto.length > 0 && { crypto: [...crypto] }),
     ...(rtcpMux && { rtcpMux: 'rtcp-mux' as const }),
-    ...(audioLevel && { ext: [extensionLine(audioLevel)] }),
+    ...(rtcpExtended && { invalid: [{ value: EXTENDED_REPORTS }] }),
+    ...(audioLevel !== undefined && { ext: [extensionLine(audioLevel)] }),
   };
 }
 
-function extensionLine({ id, voiceActivity }: AudioLevel) {
-  return { value: id, uri: AUDIO_LEVEL_URI, config: `vad=${voiceActivity ? 'on' : 'off'}` };
+/** Without the flag for voice activity: a level is all we know. */
+function extensionLine(id: number) {
+  return { value: id, uri: AUDIO_LEVEL_URI, config: 'vad=off' };
 }
 
 /** A refused stream keeps its place in the list, with port 0 (RFC 3264 §6). */
