@@ -28,6 +28,8 @@ export interface LegDeps {
   readonly random: Random;
   readonly path: PacketPath;
   readonly codings: Codings;
+  /** Of the time there is for all coding, how much is used: 0 to 1; by default none. */
+  readonly load?: () => number;
 }
 
 export class Leg implements NodeBehaviour {
@@ -35,6 +37,7 @@ export class Leg implements NodeBehaviour {
   readonly #random: Random;
   readonly #path: PacketPath;
   readonly #codings: Codings;
+  readonly #load: () => number;
   readonly #rtcp: RtcpSession;
   readonly #openedMs: number;
 
@@ -64,11 +67,12 @@ export class Leg implements NodeBehaviour {
   #octetsSent = 0;
   #packetsAtReport = 0;
 
-  constructor({ clock, random, path, codings }: LegDeps) {
+  constructor({ clock, random, path, codings, load = () => 0 }: LegDeps) {
     this.#clock = clock;
     this.#random = random;
     this.#path = path;
     this.#codings = codings;
+    this.#load = load;
     this.#ssrc = new OwnSsrc(random);
     // The lower half: the first wrap is far, which a receiver of SRTP has to count (RFC 3711 §3.3.1).
     this.#sequence = randomUint32(random) & 0x7fff;
@@ -371,6 +375,10 @@ export class Leg implements NodeBehaviour {
     const now = this.#clock.now();
     const { goodbyes, conflict } = this.#rtcp.receive(data, this.#ssrc.current, now);
     if (conflict) this.#isOurs(this.#ssrc.current, now);
+    const loss = this.#rtcp.farEnd?.lossFraction;
+    if (loss !== undefined) {
+      this.#packetiser?.adapt({ lossFraction: loss, load: this.#load() });
+    }
     // Whoever talks next need not wait for this source's silence.
     if (this.#source.ssrc !== undefined && goodbyes.includes(this.#source.ssrc)) {
       this.#source.forget();

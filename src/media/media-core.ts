@@ -132,7 +132,12 @@ export class MediaCore {
       path.close();
       throw engineStopped();
     }
-    const leg = new Leg({ ...this.#deps, path, codings: this.#codings });
+    const leg = new Leg({
+      ...this.#deps,
+      path,
+      codings: this.#codings,
+      load: () => this.#profile.load,
+    });
     this.#keep(node, this.#graph.add(leg), { leg, path, close: async () => leg.close() });
     return { port: path.port };
   }

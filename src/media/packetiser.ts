@@ -1,5 +1,5 @@
 /** From the frames of the graph to payloads of the length that the other side asked for. Pure. */
-import type { Codec, CodingOptions, Encoder } from './codecs/codec.js';
+import type { Codec, CodingOptions, Conditions, Encoder } from './codecs/codec.js';
 import { FRAME_MS } from './graph.js';
 
 export class Packetiser {
@@ -56,6 +56,10 @@ export class Packetiser {
   /** Goes on where another encoder of the same coding is. */
   follow(encoder: Encoder): void {
     this.#encoder.follow?.(encoder);
+  }
+
+  adapt(conditions: Conditions): void {
+    this.#encoder.adapt?.(conditions);
   }
 
   close(): void {

@@ -139,3 +139,16 @@ t.test('a frame costs no memory', async t => {
   }, 2000);
   t.ok(perFrame < 8, `${perFrame} octets`);
 });
+
+t.test('an encoder goes on where another is: who listens to it hears no seam', async t => {
+  const signal = hardSignal();
+  const half = signal.length / 2;
+  const first = g722.newEncoder({ sampleRate: RATE });
+  const second = g722.newEncoder({ sampleRate: RATE });
+  const codes = new Uint8Array(signal.length / 2);
+  first.encode(signal.subarray(0, half), codes, 0);
+  second.encode(signal.subarray(0, 320), new Uint8Array(160), 0);
+  second.follow?.(first);
+  second.encode(signal.subarray(half), codes, half / 2);
+  t.equal(sha256(codes), sha256(encode(signal)));
+});

@@ -54,6 +54,13 @@ export class G722Encoder implements Encoder {
     encodeHigh(this.#high, this.#bands, out, 0, count >> 1);
   }
 
+  follow(other: Encoder): void {
+    if (!(other instanceof G722Encoder)) return;
+    this.#low.set(other.#low);
+    this.#high.set(other.#high);
+    for (let i = 0; i < HISTORY; i++) this.#samples[i] = other.#samples[i]!;
+  }
+
   /** A longer frame than any before. */
   #grow(count: number): void {
     const samples = new Int32Array(HISTORY + count);
