@@ -174,6 +174,17 @@ t.test(
   },
 );
 
+t.test('given up on one network, a name is said goodbye to on the others', async t => {
+  const links = [link('eth0', '192.0.2.1'), link('wlan0', '198.51.100.1')];
+  const bench = ResponderBench.settled(phone('alice'), ...links);
+  bench.answer(server('alice'));
+  bench.advance(300);
+  bench.log.length = 0;
+  bench.answer(server('alice'));
+  const goodbyes = bench.what().filter(each => each.includes(`PTR ${ALICE} 0`));
+  t.same(goodbyes, [`wlan0 SRV ${HOST}:5060 0!, TXT txtvers=1 0!, PTR ${ALICE} 0`]);
+});
+
 t.test('a goodbye of another, and records of other types, are no conflict', async t => {
   const bench = ResponderBench.settled();
   bench.answer(

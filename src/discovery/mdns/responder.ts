@@ -112,13 +112,10 @@ function follow(state: ResponderState, links: readonly ResponderLink[]): void {
 
 /**
  * Brings the claims of every link to what is wanted. What is new is asked for, what has changed is announced, what
- * is wanted no more says goodbye; `lost` claims do so silently, since their pointers lead to the winner.
+ * is wanted no more says goodbye; but not where it was asked for again and lost, since its pointers lead to the
+ * winner there.
  */
-function refresh(
-  state: ResponderState,
-  now: number,
-  lost: ReadonlySet<string> = new Set(),
-): ResponderAction[] {
+function refresh(state: ResponderState, now: number): ResponderAction[] {
   const actions: ResponderAction[] = [];
   const probeAt = now + firstProbeDelay(state, now);
   const before = state.ours;
@@ -128,8 +125,7 @@ function refresh(
     const goodbyes: DnsRecord[] = [];
     for (const [key, claim] of link.claims) {
       if (wanted.get(key)?.name === claim.name) continue;
-      if (claim.phase !== 'probing' && !lost.has(key))
-        goodbyes.push(...claim.unique, ...claim.shared);
+      if (claim.phase !== 'probing') goodbyes.push(...claim.unique, ...claim.shared);
       link.claims.delete(key);
     }
     for (const [key, claimed] of wanted) {
@@ -273,26 +269,23 @@ function hearResponse(
   { answers, additionals }: DnsMessage,
   now: number,
 ): ResponderAction[] {
-  const claims = new Map(
-    [...link.claims].map(([key, claim]) => [foldName(claim.name), { key, claim }]),
-  );
-  const conflicts = new Map<string, Claim>();
+  const claims = new Map([...link.claims.values()].map(each => [foldName(each.name), each]));
+  const conflicts = new Set<Claim>();
   for (const record of [...answers, ...additionals]) {
     suppress(link, record);
     reassert(state, link, record, now);
-    const found = claims.get(foldName(record.name));
-    if (!found || record.ttl === 0 || isOurs(state, record)) continue;
-    const types = found.claim.entry === undefined ? ['A', 'AAAA'] : ['SRV', 'TXT'];
-    if (types.includes(record.data.type)) conflicts.set(found.key, found.claim);
+    const claim = claims.get(foldName(record.name));
+    if (!claim || record.ttl === 0 || isOurs(state, record)) continue;
+    const types = claim.entry === undefined ? ['A', 'AAAA'] : ['SRV', 'TXT'];
+    if (types.includes(record.data.type)) conflicts.add(claim);
   }
-  return [...conflicts].flatMap(([key, claim]) => conflict(state, link, key, claim, now));
+  return [...conflicts].flatMap(claim => conflict(state, link, claim, now));
 }
 
 /** RFC 6762 §9: who has a name asks for it once more; who asks for it takes another. */
 function conflict(
   state: ResponderState,
   link: LinkState,
-  key: string,
   claim: Claim,
   now: number,
 ): ResponderAction[] {
@@ -305,25 +298,23 @@ function conflict(
     link.index = undefined;
     return [];
   }
-  return giveUp(state, key, claim, now);
+  return giveUp(state, claim, now);
 }
 
 function giveUp(
   state: ResponderState,
-  key: string,
   { entry: entryKey, type }: Claim,
   now: number,
 ): ResponderAction[] {
-  const lost = new Set([key]);
   const entry = entryKey === undefined ? undefined : state.entries.get(entryKey);
   if (entryKey === undefined || !entry) {
     state.hostLabel = nextName(state.hostLabel);
-    return refresh(state, now, lost);
+    return refresh(state, now);
   }
   const { label: from, publication } = entry;
   if (type !== publication.services[0]?.type) {
     entry.yielded.add(type);
-    return [{ kind: 'yielded', key: entryKey, name: from, type }, ...refresh(state, now, lost)];
+    return [{ kind: 'yielded', key: entryKey, name: from, type }, ...refresh(state, now)];
   }
   const choice = NAME_STEPS[Math.min(entry.taken, NAME_STEPS.length - 1)] ?? 1;
   entry.label = nextName(from, 1 + Math.floor(choice * state.random()));
@@ -332,7 +323,7 @@ function giveUp(
   const contested = isContested(state, now);
   return [
     { kind: 'renamed', key: entryKey, from, to: entry.label, contested },
-    ...refresh(state, now, lost),
+    ...refresh(state, now),
   ];
 }
 
