@@ -109,7 +109,7 @@ export interface RequestOptions {
   readonly from: NameAddr | CallerIdentity;
   /** To; the Request-URI by default. */
   readonly toward?: NameAddr;
-  /** Further header fields as text; they win over those the user agent writes. */
+  /** Further header fields as text; they win over those the user agent writes. An empty one leaves the field out. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
   readonly series?: RequestSeries;
@@ -267,7 +267,10 @@ export class UserAgent {
     }
     const route = 'uri' in options.from ? [] : (options.from.route ?? []);
     if (route.length > 0) request.headers.set(Route, ...route);
-    for (const [name, value] of Object.entries(headers)) request.headers.setText(name, value);
+    for (const [name, value] of Object.entries(headers)) {
+      if (value === '') request.headers.delete(name);
+      else request.headers.setText(name, value);
+    }
     request.body = body ?? request.body;
     return new Promise((resolve, reject) => {
       client.send(request, target, {

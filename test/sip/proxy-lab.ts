@@ -8,7 +8,8 @@ import { type LinkOptions, VirtualNetwork } from '../../src/simulation/virtual-n
 import type { ProxyHooks } from '../../src/sip/proxy/hooks.js';
 import { SipProxy } from '../../src/sip/proxy/proxy.js';
 import { type NextHop, type Target, targetOf } from '../../src/sip/proxy/target.js';
-import { Registrar } from '../../src/sip/registrar/registrar.js';
+import { Registrar, type RegistrarHooks } from '../../src/sip/registrar/registrar.js';
+import type { RequestAuthenticator } from '../../src/sip/request-client.js';
 import { resolverByLookup } from '../../src/sip/resolver.js';
 import type { SipSession } from '../../src/sip/session/session.js';
 import { TransactionLayer } from '../../src/sip/transaction/layer.js';
@@ -51,7 +52,11 @@ export class Lab {
   }
 
   /** @param outbound the proxy that stands for every name the phone looks up */
-  async phone(address: string, outbound?: string): Promise<Phone> {
+  async phone(
+    address: string,
+    outbound?: string,
+    authenticator?: RequestAuthenticator,
+  ): Promise<Phone> {
     const agent = new UserAgent({
       network: this.network.host(address),
       clock: this.clock,
@@ -60,6 +65,7 @@ export class Lab {
       listen: { address: '0.0.0.0', port: 5060 },
       product: 'Test/1',
       resolve: resolverByLookup(async () => (outbound === undefined ? [] : [outbound])),
+      ...(authenticator && { authenticator }),
     });
     const phone: Phone = {
       address,
@@ -81,7 +87,13 @@ export class Lab {
     return phone;
   }
 
-  async proxy(address: string, domain: string, changes: ProxyChanges = {}): Promise<ProxyHost> {
+  /** @param authenticate who registers; anybody, by default */
+  async proxy(
+    address: string,
+    domain: string,
+    changes: ProxyChanges = {},
+    authenticate?: RegistrarHooks['authenticate'],
+  ): Promise<ProxyHost> {
     const random = new SeededRandom(this.seed * 7000 + this.proxies.length);
     const { clock } = this;
     const logger = silentLogger;
@@ -97,7 +109,7 @@ export class Lab {
       random,
       logger,
       hooks: {
-        authenticate: async () => ({ type: 'proven', user: 'anyone' }),
+        authenticate: authenticate ?? (async () => ({ type: 'proven', user: 'anyone' })),
         authorize: () => undefined,
         serviceRoute: () => [],
         changed: () => undefined,
@@ -174,14 +186,19 @@ export class Lab {
   #registrations = 0;
 
   /** A call to `uri` by way of the proxy at `via`. */
-  call(from: Phone, uri: string, via: string): { session: SipSession; events: string[] } {
+  call(
+    from: Phone,
+    uri: string,
+    via: string,
+    offer = 'offer',
+  ): { session: SipSession; events: string[] } {
     const [user, host = ''] = uri.split('@');
     const session = from.agent.invite({
       uri: sipUri({ user, host }),
       to: { address: via, port: 5060 },
       from: { user: 'caller' },
       local: { address: from.address, port: 5060 },
-      offer: 'offer',
+      offer,
     });
     return { session, events: record(session) };
   }
