@@ -26,6 +26,8 @@ export interface AccountSettings extends AccountOptions {
   /** To log in with. */
   readonly user: string;
   readonly password: string;
+  /** Whether its server is told when the phone is on a call (RFC 3903). */
+  readonly presence?: boolean;
 }
 
 /** Credentials for requests made in an account's name, and for no others. */

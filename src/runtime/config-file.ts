@@ -49,6 +49,7 @@ interface RawAccount {
   readonly user?: string;
   readonly server?: string;
   readonly expires?: number;
+  readonly presence?: boolean;
 }
 
 /** A file that was read, to tell places in it. */
@@ -104,7 +105,8 @@ function portsOf({ port }: RawTls = {}, { ws, wss }: RawWebSocket = {}): PortCho
   };
 }
 
-function readAccount({ address, password, user, server, expires }: RawAccount): AccountSettings {
+function readAccount(account: RawAccount): AccountSettings {
+  const { address, password, user, server, expires, presence } = account;
   const aor = readSipUri(address);
   return {
     aor,
@@ -112,6 +114,7 @@ function readAccount({ address, password, user, server, expires }: RawAccount): 
     user: user ?? aor.user ?? '',
     ...(server !== undefined && { server: readSipUri(server) }),
     ...(expires !== undefined && { expires }),
+    ...(presence !== undefined && { presence }),
   };
 }
 

@@ -27,6 +27,7 @@ import type { MediaEngine } from '../media/engine.js';
 import { EchoTest } from '../services/echo-test.js';
 import { Lamp } from '../services/lamp.js';
 import { Messages } from '../services/messages/messages.js';
+import { PublishedPresence } from '../services/published-presence.js';
 import { Watching } from '../services/watching.js';
 import { PROTOCOLS, type SipProtocol } from '../sip/resolution/plan.js';
 import type { UriResolver } from '../sip/resolver.js';
@@ -200,6 +201,13 @@ export class Telephone implements Service {
         return options.watchers === 'nobody' ? 403 : this.server.refusalToWatch(request, source);
       },
     });
+    const published = new PublishedPresence({
+      ...seams,
+      userAgent,
+      accounts: this.accounts,
+      lamp: this.lamp,
+      addresses: accounts.filter(({ presence }) => presence).map(({ aor }) => aor),
+    });
     const { subscriber } = userAgent;
     this.watching = new Watching({ ...seams, subscriber, locator, identity });
     browser.on('up', () => this.watching.phoneSeen());
@@ -220,6 +228,8 @@ export class Telephone implements Service {
         },
         stop: () => this.accounts.stop(),
       },
+      // Stops before the accounts, while its servers still know us.
+      published,
     ]);
   }
 

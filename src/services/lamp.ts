@@ -2,6 +2,7 @@
  * What others may see of this phone: whether it rings or is busy (RFC 4235), and whether it can be reached (RFC 3856).
  * Told is the state of its calls, not with whom they are; nor what would let somebody take one over (RFC 3891).
  */
+import { EventEmitter } from 'node:events';
 import type { SipRequest, SipResponse } from '@sip-stack/parser';
 import { formatUri, isSipUri, sipUri } from '@sip-stack/parser';
 import type { Call } from '../calling/call.js';
@@ -48,13 +49,19 @@ const STATES: Readonly<Record<CallPhase, DialogStateName>> = {
   ended: 'terminated',
 };
 
-export class Lamp {
+export interface LampEvents {
+  /** Whether the phone is on a call. */
+  changed: [];
+}
+
+export class Lamp extends EventEmitter<LampEvents> {
   readonly #options: LampOptions;
   /** Of calls, by which others tell them apart; what they are called on the wire is nobody's business. */
   readonly #ids = new WeakMap<Call, string>();
   #count = 0;
 
   constructor(options: LampOptions) {
+    super();
     this.#options = options;
     const { calls, notifier } = options;
     notifier.serve(this.#source(DIALOG, (resource, sequence) => this.#dialogs(resource, sequence)));
@@ -78,7 +85,9 @@ export class Lamp {
   #changed(resource: string): void {
     const { notifier } = this.#options;
     notifier.changed(DIALOG.name, resource);
-    if (resource === PHONE) notifier.changed(PRESENCE.name, resource);
+    if (resource !== PHONE) return;
+    notifier.changed(PRESENCE.name, resource);
+    this.emit('changed');
   }
 
   #source(of: EventSource['package'], content: EventSource['content']): EventSource {
@@ -136,9 +145,13 @@ export class Lamp {
     const others = this.#options.others();
     if (others && resource.startsWith(OF_USER))
       return others.presence(resource.slice(OF_USER.length));
-    const talking = this.#callsOf(resource).length > 0;
+    return this.presenceOf(this.#entity(resource));
+  }
+
+  /** The phone's own presence, as that of a URI it goes by. */
+  presenceOf(entity: string): Content {
+    const talking = this.#callsOf(PHONE).length > 0;
     const activities = talking ? ['on-the-phone'] : [];
-    const entity = this.#entity(resource);
     const note = talking ? 'on the phone' : undefined;
     const tuple = { id: 'phone', basic: 'open', ...(note && { note }) } as const;
     return writePidf({ entity, tuples: [tuple], activities });

@@ -159,3 +159,37 @@ t.test('a publisher keeps its state there, tells changes, and takes it away', as
   await stopped;
   t.equal(told.at(-1), 'closed');
 });
+
+t.test('a phone of ours with an account tells its server when it is on a call', async t => {
+  const house = new Household();
+  await house.open('anna');
+  t.teardown(() => house.close());
+  const { world } = house;
+  const aor = sipUri({ user: 'anna', host: KITCHEN });
+  const den = await world.addPhone('den', '10.0.0.2', {
+    accounts: [{ aor, user: 'anna', password: 'password-anna', presence: true }],
+  });
+  const watcher = await house.phone('10.0.0.66');
+  const told: string[] = [];
+  const subscription = watcher.agent.subscriber.subscribe({
+    package: PRESENCE,
+    from: { user: 'watcher' },
+    locate: async () => ({ uri: aor, to: { protocol: 'UDP', endpoint: SERVER } }),
+  });
+  subscription.on('notified', content => {
+    const { activities, tuples } = readPidf(content?.body ?? new Uint8Array(0));
+    told.push([tuples[0]?.id, ...activities].join(' '));
+  });
+  await world.clock.advance(10_000);
+  t.equal(told.at(-1), 'phone', 'what it published, no longer what is known of its registration');
+  const call = den.calls.dial('*43@10.0.0.1');
+  await world.clock.advance(10_000);
+  t.equal(told.at(-1), 'phone on-the-phone');
+  call.hangUp();
+  await world.clock.advance(10_000);
+  t.equal(told.at(-1), 'phone');
+  const stopped = den.stop();
+  await world.clock.advance(10_000);
+  await stopped;
+  t.equal(told.at(-1), 'registered', 'it took that away with it');
+});
