@@ -108,7 +108,8 @@ export function endOfStatus(
       return {
         code: 'NO_COMMON_CODEC',
         message: `${target} and this phone have no codec in common (${status} ${reason})`,
-        remedy: 'Switch on PCMU or PCMA (G.711) at the other phone.',
+        remedy:
+          'Switch on PCMU or PCMA (G.711) at the other phone, and SRTP where one of both requires it.',
         status,
       };
     case 480:
@@ -190,6 +191,7 @@ function codeOf(code: string): CallEndCode {
     case 'NO_ROUTE':
       return 'NO_ROUTE';
     case 'NO_COMMON_CODEC':
+    case 'NOT_ENCRYPTED':
     case 'BAD_SDP':
       return 'NO_COMMON_CODEC';
     case 'NO_SUCH_HOST':
