@@ -290,6 +290,28 @@ t.test('a pause that the sender announces is silent, and moves the delay', async
   t.equal(buffer.statistics.underruns, 0);
 });
 
+t.test('in a pause that a codec announces, its decoder makes the noise', async t => {
+  const stream = newStream(new Concealing());
+  const { buffer } = stream;
+  const frame = new Int16Array(FRAME);
+  const voice = new Int16Array(FRAME).fill(5);
+  const said: number[] = [];
+  let sequence = 0;
+  for (let tick = 0; tick < 60; tick++) {
+    const at = tick * FRAME;
+    // Opus: a packet of two octets, and another each 400 ms.
+    const isVoice = tick < 10 || tick >= 50;
+    if (isVoice) put(stream, sequence++, voice, at, tick * TICK_MS);
+    else if (tick % 20 === 10) put(stream, sequence++, [7], at, tick * TICK_MS);
+    buffer.get(frame, tick * TICK_MS + 5);
+    said.push(frame[FRAME - 1]!);
+  }
+  t.same(new Set(said.slice(1, 10)), new Set([5]));
+  t.same(new Set(said.slice(12, 50)), new Set([1000]));
+  t.same(new Set(said.slice(52)), new Set([5]));
+  t.match(buffer.statistics, { concealedMs: 0, underruns: 0, late: 0, played: 21 });
+});
+
 t.test(
   'who is passed unheard keeps its place, and is heard again with settled decoders',
   async t => {

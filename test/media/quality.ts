@@ -1,6 +1,7 @@
 /** How speech sounds after a bad network: through the jitter buffer, and with plain repetition of frames. */
 import type { Codec } from '../../src/media/codecs/codec.js';
-import { JitterBuffer, type JitterStatistics } from '../../src/media/jitter-buffer.js';
+import { JitterBuffer } from '../../src/media/jitter-buffer.js';
+import type { JitterStatistics } from '../../src/media/jitter-statistics.js';
 import { RtpPacket } from '../../src/media/rtp.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { SpectralDistance } from './spectral-distance.js';
