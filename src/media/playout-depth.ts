@@ -15,10 +15,12 @@ const SHORT_MS = 6.5;
 const FRAME_TOLERANCE_MS = 0.25;
 /** in silence by a little less, so that it need not be changed in what follows. */
 const FRAME_TOLERANCE_IN_SILENCE_MS = 4;
-/** Ticks that are later than this are made up for: see `pacer.ts`. */
-const BEHIND_MS = 10;
-/** Of a lag, what is left of it after a tick that came in time. */
-const CATCHING_UP = 0.97;
+/** With ticks later than this the machine does not keep time. */
+const BEHIND_MS = 5;
+/** Of a lag that is not made up, what is left after each tick. */
+const FORGOTTEN = 0.995;
+/** Later than this, ticks are left out rather than made up: see `pacer.ts`. */
+const LEFT_OUT_MS = 1000;
 
 export interface PlayoutDepthOptions {
   /** RTP timestamp units per second. */
@@ -96,8 +98,9 @@ export class PlayoutDepth {
 
   tick(nowMs: number): void {
     const late = nowMs - this.#tickMs - this.#frameMs;
-    // Before the first tick there is no difference. What is not made up is forgotten by and by.
-    if (!Number.isNaN(late)) this.#behindMs = Math.max(0, this.#behindMs * CATCHING_UP + late);
+    if (late > LEFT_OUT_MS) this.#behindMs = 0;
+    // Before the first tick there is no difference.
+    else if (!Number.isNaN(late)) this.#behindMs = Math.max(0, this.#behindMs * FORGOTTEN + late);
     this.#tickMs = nowMs;
   }
 

@@ -349,6 +349,44 @@ t.test(
   },
 );
 
+t.test('a machine that stood still has learnt nothing of the network', async t => {
+  const signal = chirp({ samples: 6 * RATE, sampleRate: RATE });
+  const frames = signal.length / FRAME;
+  for (const socketFirst of [true, false]) {
+    const stream = newStream(new Linear());
+    const heard = new Int16Array(signal.length);
+    const frame = new Int16Array(FRAME);
+    let sent = 0;
+    const receive = (nowMs: number) => {
+      for (; sent < frames && sent * TICK_MS <= nowMs; sent++) {
+        const at = sent * FRAME;
+        // Nothing is read from 2000 to 2160 ms: it seems to arrive when it is read.
+        const isHeldUp = sent * TICK_MS > 2000 && sent * TICK_MS < 2160;
+        const arrivalMs = isHeldUp ? 2160 : sent * TICK_MS;
+        put(stream, sent, signal.subarray(at, at + FRAME), at, arrivalMs);
+      }
+    };
+    let nowMs = 5;
+    for (let tick = 0; tick < frames; tick++) {
+      if (nowMs > 2000 && nowMs < 2160) nowMs = 2160;
+      if (socketFirst) receive(nowMs);
+      stream.buffer.get(frame, nowMs);
+      if (!socketFirst) receive(nowMs);
+      heard.set(frame, tick * FRAME);
+      // Missed ticks are made up one each 10 ms.
+      const dueMs = (tick + 1) * TICK_MS + 5;
+      nowMs = Math.max(dueMs, nowMs + 10);
+    }
+    const { stretchedMs, compressedMs, concealedMs, targetMs } = stream.buffer.statistics;
+    t.match(
+      { stretchedMs, compressedMs, targetMs },
+      { stretchedMs: 0, compressedMs: 0, targetMs: 20 },
+    );
+    t.ok(concealedMs <= (socketFirst ? 0 : TICK_MS), `${concealedMs} ms`);
+    t.ok(follow(heard, signal).exact > signal.length - 3 * FRAME);
+  }
+});
+
 t.test('delay is won and lost unheard too', async t => {
   const stream = newStream(new Linear());
   const { buffer } = stream;
