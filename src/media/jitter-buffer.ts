@@ -139,7 +139,7 @@ export class JitterBuffer {
   /**
    * @param sequence extended sequence number (RtpSource), not negative
    * @param decoder of the packet's codec: the same for every packet of one codec, since decoders have state;
-   *   undefined where the packet is no sound (comfort noise, an event): then its time passes in silence
+   *   undefined where the packet is no sound (an event): then its time passes in silence
    * @param level claimed by the sender, 0 to 127 -dBov (RFC 6464 §3)
    */
   put(

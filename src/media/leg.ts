@@ -208,7 +208,7 @@ export class Leg implements NodeBehaviour {
     this.#rtcp.heard(packet.ssrc, arrivalMs);
     if (verdict === 'restarted') this.#buffer.reset();
     if (!this.#settings?.receive) return;
-    // Other payload types (events, comfort noise) have no decoder.
+    // Other payload types (events) have no decoder.
     const decoder = this.#decoderOf(packet.payloadType);
     const { audioLevel } = this.#settings;
     const level = audioLevel === undefined ? -1 : audioLevelOf(packet, audioLevel);

@@ -22,7 +22,7 @@ export class Slot {
   /** See `DelayTarget`. */
   transitMs = 0;
   epoch = 0;
-  /** Undefined where the packet is no sound: comfort noise, an event. */
+  /** Undefined where the packet is no sound: an event. */
   decoder: Decoder | undefined;
   /** Audio level the sender claims, in -dBov (RFC 6464 §3); -1 where it claims none. */
   level = -1;
