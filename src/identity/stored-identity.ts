@@ -73,8 +73,9 @@ export class StoredIdentity implements IdentityProvider {
       algorithm: 'Ed25519',
       seed: Buffer.from(seed).toString('base64url'),
     };
-    await this.#store.set(KEY_RECORD, record);
-    return deviceKey(seed);
+    if (await this.#store.add(KEY_RECORD, record)) return deviceKey(seed);
+    // Another start was quicker: its key is the one.
+    return deviceKey(seedOf((await this.#store.get<KeyRecord>(KEY_RECORD)) ?? record));
   }
 
   async #countBoot(): Promise<number> {

@@ -71,8 +71,9 @@ export class StoredTlsIdentity {
     if (stored) return privateKey(scalarOf(stored));
     const scalar = newScalar(random);
     const record: KeyRecord = { algorithm: 'P-256', scalar: scalar.toString('base64url') };
-    await store.set(KEY_RECORD, record);
-    return privateKey(scalar);
+    if (await store.add(KEY_RECORD, record)) return privateKey(scalar);
+    // Another start was quicker: its key is the one.
+    return privateKey(scalarOf((await store.get<KeyRecord>(KEY_RECORD)) ?? record));
   }
 
   async #certificate(key: KeyObject): Promise<Uint8Array> {

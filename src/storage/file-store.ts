@@ -4,6 +4,7 @@ import { access, readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CodedError, errorCode } from '../core/errors.js';
 import {
+  addFileDurably,
   deleteFileDurably,
   makeDirectoryDurably,
   sweepTemporaryFiles,
@@ -76,6 +77,18 @@ export class FileStore implements Store {
   async set(key: string, value: Storable): Promise<void> {
     this.#check(key);
     await this.#changes.submit(key, { kind: 'write', text: encodeRecord(value) });
+  }
+
+  async add(key: string, value: Storable): Promise<boolean> {
+    this.#check(key);
+    const text = encodeRecord(value);
+    await this.#changes.settled(key);
+    const path = this.#path(key);
+    try {
+      return await addFileDurably(path, text);
+    } catch (error) {
+      throw storeFailure(error, path);
+    }
   }
 
   async delete(key: string): Promise<void> {

@@ -19,6 +19,13 @@ export class MemoryStore implements Store {
     this.#records.set(key, JSON.stringify(value));
   }
 
+  async add(key: string, value: Storable): Promise<boolean> {
+    this.#check(key);
+    if (this.#records.has(key)) return false;
+    this.#records.set(key, JSON.stringify(value));
+    return true;
+  }
+
   async delete(key: string): Promise<void> {
     this.#check(key);
     this.#records.delete(key);

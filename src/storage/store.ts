@@ -19,6 +19,11 @@ export interface Store {
    * the old value is then still there.
    */
   set(key: string, value: Storable): Promise<void>;
+  /**
+   * As `set`, but only where there is no such record: resolves to false where there is one, of this process or of
+   * another. Of several who add at once one succeeds.
+   */
+  add(key: string, value: Storable): Promise<boolean>;
   /** Resolves when the record is gone for good; no error where there was none. */
   delete(key: string): Promise<void>;
   /** All keys that begin with `prefix`, sorted. */

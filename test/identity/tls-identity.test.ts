@@ -165,6 +165,10 @@ t.test('what could not be stored is tried again', async t => {
         if (failing) throw new Error('no space');
         await store.set(key, value);
       },
+      add: async (key: string, value: object) => {
+        if (failing) throw new Error('no space');
+        return store.add(key, value);
+      },
     }),
     random: new SystemRandom(),
     names: KITCHEN,

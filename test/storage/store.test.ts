@@ -46,6 +46,18 @@ for (const [kind, open] of Object.entries(kinds)) {
     await store.delete('one');
     t.equal(await store.get('one'), undefined);
 
+    const adding = await Promise.all([1, 2, 3].map(value => store.add('added', value)));
+    t.equal(adding.filter(done => done).length, 1, 'of several who add at once one succeeds');
+    t.equal(await store.get('added'), 1 + adding.indexOf(true));
+    const another = store.set('added', 4);
+    t.equal(await store.add('added', 5), false);
+    await another;
+    t.equal(await store.get('added'), 4);
+    await store.delete('added');
+    t.equal(await store.add('added', 6), true);
+    t.equal(await store.get('added'), 6);
+    await store.delete('added');
+
     for (const key of [
       '',
       '/',
@@ -61,6 +73,7 @@ for (const [kind, open] of Object.entries(kinds)) {
     ]) {
       await t.rejects(store.set(key, 1), { code: 'BAD_KEY' }, JSON.stringify(key));
       await t.rejects(store.get(key), { code: 'BAD_KEY' });
+      await t.rejects(store.add(key, 1), { code: 'BAD_KEY' });
       await t.rejects(store.delete(key), { code: 'BAD_KEY' });
     }
 
@@ -70,6 +83,7 @@ for (const [kind, open] of Object.entries(kinds)) {
     await last;
     await t.rejects(store.get('last'), { code: 'STORE_CLOSED' });
     await t.rejects(store.set('last', 1), { code: 'STORE_CLOSED' });
+    await t.rejects(store.add('last', 1), { code: 'STORE_CLOSED' });
     await t.rejects(store.keys(), { code: 'STORE_CLOSED' });
   });
 }
