@@ -77,7 +77,7 @@ soak: build ## calls without a pause for SOAK_SECONDS (600): memory and descript
 	@SOAK_SECONDS=$(SOAK_SECONDS) $(NODE) dist/test/fuzz/soak.js $(ARGS)
 
 clean: ## remove what was built
-	@rm -rf dist src/sip-parser/dist
+	@rm -rf dist src/sip-parser/dist src/slp/dist
 
 node_modules/.package-lock.json: package.json package-lock.json
 	@$(NODE) -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)' || \
