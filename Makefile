@@ -59,6 +59,7 @@ bench: build ## figures: parser, SIP, media, whole process, calls (apt install b
 	@$(NODE) dist/test/bench/media/codecs.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/media/srtp.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/media/media.bench.js $(ARGS)
+	@$(NODE) dist/test/bench/media/mixing/mixing.bench.js $(ARGS)
 	@$(NODE) --expose-gc dist/test/bench/media/jitter-buffer.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/media/quality.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/process.bench.js $(ARGS)

@@ -234,7 +234,8 @@ export class Graph {
     if (source.listeners > source.choosers) return true;
     if (source.claimedLevel(nowMs) === undefined) return true;
     for (let i = 0; i < source.feeds.length; i++) {
-      if (source.feeds[i]!.candidate.chosen) return true;
+      const { candidate } = source.feeds[i]!;
+      if (candidate.chosen || candidate.auditioned) return true;
     }
     return false;
   }

@@ -11,6 +11,7 @@
 import type { Decoder } from './codecs/codec.js';
 import { historySamples } from './concealment.js';
 import { DelayAdapter } from './delay-adapter.js';
+import { SILENCE_DBOV } from './frame.js';
 import { GapFiller } from './gap-filler.js';
 import { type JitterStatistics, newJitterStatistics } from './jitter-statistics.js';
 import { MAX_PAYLOAD_OCTETS, PacketStore, type Slot } from './packet-store.js';
@@ -188,11 +189,16 @@ export class JitterBuffer {
     this.#filler.heard();
   }
 
-  /** The level claimed by what is to be played in this tick, in dBov; undefined where there is nothing or no claim. */
+  /**
+   * The level claimed by what is to be played in this tick, in dBov: silence where nothing is there to be played,
+   * undefined where it claims none.
+   */
   peek(nowMs: number): number | undefined {
-    if (!this.#playing && !this.#begin(nowMs)) return undefined;
+    if (!this.#playing && !this.#begin(nowMs)) return SILENCE_DBOV;
     const ready = this.#tape.unread + Math.max(0, this.#ahead);
-    const level = ready > 0 ? this.#level : (this.#store.next()?.level ?? -1);
+    const next = this.#store.next();
+    if (ready <= 0 && !next) return SILENCE_DBOV;
+    const level = ready > 0 ? this.#level : next!.level;
     return level < 0 ? undefined : -level;
   }
 

@@ -263,7 +263,9 @@ export class Mix {
     const { voice, candidate } = input;
     const was = input.contributing;
     const heard = !this.#choice || candidate.chosen;
-    if (this.#choice && heard) candidate.audit(input.claimed, levelOf(voice.frame));
+    if (this.#choice && (heard || candidate.auditioned)) {
+      candidate.audit(input.claimed, levelOf(voice.frame));
+    }
     input.update(heard);
     if (!was && !input.contributing) return;
     const bus = this.#busOf(voice.rate);

@@ -247,6 +247,31 @@ t.test('who claims to be loud and is not, loses the place', async t => {
   t.ok(levelAtDb(listener.last(25), 500, 8000) > -20);
 });
 
+t.test('nobody loses a place to a claim: who would take it is decoded unheard first', async t => {
+  const heardWith = (lie: boolean) => {
+    const graph = new Graph();
+    const mix = graph.addMix(2);
+    const speakers = [500, 900].map(hz => new Member(8000, hz, 3000));
+    const listener = new Member(8000, 300, 0);
+    const liars = [1200, 1300].map(hz => new Member(8000, hz, 0));
+    for (const speaker of speakers) speaker.claims = -24;
+    listener.claims = -127;
+    for (const liar of liars) liar.claims = -127;
+    for (const member of [...speakers, listener, ...liars]) join(graph, mix, member);
+    run(graph, 20);
+    if (lie) for (const liar of liars) liar.claims = 0;
+    run(graph, 100);
+    return { heard: listener.last(120), decoded: liars.map(({ produced }) => produced) };
+  };
+  const honest = heardWith(false);
+  const lied = heardWith(true);
+  t.same(lied.heard, honest.heard, 'sample by sample');
+  t.ok(
+    lied.decoded.every(times => times > 0 && times < 20),
+    `decoded ${lied.decoded} times`,
+  );
+});
+
 t.test('who claims nothing is measured', async t => {
   const graph = new Graph();
   const mix = graph.addMix(1);

@@ -5,15 +5,27 @@
 
 import type { DatagramSocket, Endpoint } from '../../../../src/core/network.js';
 import { codecByName } from '../../../../src/media/codecs/registry.js';
-import { RtpPacket, readRtp, writeRtpHeader } from '../../../../src/media/rtp.js';
+import { levelOf, SILENCE_DBOV } from '../../../../src/media/frame.js';
+import {
+  RTP_HEADER_OCTETS,
+  RtpPacket,
+  readRtp,
+  writeRtpHeader,
+} from '../../../../src/media/rtp.js';
+import { AUDIO_LEVEL_OCTETS, writeAudioLevel } from '../../../../src/media/rtp-extensions.js';
+import { SrtpReceiver } from '../../../../src/media/srtp/receiver.js';
+import { MAX_OVERHEAD_OCTETS, SrtpSender } from '../../../../src/media/srtp/sender.js';
+import { srtpSuite } from '../../../../src/media/srtp/suites.js';
 import { DatagramBatch } from '../../../../src/native/datagram-batch.js';
 import { loadNative } from '../../../../src/native/index.js';
 import { levelAtDb, sine } from '../../../media/signal.js';
 import {
+  AUDIO_LEVEL_ID,
   amplitudeOf,
   type FromGenerator,
   type Heard,
   type Plan,
+  SRTP_KEY,
   type ToGenerator,
   toneOf,
 } from './plan.js';
@@ -21,7 +33,7 @@ import {
 const ADDRESS = '127.0.0.1';
 const FIRST_PORT = 33_000;
 const FRAME_MS = 20;
-const HEADER = 12;
+const HEADER = RTP_HEADER_OCTETS + AUDIO_LEVEL_OCTETS;
 /** Before it is looked at what is heard. */
 const WARM_UP_MS = 2000;
 /** Of sound that is sent again and again. */
@@ -30,6 +42,7 @@ const LOOP_FRAMES = 50;
 const LISTENED_FRAMES = 100;
 const LISTENERS = 4;
 const HISTOGRAM_MS = 2000;
+const MAX_PAYLOAD_OCTETS = 400;
 
 const native = loadNative();
 if (!native) throw new Error('the mixing benchmark needs the native addon: make native');
@@ -38,8 +51,11 @@ class Member {
   readonly socket: DatagramSocket;
   readonly payloads: readonly Uint8Array[];
   readonly remote: Endpoint;
-  readonly packet: Uint8Array[];
   readonly ssrc: number;
+  /** What its packets claim, in dBov. */
+  readonly level: number;
+  readonly sender: SrtpSender | undefined;
+  readonly receiver: SrtpReceiver | undefined;
   received = 0;
   missing = 0;
   highest = -1;
@@ -47,23 +63,54 @@ class Member {
   baseMs = Number.POSITIVE_INFINITY;
   longestGapMs = 0;
   heard: Uint8Array[] | undefined;
+  readonly #packet = new Uint8Array(HEADER + MAX_PAYLOAD_OCTETS + MAX_OVERHEAD_OCTETS);
+  readonly #views: Uint8Array[] = [];
 
-  constructor(
-    socket: DatagramSocket,
-    payloads: readonly Uint8Array[],
-    remote: Endpoint,
-    ssrc: number,
-  ) {
+  constructor(socket: DatagramSocket, payloads: readonly Uint8Array[], to: Speech) {
     this.socket = socket;
     this.payloads = payloads;
-    this.remote = remote;
-    this.ssrc = ssrc;
-    this.packet = payloads.map(payload => {
-      const packet = new Uint8Array(HEADER + payload.length);
-      packet.set(payload, HEADER);
-      return packet;
-    });
+    this.remote = to.remote;
+    this.ssrc = to.ssrc;
+    this.level = to.level;
+    const suite = srtpSuite(SRTP_KEY.suite);
+    if (!plan.srtp || !suite) return;
+    const key = { suite, master: SRTP_KEY.master };
+    this.sender = new SrtpSender(key);
+    this.receiver = new SrtpReceiver(key);
   }
+
+  /** Sends the frame with this number. */
+  say(frame: number, unitsPerFrame: number): void {
+    const payload = this.payloads[frame % LOOP_FRAMES]!;
+    if (payload.length === 0) return;
+    const packet = this.#packet;
+    const { payloadType } = plan;
+    writeRtpHeader(
+      packet,
+      payloadType,
+      frame === 0,
+      frame & 0xffff,
+      frame * unitsPerFrame,
+      this.ssrc,
+    );
+    writeAudioLevel(packet, AUDIO_LEVEL_ID, this.level);
+    packet.set(payload, HEADER);
+    const clear = HEADER + payload.length;
+    const octets = this.sender ? this.sender.protectRtp(packet, clear) : clear;
+    this.#views[octets] ??= packet.subarray(0, octets);
+    this.socket.send(this.#views[octets]!, this.remote);
+  }
+
+  /** Octets of a packet in the clear; 0 where it does not prove itself. */
+  open(data: Uint8Array): number {
+    return this.receiver ? this.receiver.unprotectRtp(data, data.length) : data.length;
+  }
+}
+
+interface Speech {
+  readonly remote: Endpoint;
+  readonly ssrc: number;
+  readonly level: number;
 }
 
 const gaps = new Uint32Array(HISTOGRAM_MS);
@@ -116,15 +163,22 @@ function isTalker(member: number): boolean {
 }
 
 async function run(ports: readonly number[]): Promise<void> {
-  const { members, sampleRate, talkers, seconds, payloadType } = plan;
+  const { members, sampleRate, talkers, seconds } = plan;
   const codec = codecByName(plan.codec)!;
   await codec.load?.();
   const amplitude = amplitudeOf(talkers);
   const silence = loopOf(new Int16Array(sampleRate));
   const list = sockets.map((socket, i) => {
     const hz = toneOf(i, members);
-    const payloads = isTalker(i) ? loopOf(sine(hz, sampleRate, sampleRate, amplitude)) : silence;
-    return new Member(socket, payloads, { address: ADDRESS, port: ports[i]! }, i + 1);
+    const talks = isTalker(i);
+    const tone = sine(hz, sampleRate, sampleRate, amplitude);
+    const payloads = talks ? loopOf(tone) : silence;
+    const level = talks ? levelOf(tone) : SILENCE_DBOV;
+    return new Member(socket, payloads, {
+      remote: { address: ADDRESS, port: ports[i]! },
+      ssrc: i + 1,
+      level,
+    });
   });
   const listeners = Array.from({ length: LISTENERS }, (_, i) =>
     Math.floor((i * (members - 1)) / (LISTENERS - 1)),
@@ -136,7 +190,12 @@ async function run(ports: readonly number[]): Promise<void> {
   const began = now + 50;
   for (const member of list) {
     member.socket.onMessage = (data, _from, ageMs = 0) => {
-      if (!readRtp(data, packet)) return;
+      const octets = member.open(data);
+      if (
+        octets === 0 ||
+        !readRtp(octets === data.length ? data : data.subarray(0, octets), packet)
+      )
+        return;
       const at = now - ageMs;
       hear(member, packet, at, at - began > WARM_UP_MS);
     };
@@ -155,18 +214,7 @@ async function run(ports: readonly number[]): Promise<void> {
         batch.receive();
       } while (now < due);
       generatorLateMs = Math.max(generatorLateMs, now - due);
-      const member = list[i]!;
-      const data = member.packet[frame % LOOP_FRAMES]!;
-      if (data.length === HEADER) continue;
-      writeRtpHeader(
-        data,
-        payloadType,
-        frame === 0,
-        frame & 0xffff,
-        frame * unitsPerFrame,
-        member.ssrc,
-      );
-      member.socket.send(data, member.remote);
+      list[i]!.say(frame, unitsPerFrame);
     }
   }
   batch.flush();

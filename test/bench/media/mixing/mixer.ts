@@ -2,7 +2,14 @@
 import { codecByName } from '../../../../src/media/codecs/registry.js';
 import type { MediaLeg } from '../../../../src/media/engine.js';
 import { WorkerMediaEngine } from '../../../../src/media/worker-engine.js';
-import type { FromMixer, MixerStatistics, Plan, ToMixer } from './plan.js';
+import {
+  AUDIO_LEVEL_ID,
+  type FromMixer,
+  type MixerStatistics,
+  type Plan,
+  SRTP_KEY,
+  type ToMixer,
+} from './plan.js';
 
 const ADDRESS = '127.0.0.1';
 
@@ -31,10 +38,19 @@ async function open(wanted: Plan): Promise<void> {
 }
 
 async function talkTo(ports: readonly number[]): Promise<void> {
-  const { codec: name, payloadType, sampleRate } = plan!;
+  const { codec: name, payloadType, sampleRate, srtp } = plan!;
+  const security = srtp ? { security: { send: SRTP_KEY, receive: SRTP_KEY } } : {};
   for (const [i, leg] of legs.entries()) {
     const remote = { address: ADDRESS, port: ports[i]! };
-    leg.configure({ remote, format: { name, payloadType, sampleRate }, send: true, receive: true });
+    leg.configure({
+      remote,
+      format: { name, payloadType, sampleRate },
+      send: true,
+      receive: true,
+      audioLevel: AUDIO_LEVEL_ID,
+      rtcpExtended: true,
+      ...security,
+    });
   }
   before = (await engine.clockStatistics()).stagesMs;
   began = { cpu: process.cpuUsage(), at: performance.now() };

@@ -25,29 +25,26 @@ interface Load extends Plan {
   readonly name: string;
 }
 
-const loads: readonly Load[] = [
-  { name: 'control', codec: 'PCMU', sampleRate: 8000, payloadType: 0, members: 2, talkers: 2 },
-  { name: 'PCMU', codec: 'PCMU', sampleRate: 8000, payloadType: 0, members: 600, talkers: 600 },
-  { name: 'G722', codec: 'G722', sampleRate: 16_000, payloadType: 9, members: 250, talkers: 250 },
-  {
-    name: 'G722-400',
-    codec: 'G722',
-    sampleRate: 16_000,
-    payloadType: 9,
-    members: 400,
-    talkers: 400,
-  },
-  { name: 'opus', codec: 'opus', sampleRate: 16_000, payloadType: 96, members: 80, talkers: 80 },
-  {
-    name: 'opus-3',
-    codec: 'opus',
-    sampleRate: 16_000,
-    payloadType: 96,
-    members: 400,
-    talkers: 3,
-    speakers: 3,
-  },
-].map(load => ({ ...load, seconds: SECONDS }));
+const G711 = { codec: 'PCMU', sampleRate: 8000, payloadType: 0 };
+const G722 = { codec: 'G722', sampleRate: 16_000, payloadType: 9 };
+const OPUS = { codec: 'opus', sampleRate: 16_000, payloadType: 96 };
+
+const everybody = (members: number) => ({ members, talkers: members });
+const threeOf = (members: number) => ({ members, talkers: 3, speakers: 3 });
+
+const plans: readonly Omit<Load, 'seconds'>[] = [
+  { name: 'control', ...G711, ...everybody(2), srtp: false },
+  { name: 'g711', ...G711, ...everybody(600), srtp: false },
+  { name: 'g711-srtp', ...G711, ...everybody(600), srtp: true },
+  { name: 'g722', ...G722, ...everybody(250), srtp: false },
+  { name: 'g722-more', ...G722, ...everybody(400), srtp: false },
+  { name: 'g722-srtp', ...G722, ...everybody(250), srtp: true },
+  { name: 'opus', ...OPUS, ...everybody(80), srtp: false },
+  { name: 'opus-srtp', ...OPUS, ...everybody(80), srtp: true },
+  { name: 'opus-three', ...OPUS, ...threeOf(400), srtp: false },
+  { name: 'opus-three-srtp', ...OPUS, ...threeOf(400), srtp: true },
+];
+const loads: readonly Load[] = plans.map(plan => ({ ...plan, seconds: SECONDS }));
 
 /** A child with a channel, on one processor. */
 function child(cleanup: Cleanup, core: string, module: string) {

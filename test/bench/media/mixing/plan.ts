@@ -10,8 +10,20 @@ export interface Plan {
   readonly talkers: number;
   /** Places of the mix; absent: everybody is mixed. */
   readonly speakers?: number;
+  /** Whether voice is encrypted, by the suite that ordinary phones use. */
+  readonly srtp: boolean;
   readonly seconds: number;
 }
+
+/** Under which number packets carry their levels. */
+export const AUDIO_LEVEL_ID = 1;
+export const SRTP_SUITE = 'AES_CM_128_HMAC_SHA1_80';
+
+/** One key for all, of the benchmark's own making. */
+export const SRTP_KEY = {
+  suite: SRTP_SUITE,
+  master: Uint8Array.from({ length: 30 }, (_, i) => 7 * i + 1),
+};
 
 export type ToMixer =
   | { readonly type: 'open'; readonly plan: Plan }
