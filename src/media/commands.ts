@@ -1,5 +1,12 @@
 /** What an engine asks of the media core: plain data, so that it can cross to another thread. */
-import type { LegOptions, LegSettings, LegStatistics, ToneSpec } from './engine.js';
+import type {
+  HeardDigit,
+  LegOptions,
+  LegSettings,
+  LegStatistics,
+  SentDigits,
+  ToneSpec,
+} from './engine.js';
 import type { PipeMemory } from './frame-pipe.js';
 import type { PacerStatistics } from './pacer.js';
 import type { StageTimes } from './tick-profile.js';
@@ -16,6 +23,7 @@ export type MediaCommand =
   | { readonly type: 'open-leg'; readonly node: NodeId; readonly options: LegOptions }
   | { readonly type: 'configure-leg'; readonly node: NodeId; readonly settings: LegSettings }
   | { readonly type: 'leg-statistics'; readonly node: NodeId }
+  | { readonly type: 'send-digits'; readonly node: NodeId; readonly digits: SentDigits }
   | { readonly type: 'open-mix'; readonly node: NodeId; readonly speakers: number | undefined }
   | {
       readonly type: 'open-player';
@@ -51,6 +59,7 @@ export interface MediaResults {
   'open-leg': { readonly port: number };
   'configure-leg': undefined;
   'leg-statistics': LegStatistics;
+  'send-digits': undefined;
   'open-mix': undefined;
   'open-player': undefined;
   'open-tone': undefined;
@@ -69,5 +78,7 @@ export type MediaResult = MediaResults[CommandType];
 export type MediaEvent =
   /** A player or tone handed on its last sample. */
   | { readonly type: 'ended'; readonly node: NodeId }
+  /** A leg heard a digit. */
+  | { readonly type: 'digit'; readonly node: NodeId; readonly heard: HeardDigit }
   /** A node goes on without what failed (a recorder without its disk). */
   | { readonly type: 'failed'; readonly node: NodeId; readonly error: Error };

@@ -11,6 +11,7 @@ import type {
   NodeId,
 } from './commands.js';
 import type {
+  HeardDigit,
   LegOptions,
   LegSettings,
   LegStatistics,
@@ -18,6 +19,7 @@ import type {
   MediaLeg,
   MediaNode,
   Player,
+  SentDigits,
   ToneSpec,
 } from './engine.js';
 
@@ -36,6 +38,7 @@ type Direction = 'source' | 'sink' | 'both' | 'mix';
 export abstract class EngineClient implements MediaEngine {
   readonly #onError: (error: Error) => void;
   readonly #players = new Map<NodeId, () => void>();
+  readonly #legs = new Map<NodeId, Pick<MediaLeg, 'onDigit'>>();
   readonly #handles = new WeakMap<MediaNode, Handle>();
   #lastNode: NodeId = 0;
 
@@ -52,12 +55,20 @@ export abstract class EngineClient implements MediaEngine {
   async openLeg(options: LegOptions): Promise<MediaLeg> {
     const node = ++this.#lastNode;
     const { port } = await this.request<'open-leg'>({ type: 'open-leg', node, options });
-    return this.#handle(node, 'both', {
+    const leg = this.#handle(node, 'both', {
       port,
+      onDigit: (_heard: HeardDigit): void => undefined,
+      sendDigits: async (digits: SentDigits): Promise<void> => {
+        await this.request<'send-digits'>({ type: 'send-digits', node, digits }).catch(
+          unlessStopped,
+        );
+      },
       configure: (settings: LegSettings) => this.order({ type: 'configure-leg', node, settings }),
       statistics: (): Promise<LegStatistics> =>
         this.request<'leg-statistics'>({ type: 'leg-statistics', node }),
     });
+    this.#legs.set(node, leg);
+    return leg;
   }
 
   async openMix({ speakers }: { speakers?: number } = {}): Promise<MediaNode> {
@@ -133,6 +144,9 @@ export abstract class EngineClient implements MediaEngine {
       case 'ended':
         this.#end(event.node);
         break;
+      case 'digit':
+        this.#legs.get(event.node)?.onDigit(event.heard);
+        break;
       case 'failed':
         this.reportError(event.error);
         break;
@@ -163,6 +177,7 @@ export abstract class EngineClient implements MediaEngine {
   }
 
   #end(node: NodeId): void {
+    this.#legs.delete(node);
     this.#players.get(node)?.();
     this.#players.delete(node);
   }

@@ -45,6 +45,38 @@ export interface LegSettings {
   readonly rtcpExtended?: boolean;
   /** SRTP; absent: packets are plain. */
   readonly security?: LegSecurity;
+  /** Keys that are pressed, as agreed on in SDP; absent: the other side knows no telephone-event. */
+  readonly events?: EventFormat;
+  /** Whether the tones of keys are listened for in the voice; by default not. */
+  readonly hearTones?: boolean;
+}
+
+/** Telephone-event (RFC 4733). */
+export interface EventFormat {
+  readonly payloadType: number;
+  /** Of durations, in Hz. */
+  readonly clockRate: number;
+}
+
+/** How digits travel with the voice: as named events (RFC 4733), or as their tones. */
+export type DigitWay = 'events' | 'tones';
+
+export interface SentDigits {
+  /** Of 0 to 9, *, #, A to D: see `parseDigits`. */
+  readonly digits: string;
+  readonly by: DigitWay;
+  /** How long each lasts; 100 by default. */
+  readonly toneMs?: number;
+  /** Between two; 80 by default. */
+  readonly gapMs?: number;
+}
+
+/** A digit that the other side pressed. */
+export interface HeardDigit {
+  readonly digit: string;
+  readonly by: DigitWay;
+  /** How long it was pressed, once it is over; undefined when it begins. */
+  readonly ms: number | undefined;
 }
 
 /** Keys of SRTP, one for each direction. */
@@ -113,6 +145,13 @@ export interface MediaLeg extends MediaNode {
   /** The RTP port (even); RTCP is on the next. */
   readonly port: number;
   configure(settings: LegSettings): void;
+  /**
+   * Sends digits in place of the voice, after those that are being sent; they wait while the leg does not send.
+   * Resolves when they are sent, or the leg is closed. Rejects with `CodedError` `NO_EVENTS`.
+   */
+  sendDigits(digits: SentDigits): Promise<void>;
+  /** Told of each digit that comes when it begins, and again when it is over. Set it once. */
+  onDigit: (heard: HeardDigit) => void;
   statistics(): Promise<LegStatistics>;
 }
 

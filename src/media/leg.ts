@@ -4,8 +4,15 @@ import { type Random, randomToken, randomUint32, randomUnit } from '../core/rand
 import type { Codec, CodingOptions, Decoder, Encoder } from './codecs/codec.js';
 import { codecByName, codecByPayloadType } from './codecs/registry.js';
 import type { Codings } from './codings.js';
-import type { LegSettings, LegStatistics, PayloadFormat } from './engine.js';
-import { levelOf } from './frame.js';
+import { LegDigits } from './dtmf/leg-digits.js';
+import type {
+  HeardDigit,
+  LegSettings,
+  LegStatistics,
+  PayloadFormat,
+  SentDigits,
+} from './engine.js';
+import { levelOf, SILENCE_DBOV } from './frame.js';
 import { BASE_RATE, FRAME_MS, type NodeBehaviour } from './graph.js';
 import { JitterBuffer, MAX_DELAY_MS } from './jitter-buffer.js';
 import type { Coding } from './mix.js';
@@ -55,6 +62,7 @@ export class Leg implements NodeBehaviour {
   #sharedEncoder: Encoder | undefined;
   readonly #decoders = new Map<Codec, Decoder>();
 
+  readonly #digits = new LegDigits(BASE_RATE, BASE_RATE);
   #packets = new PacketBuffers(RTP_HEADER_OCTETS);
   readonly #ssrc: OwnSsrc;
   /** Of the frame that goes out, in dBov. */
@@ -93,9 +101,14 @@ export class Leg implements NodeBehaviour {
     return this.#sampleRate;
   }
 
-  /** Its payloads may be made by others, unless its packets have a length of their own. */
+  set onDigit(listener: (heard: HeardDigit) => void) {
+    this.#digits.onDigit = (digit, by, ms) => listener({ digit, by, ms });
+  }
+
+  /** Its payloads may be made by others, unless its packets have a length of their own, or tell digits. */
   get coding(): Coding | undefined {
-    return this.#settings?.send && this.#packetiser?.isPlain ? this.#coding : undefined;
+    if (this.#digits.busy || !this.#settings?.send) return undefined;
+    return this.#packetiser?.isPlain ? this.#coding : undefined;
   }
 
   /** The codec has to be loaded. */
@@ -107,12 +120,20 @@ export class Leg implements NodeBehaviour {
       this.#use(codecByName(format.name, format.sampleRate), format);
     this.#rtcp.feedback = settings.rtcpFeedback ?? false;
     this.#rtcp.extended = settings.rtcpExtended ?? false;
+    const { events, hearTones = false } = settings;
+    this.#digits.configure(events, hearTones, this.#sampleRate, this.#clockRate);
     this.#path.setRemote(remote, rtcp ?? { address: remote.address, port: remote.port + 1 });
     if (!receive) this.#buffer.reset();
   }
 
+  /** Throws `CodedError` `NO_EVENTS`. */
+  sendDigits(digits: SentDigits, done: () => void): void {
+    this.#digits.send(digits, done);
+  }
+
   produce(frame: Int16Array, nowMs: number): void {
     this.#buffer.get(frame, nowMs);
+    this.#digits.hear(frame, nowMs);
   }
 
   pass(nowMs: number): void {
@@ -126,10 +147,11 @@ export class Leg implements NodeBehaviour {
   consume(frame: Int16Array, nowMs: number): void {
     const packetiser = this.#packetiser;
     if (!packetiser) return;
-    if (this.#settings?.send) {
-      this.#measure(frame);
+    const spoken = this.#settings?.send && (this.#digits.busy ? this.#nextOfDigits() : frame);
+    if (spoken) {
+      this.#measure(spoken);
       if (this.#sharedEncoder) packetiser.follow(this.#sharedEncoder);
-      packetiser.push(frame);
+      packetiser.push(spoken);
       for (let octets = packetiser.next(); octets >= 0; octets = packetiser.next()) {
         this.#send(packetiser.payload, octets, packetiser.timestampUnits);
       }
@@ -190,6 +212,7 @@ export class Leg implements NodeBehaviour {
 
   /** Says goodbye to a far end that was talked to. */
   close(): void {
+    this.#digits.close();
     if (this.#settings && (this.#packetsSent > 0 || this.#source.received > 0)) {
       this.#sayGoodbye(this.#ssrc.current);
     }
@@ -203,11 +226,17 @@ export class Leg implements NodeBehaviour {
       this.#source.refused++;
       return;
     }
-    const verdict = this.#source.accept(packet, arrivalMs);
+    const isEvent = this.#digits.isEvent(packet);
+    // The timestamp of an event stands still: it tells nothing of the network.
+    const verdict = this.#source.accept(packet, arrivalMs, !isEvent);
     if (verdict === 'refused') return;
     this.#rtcp.heard(packet.ssrc, arrivalMs);
-    if (verdict === 'restarted') this.#buffer.reset();
+    if (verdict === 'restarted') {
+      this.#buffer.reset();
+      this.#digits.reset();
+    }
     if (!this.#settings?.receive) return;
+    if (isEvent) this.#digits.receive(packet, arrivalMs);
     // Other payload types (events) have no decoder.
     const decoder = this.#decoderOf(packet.payloadType);
     const { audioLevel } = this.#settings;
@@ -268,19 +297,40 @@ export class Leg implements NodeBehaviour {
       this.#marker = true;
       return;
     }
-    const { format, audioLevel, security } = this.#settings!;
+    this.#sendPacket(this.#settings!.format.payloadType, this.#marker, timestamp, payload, octets);
+    this.#marker = false;
+  }
+
+  /** @returns the frame that is spoken in place of the voice; undefined where nothing is */
+  #nextOfDigits(): Int16Array | undefined {
+    const digits = this.#digits;
+    const { payloadType } = digits;
+    const next = digits.next(this.#timestamp);
+    if (next === 'nothing') return undefined;
+    if (next !== 'event') return next;
+    this.#levelDbov = SILENCE_DBOV;
+    const { marker, timestamp, payload } = digits;
+    this.#sendPacket(payloadType, marker, timestamp, payload, payload.length);
+    return undefined;
+  }
+
+  #sendPacket(
+    payloadType: number,
+    marker: boolean,
+    timestamp: number,
+    payload: Uint8Array,
+    octets: number,
+  ): void {
+    const { audioLevel, security } = this.#settings!;
     // Who listens on the way must not learn when somebody speaks (RFC 6464 §5).
     const isLevelSent = audioLevel !== undefined && !security;
     const header = RTP_HEADER_OCTETS + (isLevelSent ? AUDIO_LEVEL_OCTETS : 0);
     const packet = this.#packets.next(header + octets);
-    const { payloadType } = format;
-    const ssrc = this.#ssrc.current;
-    writeRtpHeader(packet, payloadType, this.#marker, this.#sequence, timestamp, ssrc);
+    writeRtpHeader(packet, payloadType, marker, this.#sequence, timestamp, this.#ssrc.current);
     if (isLevelSent) writeAudioLevel(packet, audioLevel, this.#levelDbov);
     for (let i = 0; i < octets; i++) packet[header + i] = payload[i]!;
     this.#path.sendRtp(packet);
     this.#sequence = (this.#sequence + 1) & 0xffff;
-    this.#marker = false;
     this.#packetsSent++;
     this.#octetsSent += octets;
   }

@@ -91,6 +91,11 @@ export class MediaCore {
         return this.#configure(command);
       case 'leg-statistics':
         return this.#leg(command.node).statistics();
+      case 'send-digits': {
+        const leg = this.#leg(command.node);
+        // What the leg throws rejects.
+        return new Promise(resolve => leg.sendDigits(command.digits, () => resolve(undefined)));
+      }
       case 'open-mix':
         this.#keep(command.node, this.#graph.addMix(command.speakers));
         return undefined;
@@ -138,6 +143,7 @@ export class MediaCore {
       codings: this.#codings,
       load: () => this.#profile.load,
     });
+    leg.onDigit = heard => this.#onEvent({ type: 'digit', node, heard });
     this.#keep(node, this.#graph.add(leg), { leg, path, close: async () => leg.close() });
     return { port: path.port };
   }

@@ -85,7 +85,8 @@ export class RtpSource {
     return this.#lostEarlier + this.#expected() - this.#receivedHere;
   }
 
-  accept(packet: RtpPacket, arrivalMs: number): Verdict {
+  /** @param timed whether the timestamp tells when the packet was sent */
+  accept(packet: RtpPacket, arrivalMs: number, timed = true): Verdict {
     const verdict =
       packet.ssrc === this.#ssrc ? this.#follow(packet) : this.#consider(packet, arrivalMs);
     if (verdict === 'refused') {
@@ -95,7 +96,7 @@ export class RtpSource {
     this.received++;
     this.#receivedHere++;
     this.#heardMs = arrivalMs;
-    this.#measureJitter(packet.timestamp, arrivalMs);
+    if (timed) this.#measureJitter(packet.timestamp, arrivalMs);
     return verdict;
   }
 

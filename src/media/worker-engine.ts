@@ -119,6 +119,7 @@ export class WorkerMediaEngine extends EngineClient {
         this.#refused(message.request, errorFrom(message.error));
         break;
       case 'ended':
+      case 'digit':
         this.handleEvent(message);
         break;
       case 'failed':

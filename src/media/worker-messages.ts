@@ -1,6 +1,7 @@
 /** What crosses between the main thread and the media thread. */
 import { asError, CodedError, errorCode } from '../core/errors.js';
 import type { MediaCommand, MediaResult, NodeId } from './commands.js';
+import type { HeardDigit } from './engine.js';
 
 /** A command that nobody waits for: it is answered only where it fails. */
 export const NO_REQUEST = 0;
@@ -25,6 +26,7 @@ export type Told =
   | { readonly type: 'done'; readonly request: number; readonly result: MediaResult }
   | { readonly type: 'refused'; readonly request: number; readonly error: ErrorData }
   | { readonly type: 'ended'; readonly node: NodeId }
+  | { readonly type: 'digit'; readonly node: NodeId; readonly heard: HeardDigit }
   | { readonly type: 'failed'; readonly node: NodeId; readonly error: ErrorData };
 
 /** A coded error without its class, which does not survive the crossing. */

@@ -74,6 +74,7 @@ function serve(post: (message: FromWorker) => void): void {
 function eventMessage(event: MediaEvent): Told {
   switch (event.type) {
     case 'ended':
+    case 'digit':
       return event;
     case 'failed':
       return { ...event, error: errorData(event.error) };
