@@ -1,7 +1,7 @@
 /** The media of one call: its leg, what we say of it in SDP, and what both sides agreed on. */
 import { CodedError } from '../core/errors.js';
 import type { Random } from '../core/random.js';
-import type { LegStatistics, MediaEngine, MediaLeg } from '../media/engine.js';
+import type { DigitWay, LegStatistics, MediaEngine, MediaLeg } from '../media/engine.js';
 import { type AudioFormat, isSpeech, reofferedFormats } from '../sip/audio-formats.js';
 import {
   type AgreedAudio,
@@ -120,6 +120,16 @@ export class CallMedia {
     this.#configure(readAnswer(answer, this.#local));
   }
 
+  /** Whether both sides have telephone-event (RFC 4733). */
+  get hasEvents(): boolean {
+    return this.#agreed?.events !== undefined;
+  }
+
+  /** Resolves when they are sent, or cannot be any more. */
+  async sendDigits(digits: string, by: DigitWay): Promise<void> {
+    await this.#leg?.sendDigits({ digits, by });
+  }
+
   async statistics(): Promise<LegStatistics | undefined> {
     return this.#leg?.statistics();
   }
@@ -159,7 +169,7 @@ export class CallMedia {
   #configure(agreed: AgreedAudio): void {
     if (!this.#leg) return;
     this.#agreed = agreed;
-    const { remote, rtcp, send, receive, crypto: security } = agreed;
+    const { remote, rtcp, send, receive, crypto: security, events } = agreed;
     const format = payloadFormat(agreed, this.#options.formats);
     this.#leg.configure({
       remote,
@@ -169,6 +179,8 @@ export class CallMedia {
       receive,
       ...reportingOf(agreed),
       ...(security && { security }),
+      // Who has no telephone-event may send digits as tones.
+      ...(events ? { events } : { hearTones: true }),
     });
   }
 }

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { isSipUri, ReferSub, type SipRequest, type SipUri } from '@sip-stack/parser';
 import type { Clock, Timer } from '../core/clock.js';
-import { asError } from '../core/errors.js';
+import { asError, CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Random } from '../core/random.js';
 import type { Location, Locator } from '../discovery/locator.js';
@@ -14,6 +14,7 @@ import type { SipSession } from '../sip/session/session.js';
 import type { DialogMessage } from '../sip/session/state.js';
 import type { Target } from '../sip/transport/transport.js';
 import type { UserAgent } from '../sip/user-agent.js';
+import { CallDigits } from './call-digits.js';
 import { type CallEnd, endOfError, statusOfEnd } from './call-end.js';
 import {
   type CallAction,
@@ -26,6 +27,7 @@ import {
 } from './call-machine.js';
 import { CallMedia } from './call-media.js';
 import { callerOf, type DivertedBy, diversionsOf, nameOf } from './caller.js';
+import type { DigitRoute } from './digits-machine.js';
 import type { CallEncryption, EncryptionPolicy } from './encryption.js';
 import { redirections } from './redirections.js';
 import { progressOf, referralOf, referTo, reportedStatus } from './transfer.js';
@@ -41,6 +43,8 @@ export interface CallEvents {
   transferred: [target: string];
   /** The other side could not reach whom we sent it to; the call goes on. */
   transferFailed: [status: number];
+  /** The other side pressed a key. */
+  digit: [digit: string, by: DigitRoute];
   /** What became of a request made with `send`: its final status, 408 where nobody answered. */
   answeredRequest: [method: string, status: number];
   /** Once, and last; media is closed, `statistics` are its last. */
@@ -82,6 +86,7 @@ export class Call extends EventEmitter<CallEvents> {
   #inviteHeaders: Readonly<Record<string, string>> = {};
   #session: SipSession | undefined;
   #media: CallMedia;
+  #digits: CallDigits;
   #divertedBy: readonly DivertedBy[] = [];
   /** Whom the other side has passed us on to, while they are being called. */
   #next: Call | undefined;
@@ -116,6 +121,7 @@ export class Call extends EventEmitter<CallEvents> {
     this.#state = state;
     this.#uri = uri;
     this.#media = new CallMedia({ ...context, sessionId: context.newSessionId() });
+    this.#digits = this.#newDigits();
     this.#target = state.target;
     this.direction = state.direction;
   }
@@ -222,6 +228,18 @@ export class Call extends EventEmitter<CallEvents> {
     if (this.phase === 'connected') this.#session?.send(message);
   }
 
+  /**
+   * Presses keys: `123#`. Resolves when they are sent, or the call has ended.
+   *
+   * @throws {CodedError} `BAD_DIGITS`, `NO_CALL` where nobody is connected
+   */
+  async sendDigits(digits: string): Promise<void> {
+    if (this.phase !== 'connected') {
+      throw new CodedError('NO_CALL', `expected a call that is connected, found it ${this.phase}`);
+    }
+    await this.#digits.send(digits);
+  }
+
   /** Whether this call is the session's. */
   holds(session: SipSession): boolean {
     return this.#session === session;
@@ -290,6 +308,7 @@ export class Call extends EventEmitter<CallEvents> {
         // Without a reason one would be made, with a stack that nobody reads.
         this.#locating.abort('the call has ended');
         this.#next?.hangUp();
+        this.#digits.close();
         void this.#finish(action.end);
         return;
     }
@@ -397,9 +416,27 @@ export class Call extends EventEmitter<CallEvents> {
     const { onMessage } = this.#context;
     if (request.method === 'REFER') this.#onRefer(session, request);
     else if (request.method === 'NOTIFY') this.#onNotify(session, request);
+    else if (request.method === 'INFO') this.#onInfo(session, request);
     else if (request.method === 'MESSAGE' && onMessage)
       onMessage(this, request, (status, headers) => session.respond(request, status, headers));
     else session.respond(request, 405);
+  }
+
+  /** A digit, or a sign of life. */
+  #onInfo(session: SipSession, info: SipRequest): void {
+    const { status, headers } = this.#digits.received(info);
+    session.respond(info, status, headers);
+  }
+
+  #newDigits(): CallDigits {
+    const media = () => this.#media;
+    return new CallDigits({
+      now: () => this.#context.clock.now(),
+      hasEvents: () => media().hasEvents,
+      play: (digits, by) => media().sendDigits(digits, by),
+      send: message => this.#session?.send(message),
+      onDigit: (digit, by) => this.emit('digit', digit, by),
+    });
   }
 
   /** The other side passes us on to somebody: we call them, and tell how it goes. */
@@ -457,6 +494,10 @@ export class Call extends EventEmitter<CallEvents> {
     next.#retire();
     if (this.#session) this.#listen(this.#session);
     this.#media.takePlaceOf(media);
+    // How the new side takes digits is another matter.
+    this.#digits.close();
+    this.#digits = this.#newDigits();
+    this.#hearDigits();
     session?.hangUp();
     this.emit('transferred', this.#target);
     await media.close();
@@ -500,6 +541,7 @@ export class Call extends EventEmitter<CallEvents> {
   }
 
   #onResponse(method: string, status: number): void {
+    if (method === 'INFO') this.#digits.answered(status);
     if (method === 'REFER' && status >= 300) this.emit('transferFailed', status);
     this.emit('answeredRequest', method, status);
   }
@@ -516,8 +558,14 @@ export class Call extends EventEmitter<CallEvents> {
 
   async #openMedia(address: string, secureSignalling: boolean): Promise<void> {
     await this.#media.open(address, secureSignalling);
+    this.#hearDigits();
     // Hung up meanwhile: what was opened too late is closed at once.
     if (this.phase === 'ended') await this.#media.close();
+  }
+
+  #hearDigits(): void {
+    const { leg } = this.#media;
+    if (leg) leg.onDigit = heard => this.#digits.heard(heard);
   }
 
   async #checkMedia(): Promise<void> {

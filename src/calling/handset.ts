@@ -52,6 +52,11 @@ export class Handset {
         return this.#consult(pressed.who);
       case 'transfer':
         return this.#transfer(pressed.who);
+      case 'digits': {
+        const call = this.#talking();
+        await call.sendDigits(pressed.digits);
+        return call;
+      }
       case 'hangup': {
         const call = this.current.find(({ held }) => !held) ?? this.current[0];
         if (!call) throw noCall('a call');

@@ -7,7 +7,7 @@ import { loadSettings } from '../runtime/config.js';
 import type { Config } from '../runtime/config-settings.js';
 import { askPhone, type ControlSession } from '../runtime/control-client.js';
 import { checkAudioFiles } from './audio-files.js';
-import { diversionText } from './call-events.js';
+import { diversionText, tellDigit } from './call-events.js';
 import { EXIT } from './exit-codes.js';
 import { tellMessage } from './message-events.js';
 import type { Output } from './output.js';
@@ -55,6 +55,9 @@ async function follow(session: ControlSession, output: Output): Promise<number> 
             ? `${printable(event.from)} is connected${diversionText(event.divertedBy)}.`
             : undefined,
         );
+        break;
+      case 'digit':
+        tellDigit(event.from, event, output);
         break;
       case 'ended':
         output.event({ ...event }, `The call has ended: ${event.message}.`);

@@ -3,6 +3,7 @@ import type { Call } from '../calling/call.js';
 import { isOrdinaryEnd } from '../calling/call-end.js';
 import type { DivertedBy } from '../calling/caller.js';
 import type { Calls } from '../calling/calls.js';
+import type { DigitRoute } from '../calling/digits-machine.js';
 import { formatEndpoint } from '../core/endpoint.js';
 import type { Output } from './output.js';
 import { printable } from './text.js';
@@ -16,6 +17,7 @@ export function tellCalls(calls: Calls, output: Output): void {
 export function tellPhases(call: Call, output: Output): void {
   const { target, direction } = call;
   tellTransfers(call, output);
+  call.on('digit', (digit, by) => tellDigit(call.target, { id: call.callId, digit, by }, output));
   call.on('phase', phase => {
     const fields = { direction, with: target, id: call.callId };
     switch (phase) {
@@ -51,6 +53,15 @@ export function tellPhases(call: Call, output: Output): void {
         return;
     }
   });
+}
+
+/** Prints a key that the other side pressed. */
+export function tellDigit(
+  who: string,
+  { id, digit, by }: { readonly id: string; readonly digit: string; readonly by: DigitRoute },
+  output: Output,
+): void {
+  output.event({ event: 'digit', with: who, id, digit, by }, `${printable(who)} pressed ${digit}.`);
 }
 
 function tellTransfers(call: Call, output: Output): void {

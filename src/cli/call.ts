@@ -28,6 +28,8 @@ export interface CallOptions extends CallAudioOptions {
   readonly keys?: boolean;
   /** Sent to them as text, once they have answered. */
   readonly message?: string;
+  /** Keys pressed for them, once they have answered. */
+  readonly digits?: string;
 }
 
 export async function call(
@@ -61,8 +63,10 @@ async function talk(
   const letGo = options.keys ? takeKeys(telephone, options, output) : () => undefined;
   const join = async () => {
     if (options.message !== undefined) tellText(call, options.message, output);
+    const { seconds, play, digits } = options;
+    // First: who asks for a number hears nothing else before it, and digits take the place of the voice.
+    if (digits !== undefined) await call.sendDigits(digits);
     audio = await attachAudio(telephone.media, call, options);
-    const { seconds, play } = options;
     if (seconds !== undefined) await sleep(clock, seconds * 1000);
     else if (play !== undefined) await audio.played.then(() => sleep(clock, TAIL_MS));
     else return;

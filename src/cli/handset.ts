@@ -60,6 +60,8 @@ function sentence(pressed: HandsetKey, who: string): string {
       return `Connected with ${who}; \`transfer\` joins the two, \`hangup\` and \`resume\` go back.`;
     case 'transfer':
       return `${who} has been passed on.`;
+    case 'digits':
+      return `${pressed.digits} was pressed, for ${who}.`;
     case 'hangup':
       return `The call with ${who} is over.`;
   }

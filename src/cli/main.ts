@@ -6,6 +6,7 @@ import { ENCRYPTION_POLICIES, type EncryptionPolicy } from '../calling/encryptio
 import { HANDSET_KEYS, parseHandsetKey } from '../calling/handset-key.js';
 import { parseEndpoint } from '../core/endpoint.js';
 import { CodedError } from '../core/errors.js';
+import { parseDigits } from '../media/dtmf/digits.js';
 import { type PortChoices, parsePortChoice } from '../runtime/config-listen.js';
 import {
   type Config,
@@ -35,17 +36,20 @@ interface Flags {
   readonly record?: string;
   readonly seconds?: number;
   readonly message?: string;
+  readonly digits?: string;
   readonly all?: boolean;
   readonly follow?: boolean;
   readonly keys?: boolean;
 }
 
+/** `who` is the argument's name. */
 const KEYS: Record<(typeof HANDSET_KEYS)[number], { who?: string; does: string }> = {
   hold: { does: 'keep the other side waiting' },
   resume: { does: 'talk again to who waits; who was talked to waits then' },
   consult: { who: '<who>', does: 'call somebody else, while the other side waits' },
   transfer: { who: '[who]', does: 'send the other side to somebody, or to who was consulted' },
   hangup: { does: 'end the call; who waits goes on waiting' },
+  digits: { who: '<keys>', does: 'press keys for the other side: 0 to 9, *, #, A to D' },
 };
 
 const KEYS_HELP = HANDSET_KEYS.map(key => {
@@ -114,8 +118,9 @@ phone works without.
     .option('--seconds <n>', 'hang up after so many seconds of talk', positive)
     .option(
       '--keys',
-      'take hold, resume, consult, transfer and hangup from standard input, a line each',
+      'take hold, resume, consult, transfer, hangup and digits from standard input, a line each',
     )
+    .option('--digits <keys>', "press these keys when they have answered: '123#'")
     .option('--message <text>', 'send them this text when they have answered')
     .addOption(encryptionOption())
     .option('--codec <name>', `speak this one and no other: ${CODEC_NAMES.join(', ')}`)
@@ -291,7 +296,8 @@ A phone that is not there is unknown until it is. Ordinary phones and PBXes are 
 function keyCommand(ringline: Command, key: (typeof HANDSET_KEYS)[number]): void {
   const { who, does } = KEYS[key];
   const command = common(ringline.command(key));
-  if (who !== undefined) command.argument(who, 'a name, an address or a SIP URI');
+  const about = key === 'digits' ? "such as '123#'" : 'a name, an address or a SIP URI';
+  if (who !== undefined) command.argument(who, about);
   command
     .description(`${does[0]?.toUpperCase()}${does.slice(1)}, at the phone that runs here.`)
     .option('--data <dir>', "the running phone's data directory")
@@ -376,10 +382,11 @@ function configOf({ name, listen, tls, ws, wss, data, log, codec, srtp }: Flags)
   };
 }
 
-function audioOf({ echo, play, record, seconds, message, keys }: Flags) {
+function audioOf({ echo, play, record, seconds, message, keys, digits }: Flags) {
   return {
     ...(keys && { keys }),
     ...(message !== undefined && { message }),
+    ...(digits !== undefined && { digits: parseDigits(digits) }),
     ...(echo && { echo }),
     ...(play !== undefined && { play }),
     ...(record !== undefined && { record }),

@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import type { CallAudioOptions } from '../calling/call-audio.js';
 import type { DivertedBy } from '../calling/caller.js';
+import type { DigitRoute } from '../calling/digits-machine.js';
 import type { HandsetKey } from '../calling/handset-key.js';
 import { CodedError } from '../core/errors.js';
 import type { TextMessage } from '../services/messages/inbox-machine.js';
@@ -34,6 +35,14 @@ export type ControlEvent =
       readonly phase: string;
       /** Who sent the call on to us, the latest first. */
       readonly divertedBy?: readonly DivertedBy[];
+    }
+  /** The other side of a call pressed a key. */
+  | {
+      readonly event: 'digit';
+      readonly id: string;
+      readonly from: string;
+      readonly digit: string;
+      readonly by: DigitRoute;
     }
   | {
       readonly event: 'ended';

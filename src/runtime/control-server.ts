@@ -151,7 +151,8 @@ function checkedKey(pressed: unknown): HandsetKey {
     return parseHandsetKey('');
   }
   const who = 'who' in pressed && typeof pressed.who === 'string' ? pressed.who : '';
-  return parseHandsetKey(`${pressed.key} ${who}`);
+  const digits = 'digits' in pressed && typeof pressed.digits === 'string' ? pressed.digits : '';
+  return parseHandsetKey(`${pressed.key} ${who}${digits}`);
 }
 
 function answers(path: string): Promise<boolean> {

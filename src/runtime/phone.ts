@@ -271,6 +271,7 @@ function tellCall(call: Call, connection: ControlConnection): void {
   const told = { event: 'call', id, from, ...(divertedBy.length > 0 && { divertedBy }) } as const;
   connection.send({ ...told, phase: call.phase });
   call.on('phase', phase => connection.send({ ...told, phase }));
+  call.on('digit', (digit, by) => connection.send({ event: 'digit', id, from, digit, by }));
   call.once('ended', ({ code, message }) => connection.send({ event: 'ended', id, code, message }));
 }
 

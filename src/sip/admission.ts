@@ -26,6 +26,7 @@ export const SESSION_METHODS: readonly string[] = [
   'UPDATE',
   'REFER',
   'NOTIFY',
+  'INFO',
 ];
 
 export interface Admission {
