@@ -1,6 +1,7 @@
 /** Who this device is. Keys come from here, never from a file read elsewhere. */
-import { createHash, createPublicKey, verify } from 'node:crypto';
+import { createHash, verify } from 'node:crypto';
 import { CodedError } from '../core/errors.js';
+import { publicKeyOf, type Signer } from './signing.js';
 
 /** Asynchronous throughout: a key may lie in a chip or with another process. */
 export interface IdentityProvider {
@@ -10,11 +11,18 @@ export interface IdentityProvider {
   publicKey(): Promise<Uint8Array>;
   /** Ed25519 signature: 64 octets (RFC 8032 §5.1.6). */
   sign(data: Uint8Array): Promise<Uint8Array>;
+  /** The same key for those who cannot wait, such as a machine that signs what it sends. */
+  signer(): Promise<Signer>;
   /**
    * How often this device has started, from 1; stored before it is told, so no two starts share it.
    * It tells fresh from old where clocks are wrong.
    */
   bootCount(): Promise<number>;
+  /**
+   * Counts on beyond `boot`, which a record that this very device signed shows: the count was lost, and what it
+   * signs now would pass for old. Resolves to the count of this start from now on.
+   */
+  outrunBoot(boot: number): Promise<number>;
 }
 
 /** Octets of a raw Ed25519 public key, RFC 8032 §5.1.5. */
@@ -60,7 +68,5 @@ export function verifySignature(
       `expected an Ed25519 public key of ${PUBLIC_KEY_OCTETS} octets, found ${publicKey.length}`,
     );
   }
-  const x = Buffer.from(publicKey).toString('base64url');
-  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
-  return verify(null, data, key, signature);
+  return verify(null, data, publicKeyOf('Ed25519', publicKey), signature);
 }
