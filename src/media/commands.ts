@@ -49,7 +49,7 @@ export type MediaCommand =
   | { readonly type: 'disconnect'; readonly from: NodeId; readonly to: NodeId }
   | { readonly type: 'replace'; readonly node: NodeId; readonly by: NodeId }
   | { readonly type: 'close-node'; readonly node: NodeId }
-  | { readonly type: 'clock-statistics' };
+  | { readonly type: 'clock-statistics'; readonly restart: boolean };
 
 export type CommandType = MediaCommand['type'];
 export type CommandOf<T extends CommandType> = Extract<MediaCommand, { readonly type: T }>;

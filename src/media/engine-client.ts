@@ -134,9 +134,9 @@ export abstract class EngineClient implements MediaEngine {
     this.order({ type: 'disconnect', from: source, to: sink });
   }
 
-  /** How late the 20 ms clock ran so far, and what it spent its time on. */
-  clockStatistics(): Promise<MediaClockStatistics> {
-    return this.request<'clock-statistics'>({ type: 'clock-statistics' });
+  /** How late the 20 ms clock ran, and what it spent its time on; `restart` counts anew from now on. */
+  clockStatistics({ restart = false } = {}): Promise<MediaClockStatistics> {
+    return this.request<'clock-statistics'>({ type: 'clock-statistics', restart });
   }
 
   protected handleEvent(event: MediaEvent): void {

@@ -6,6 +6,7 @@ import { codecByName } from './codecs/registry.js';
 import { Codings } from './codings.js';
 import type {
   CommandOf,
+  MediaClockStatistics,
   MediaCommand,
   MediaEvent,
   MediaResult,
@@ -116,7 +117,7 @@ export class MediaCore {
       case 'close-node':
         return this.#close(command.node);
       case 'clock-statistics':
-        return { ...this.#pacer.statistics(), stagesMs: this.#profile.times };
+        return this.#clockStatistics(command);
     }
   }
 
@@ -235,6 +236,15 @@ export class MediaCore {
     this.#graph.remove(node.graphNode);
     if (this.#nodes.size === 0) this.#pacer.stop();
     await node.close();
+  }
+
+  #clockStatistics({ restart }: CommandOf<'clock-statistics'>): MediaClockStatistics {
+    const statistics = { ...this.#pacer.statistics(), stagesMs: this.#profile.times };
+    if (restart) {
+      this.#pacer.restartStatistics();
+      this.#profile.restart();
+    }
+    return statistics;
   }
 
   #leg(id: NodeId): Leg {

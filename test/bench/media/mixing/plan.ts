@@ -70,6 +70,8 @@ export interface Heard {
   /** Of the talkers' levels at some listeners, from what they should be: most and median. */
   readonly worstDb: number;
   readonly medianDb: number;
+  /** All talkers together at these listeners, from what they should be: the most. */
+  readonly togetherDb: number;
   /** Own voice of a talker that listens; undefined where none of the listeners talks. */
   readonly ownDb: number | undefined;
   /** Sending fell behind by so much at worst: the generator's own fault. */
@@ -80,6 +82,16 @@ export interface Heard {
 export function toneOf(member: number, members: number): number {
   const step = Math.max(5, Math.floor(3000 / members / 5) * 5);
   return 300 + member * step;
+}
+
+/** A second of it; the phases are spread (Schroeder), so that all tones together have no peaks. */
+export function toneFrames(member: number, { members, talkers, sampleRate }: Plan): Int16Array {
+  const amplitude = amplitudeOf(talkers);
+  const phase = (Math.PI * member * member) / members;
+  const step = (2 * Math.PI * toneOf(member, members)) / sampleRate;
+  return Int16Array.from({ length: sampleRate }, (_, i) =>
+    Math.round(amplitude * Math.sin(step * i + phase)),
+  );
 }
 
 /** Amplitude at which all talkers together do not fill 16 bits. */
