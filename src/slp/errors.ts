@@ -38,3 +38,27 @@ export class SlpError extends Error {
     this.status = status;
   }
 }
+
+export type SlpRequestErrorCode =
+  /** Nobody at that address, or nobody who speaks SLP. */
+  | 'NO_ANSWER'
+  /** A directory agent that has said so for as long as it was asked. */
+  | 'BUSY'
+  /** What was to go by TCP could not. */
+  | 'NO_STREAM'
+  /** The answer is an error: `status`. */
+  | 'ERROR_REPLY';
+
+/** A request that came to nothing. */
+export class SlpRequestError extends Error {
+  readonly code: SlpRequestErrorCode;
+  /** Error code of the reply (RFC 2608 §7), or 0. */
+  readonly status: number;
+
+  constructor(code: SlpRequestErrorCode, message: string, status: number = ErrorCode.NONE) {
+    super(message);
+    this.name = 'SlpRequestError';
+    this.code = code;
+    this.status = status;
+  }
+}

@@ -1,0 +1,335 @@
+/** User, service and directory agents on a virtual network: RFC 2608 §6, §8.3, §12. */
+import { attributesOf, type ServiceAgent, SlpRequestError, type UrlEntry } from 'slp-js';
+import t from 'tap';
+import { SlpLab } from './lab.js';
+
+const TYPE = 'service:supernode.ringline';
+const urlOf = (address: string) => `${TYPE}:sip://${address}:5060`;
+const urls = (entries: readonly UrlEntry[]) => entries.map(({ url }) => url).sort();
+
+t.test('everybody is found by multicast, over a network that loses packets (§6.3)', async t => {
+  const lab = await SlpLab.open(7, { loss: 0.1, jitterMs: 20 });
+  const addresses = Array.from({ length: 20 }, (_, i) => `192.0.2.${i + 1}`);
+  for (const address of addresses) {
+    const agent = await lab.serviceAgent(address);
+    agent.offer({ url: urlOf(address), attributes: attributesOf({ id: address }) });
+  }
+  await lab.clock.advance(60_000);
+  const ua = await lab.userAgent('192.0.2.100');
+  const early: string[] = [];
+  const onFound = ({ url }: UrlEntry) => early.push(url);
+  lab.multicasts.length = 0;
+  const { value, tookMs } = await lab.result(ua.findServices(TYPE, { onFound, thorough: true }));
+  t.same(urls(value), addresses.map(urlOf).sort());
+  t.equal(early.length, 20);
+  t.ok(tookMs <= 15_000, `${tookMs} ms`);
+  const asked = lab.multicasts.filter(
+    ({ message }) => message.kind === 'SrvRqst' && message.serviceType === TYPE,
+  );
+  const lists = asked.map(
+    ({ message }) => 'previousResponders' in message && message.previousResponders.length,
+  );
+  t.ok(lists.length >= 2 && lists[0] === 0 && Number(lists.at(-1)) > 10, `lists of ${lists}`);
+  const xids = new Set(asked.map(({ message }) => message.xid));
+  t.equal(xids.size, 1, 'one request, however often it is sent');
+});
+
+t.test('on a network that loses nothing each host answers once', async t => {
+  const lab = await SlpLab.open();
+  for (const n of [1, 2, 3])
+    (await lab.serviceAgent(`192.0.2.${n}`)).offer({ url: urlOf(`192.0.2.${n}`) });
+  const ua = await lab.userAgent('192.0.2.100');
+  const { value, tookMs } = await lab.result(ua.findServices(TYPE));
+  t.equal(value.length, 3);
+  t.equal(tookMs, 6000, 'asked at 0 and 2 s; nobody new at 6 s');
+  t.same(
+    [1, 2, 3].map(n => lab.unicasts(`192.0.2.${n}`, '192.0.2.100')),
+    [1, 1, 1],
+  );
+  const first = await lab.result(ua.findServices(TYPE, { first: true }));
+  t.ok(first.tookMs < 100 && first.value.length === 1, `the first after ${first.tookMs} ms`);
+});
+
+t.test('nobody answers a multicast request with nothing to say', async t => {
+  const lab = await SlpLab.open();
+  const sa = await lab.serviceAgent('192.0.2.1');
+  sa.offer({ url: urlOf('192.0.2.1'), attributes: attributesOf({ mains: true }) });
+  await lab.directoryAgent('192.0.2.2', { scopes: ['OTHER'] });
+  const ua = await lab.userAgent('192.0.2.100');
+  const ask = (...[type, options]: Parameters<typeof ua.findServices>) =>
+    lab.result(ua.findServices(type, options));
+  t.same((await ask('service:printer')).value, []);
+  t.same((await ask(TYPE, { predicate: '(mains=false)' })).value, []);
+  t.same((await ask(TYPE, { predicate: '(mains=' })).value, [], 'nor with an error');
+  t.same((await ask(TYPE, { scopes: ['ELSEWHERE'] })).value, []);
+  t.equal(lab.unicasts('192.0.2.1') + lab.unicasts('192.0.2.2'), 0);
+  const { value, tookMs } = await ask(TYPE, { predicate: '(mains=true)' });
+  t.equal(value.length, 1);
+  t.equal(tookMs, 6000);
+});
+
+t.test('attributes and types are found too', async t => {
+  const lab = await SlpLab.open();
+  const one = await lab.serviceAgent('192.0.2.1');
+  one.offer({ url: urlOf('192.0.2.1'), attributes: attributesOf({ id: 'a', tls: 5061 }) });
+  const two = await lab.serviceAgent('192.0.2.2');
+  two.offer({ url: urlOf('192.0.2.2'), attributes: attributesOf({ id: 'b', tls: 5061 }) });
+  two.offer({ url: 'service:printer:lpr://192.0.2.2' });
+  const ua = await lab.userAgent('192.0.2.100');
+  const both = (await lab.result(ua.findAttributes(TYPE, { tags: ['id', 'T*'] }))).value;
+  t.same([...(both.get('id')?.values ?? [])].sort(), ['a', 'b']);
+  t.same(both.get('tls')?.values, [5061]);
+  const single = await lab.result(ua.findAttributes(urlOf('192.0.2.2')));
+  t.same(single.value.get('id')?.values, ['b']);
+  t.ok(single.tookMs < 100, 'of one service, the first answer is all');
+  t.same((await lab.result(ua.findServiceTypes())).value.sort(), [
+    'service:printer:lpr',
+    `${TYPE}:sip`,
+  ]);
+  t.same((await lab.result(ua.findServiceTypes({ namingAuthority: '' }))).value, [
+    'service:printer:lpr',
+  ]);
+  t.same((await lab.result(ua.findServiceTypes({ namingAuthority: 'Ringline' }))).value, [
+    `${TYPE}:sip`,
+  ]);
+});
+
+t.test('with a directory agent, nobody is asked by multicast (§11.1, §12)', async t => {
+  const lab = await SlpLab.open();
+  const da = await lab.directoryAgent('192.0.2.2');
+  const sas: ServiceAgent[] = [];
+  for (const n of [11, 12, 13]) {
+    const sa = await lab.serviceAgent(`192.0.2.${n}`);
+    sa.offer({ url: urlOf(`192.0.2.${n}`), lifetime: 100 });
+    sas.push(sa);
+  }
+  const ua = await lab.userAgent('192.0.2.100');
+  await lab.clock.advance(10_000);
+  t.equal(da.size, 3, 'all have found it, and registered');
+  t.same(
+    ua.directoryAgents.map(({ url }) => url),
+    ['service:directory-agent://192.0.2.2'],
+  );
+  lab.multicasts.length = 0;
+  const { value, tookMs } = await lab.result(ua.findServices(TYPE));
+  t.equal(value.length, 3);
+  t.ok(
+    tookMs < 100 && value.every(({ lifetime }) => lifetime > 80 && lifetime <= 100),
+    `${tookMs} ms`,
+  );
+  t.same(lab.multicasts, []);
+
+  await lab.clock.advance(600_000);
+  t.equal(
+    (await lab.result(ua.findServices(TYPE))).value.length,
+    3,
+    'refreshed before they run out',
+  );
+
+  lab.network.setLink('192.0.2.11', false);
+  await lab.clock.advance(100_000);
+  t.same(urls((await lab.result(ua.findServices(TYPE))).value), [
+    urlOf('192.0.2.12'),
+    urlOf('192.0.2.13'),
+  ]);
+
+  sas[1]?.withdraw(urlOf('192.0.2.12'));
+  await lab.clock.advance(100);
+  t.same(urls((await lab.result(ua.findServices(TYPE))).value), [urlOf('192.0.2.13')]);
+
+  await lab.result(sas[2]?.stop() ?? Promise.resolve());
+  t.same((await lab.result(ua.findServices(TYPE))).value, [], 'who stops takes its services back');
+  await lab.clock.advance(100_000);
+  t.equal(da.size, 0, 'nothing stays behind');
+});
+
+t.test('a directory agent that has forgotten everything is told again (§12.2.2)', async t => {
+  const lab = await SlpLab.open();
+  const sa = await lab.serviceAgent('192.0.2.1');
+  sa.offer({ url: urlOf('192.0.2.1') });
+  await lab.clock.advance(30_000);
+  const first = await lab.directoryAgent('192.0.2.2');
+  await lab.clock.advance(1);
+  t.equal(first.size, 0);
+  await lab.clock.advance(3_100);
+  t.equal(first.size, 1, 'heard passively, registered 1-3 s later');
+  await first.stop();
+  await lab.clock.advance(10);
+  t.same(sa.directoryAgents, [], 'it has said that it goes down');
+  const second = await lab.directoryAgent('192.0.2.2');
+  await lab.clock.advance(3_200);
+  t.equal(second.size, 1);
+  // A crash, without a word.
+  lab.network.setLink('192.0.2.2', false);
+  await second.stop();
+  await lab.clock.advance(5_000);
+  lab.network.setLink('192.0.2.2', true);
+  const third = await lab.directoryAgent('192.0.2.2');
+  await lab.clock.advance(3_200);
+  t.equal(third.size, 1, 'another boot timestamp');
+  t.same(lab.notices, [
+    '192.0.2.1 daUp 192.0.2.2',
+    `192.0.2.1 registered ${urlOf('192.0.2.1')}`,
+    '192.0.2.1 daDown 192.0.2.2',
+    '192.0.2.1 daUp 192.0.2.2',
+    `192.0.2.1 registered ${urlOf('192.0.2.1')}`,
+    '192.0.2.1 daUp 192.0.2.2',
+    `192.0.2.1 registered ${urlOf('192.0.2.1')}`,
+  ]);
+  lab.multicasts.length = 0;
+  await lab.clock.advance(3 * 3600 * 1000);
+  const beats = lab.multicasts.filter(({ message }) => message.kind === 'DAAdvert');
+  t.ok(beats.length === 1 && beats[0]?.message.xid === 0, 'the heartbeat, every three hours');
+});
+
+t.test(
+  'a directory agent that does not answer is forgotten, and everybody is asked instead (§12.3)',
+  async t => {
+    const lab = await SlpLab.open();
+    await lab.directoryAgent('192.0.2.2');
+    (await lab.serviceAgent('192.0.2.1')).offer({ url: urlOf('192.0.2.1') });
+    const ua = await lab.userAgent('192.0.2.100');
+    await lab.clock.advance(10_000);
+    lab.network.setLink('192.0.2.2', false);
+    const before = lab.unicasts('192.0.2.100', '192.0.2.2');
+    const { value, tookMs } = await lab.result(ua.findServices(TYPE));
+    t.same(urls(value), [urlOf('192.0.2.1')]);
+    t.equal(tookMs, 21_000, '15 s for the directory agent, 6 s for all the others');
+    t.equal(lab.unicasts('192.0.2.100', '192.0.2.2') - before, 4, 'asked at 0, 2, 6 and 14 s');
+    t.same(ua.directoryAgents, []);
+    t.equal((await lab.result(ua.findServices(TYPE))).tookMs, 6000);
+  },
+);
+
+t.test('scopes: directory agents are asked for theirs, everybody for the rest', async t => {
+  const lab = await SlpLab.open();
+  const da = await lab.directoryAgent('192.0.2.2', { scopes: ['A'] });
+  (await lab.serviceAgent('192.0.2.1', { scopes: ['a', 'B'] })).offer({ url: urlOf('192.0.2.1') });
+  (await lab.serviceAgent('192.0.2.3', { scopes: ['b'] })).offer({ url: urlOf('192.0.2.3') });
+  const ua = await lab.userAgent('192.0.2.100', { scopes: ['A', 'B'] });
+  await lab.clock.advance(10_000);
+  t.equal(da.size, 1, 'only who shares a scope registers');
+  const only = await lab.result(ua.findServices(TYPE, { scopes: ['A'] }));
+  t.same(urls(only.value), [urlOf('192.0.2.1')]);
+  t.ok(only.tookMs < 100);
+  t.same(
+    urls((await lab.result(ua.findServices(TYPE))).value),
+    ['192.0.2.1', '192.0.2.3'].map(urlOf),
+  );
+});
+
+t.test('what does not fit into a datagram goes by TCP (§6.1, §6.2)', async t => {
+  for (const withDirectory of [false, true]) {
+    const lab = await SlpLab.open();
+    const da = withDirectory ? await lab.directoryAgent('192.0.2.2') : undefined;
+    const sa = await lab.serviceAgent('192.0.2.1');
+    const many = Array.from({ length: 90 }, (_, i) => `${TYPE}:sip://192.0.2.1:${6000 + i}`);
+    for (const url of many) sa.offer({ url });
+    const large = attributesOf({ note: 'x'.repeat(3000) });
+    sa.offer({ url: 'service:large://192.0.2.1', attributes: large });
+    const ua = await lab.userAgent('192.0.2.100');
+    await lab.clock.advance(10_000);
+    const where = withDirectory ? 'of a directory agent' : 'of a service agent';
+    if (da) t.equal(da.size, 91, 'a registration of 3000 octets too');
+    t.same(urls((await lab.result(ua.findServices(TYPE))).value), many, where);
+    const note = (await lab.result(ua.findAttributes('service:large'))).value.get('note');
+    t.equal(String(note?.values[0]).length, 3000, where);
+    await lab.clock.advance(1000);
+    t.equal(lab.network.streams.size, 0, 'connections are closed again');
+  }
+});
+
+t.test('without port 427 a service agent registers, and is not heard otherwise', async t => {
+  const lab = await SlpLab.open();
+  const sa = await lab.serviceAgent('192.0.2.1', { forbidden: true });
+  sa.offer({ url: urlOf('192.0.2.1') });
+  t.same(lab.problems, ['192.0.2.1 PORT_FORBIDDEN']);
+  const ua = await lab.userAgent('192.0.2.100');
+  t.same((await lab.result(ua.findServices(TYPE))).value, []);
+  const da = await lab.directoryAgent('192.0.2.2');
+  await lab.clock.advance(10_000);
+  t.equal(da.size, 0, 'nor does it hear the directory agent announce itself');
+  await lab.clock.advance(910_000);
+  t.equal(da.size, 1, 'but it asks every 900 s');
+  t.same(urls((await lab.result(ua.findServices(TYPE))).value), [urlOf('192.0.2.1')]);
+});
+
+t.test(
+  'a directory agent holds no more than it may, and is asked again while it is busy (§7)',
+  async t => {
+    const lab = await SlpLab.open();
+    const da = await lab.directoryAgent('192.0.2.2', {
+      limits: { registrations: 2, octets: 10_000 },
+    });
+    const sa = await lab.serviceAgent('192.0.2.1');
+    for (const port of [1, 2, 3])
+      sa.offer({ url: `service:x://192.0.2.1:${port}`, lifetime: 3600 });
+    await lab.clock.advance(10_000);
+    t.equal(da.size, 2);
+    sa.withdraw('service:x://192.0.2.1:1');
+    await lab.clock.advance(20_000);
+    t.equal(da.size, 2, 'the third has its place as soon as there is one');
+    const ua = await lab.userAgent('192.0.2.100');
+    await lab.clock.advance(5_000);
+    const found = (await lab.result(ua.findServices('service:x'))).value;
+    t.same(urls(found), ['service:x://192.0.2.1:2', 'service:x://192.0.2.1:3']);
+  },
+);
+
+t.test('services are refreshed no sooner than a directory agent wants (§8.5)', async t => {
+  const lab = await SlpLab.open();
+  await lab.directoryAgent('192.0.2.2', { minRefreshInterval: 600 });
+  (await lab.serviceAgent('192.0.2.1')).offer({ url: urlOf('192.0.2.1'), lifetime: 60 });
+  await lab.clock.advance(3_600_000);
+  const registered = lab.notices.filter(notice => notice.includes('registered')).length;
+  t.ok(registered >= 4 && registered <= 7, `${registered} times in an hour`);
+  const ua = await lab.userAgent('192.0.2.100');
+  await lab.clock.advance(5_000);
+  t.equal((await lab.result(ua.findServices(TYPE))).value.length, 1);
+});
+
+t.test('a host that gets its address later is there then', async t => {
+  const lab = await SlpLab.open();
+  lab.network.setLink('192.0.2.1', false);
+  const sa = await lab.serviceAgent('192.0.2.1');
+  sa.offer({ url: urlOf('192.0.2.1') });
+  const ua = await lab.userAgent('192.0.2.100');
+  t.same((await lab.result(ua.findServices(TYPE))).value, []);
+  lab.network.setLink('192.0.2.1', true);
+  await lab.clock.advance(6_000);
+  t.equal((await lab.result(ua.findServices(TYPE))).value.length, 1);
+});
+
+t.test('errors and ends are told', async t => {
+  const lab = await SlpLab.open();
+  await lab.directoryAgent('192.0.2.2');
+  const ua = await lab.userAgent('192.0.2.100');
+  await lab.clock.advance(20_000);
+  const wrong = lab.result(ua.findServices(TYPE, { predicate: '(a=' }));
+  await t.rejects(wrong, { name: 'SlpRequestError', code: 'ERROR_REPLY', status: 2 });
+  const given = new AbortController();
+  const asked = lab.result(ua.findServices(TYPE, { scopes: ['NONE'], signal: given.signal }));
+  given.abort(new Error('enough'));
+  await t.rejects(asked, { message: 'enough' });
+  const more = lab.result(ua.findServices(TYPE, { scopes: ['NONE'] }));
+  await ua.stop();
+  await t.rejects(more, { name: 'AbortError' });
+  const sa = await lab.serviceAgent('192.0.2.1');
+  t.throws(() => sa.offer({ url: 'nonsense' }), { code: 'BAD_VALUE' });
+  t.throws(() => sa.offer({ url: urlOf('192.0.2.1'), lifetime: 0 }), { code: 'BAD_VALUE' });
+  await lab.result(sa.stop());
+  t.equal(new SlpRequestError('BUSY', 'x').status, 0);
+});
+
+t.test('the same seed gives the same run', async t => {
+  const run = async () => {
+    const lab = await SlpLab.open(11, { loss: 0.2, jitterMs: 30, duplication: 0.1 });
+    await lab.directoryAgent('192.0.2.2');
+    (await lab.serviceAgent('192.0.2.1')).offer({ url: urlOf('192.0.2.1'), lifetime: 30 });
+    const ua = await lab.userAgent('192.0.2.100');
+    await lab.clock.advance(60_000);
+    await lab.result(ua.findServices(TYPE));
+    return lab.network.traceText();
+  };
+  t.equal(await run(), await run());
+});
