@@ -15,7 +15,14 @@ import type {
 } from './commands.js';
 import type { LegSettings } from './engine.js';
 import { pipeEnd } from './frame-pipe.js';
-import { BASE_RATE, FRAME_MS, Graph, type GraphNode, type NodeBehaviour } from './graph.js';
+import {
+  BASE_RATE,
+  FRAME_MS,
+  GRAPH_RATES,
+  Graph,
+  type GraphNode,
+  type NodeBehaviour,
+} from './graph.js';
 import { Leg } from './leg.js';
 import { Pacer } from './pacer.js';
 import { type DatagramNetwork, PlainPath } from './plain-path.js';
@@ -41,6 +48,8 @@ interface CoreNode {
   readonly leg?: Leg;
   /** What the leg was told last. */
   settings?: LegSettings;
+  /** Resolves when it has come to pass. */
+  configured?: Promise<undefined>;
   /** Under the leg. */
   readonly path?: SecurePath;
   close(): Promise<void>;
@@ -89,14 +98,11 @@ export class MediaCore {
       case 'open-leg':
         return this.#openLeg(command);
       case 'configure-leg':
-        return this.#configure(command);
+        return this.#configureInTurn(command);
       case 'leg-statistics':
         return this.#leg(command.node).statistics();
-      case 'send-digits': {
-        const leg = this.#leg(command.node);
-        // What the leg throws rejects.
-        return new Promise(resolve => leg.sendDigits(command.digits, () => resolve(undefined)));
-      }
+      case 'send-digits':
+        return this.#sendDigits(command);
       case 'open-mix':
         this.#keep(command.node, this.#graph.addMix(command.speakers));
         return undefined;
@@ -149,6 +155,22 @@ export class MediaCore {
     return { port: path.port };
   }
 
+  /** What is asked of the leg next may have to wait for it. */
+  #configureInTurn(command: CommandOf<'configure-leg'>): Promise<undefined> {
+    const configured = this.#configure(command);
+    const node = this.#nodes.get(command.node);
+    if (node) node.configured = configured;
+    return configured;
+  }
+
+  /** As agreed on: a codec may still be loading. What the leg throws rejects. */
+  async #sendDigits({ node, digits }: CommandOf<'send-digits'>): Promise<undefined> {
+    // What went wrong with it has been told.
+    await this.#nodes.get(node)?.configured?.catch(() => undefined);
+    const leg = this.#leg(node);
+    return new Promise(resolve => leg.sendDigits(digits, () => resolve(undefined)));
+  }
+
   async #configure({ node: id, settings }: CommandOf<'configure-leg'>): Promise<undefined> {
     const node = this.#nodes.get(id);
     if (!node?.leg) return;
@@ -173,15 +195,18 @@ export class MediaCore {
     await this.#keepFile(node, player);
   }
 
-  #openTone({ node, tones, loop, levelDbm0 }: CommandOf<'open-tone'>): undefined {
+  #openTone({ node, tones, loop, levelDbm0, sampleRate }: CommandOf<'open-tone'>): undefined {
+    const highest = Math.max(0, ...tones.flatMap(({ frequencies }) => frequencies));
+    const enough = GRAPH_RATES.find(rate => rate > highest * 2) ?? BASE_RATE;
+    const rate = sampleRate ?? enough;
     const tone = new Tone({
       tones,
       loop,
       ...(levelDbm0 !== undefined && { levelDbm0 }),
-      sampleRate: BASE_RATE,
+      sampleRate: rate,
       onEnded: () => this.#onEvent({ type: 'ended', node }),
     });
-    this.#keep(node, this.#graph.add(tone));
+    this.#keep(node, this.#graph.add(tone, rate));
   }
 
   async #openRecorder({ node, file }: CommandOf<'open-recorder'>): Promise<undefined> {

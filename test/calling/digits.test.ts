@@ -227,6 +227,31 @@ t.test('between two phones digits go by events, both ways, on a bad network', as
   await world.stop();
 });
 
+t.test(
+  'digits that are sent as soon as somebody answers wait for the codec to be loaded',
+  async t => {
+    const world = new Simulation({ seed: 6 });
+    const codecs = ['opus'] as const;
+    const alice = await world.addPhone('alice', '10.0.0.1', { codecs });
+    const bob = await world.addPhone('bob', '10.0.0.2', { codecs });
+    const heard: string[] = [];
+    alice.person.attend(call => {
+      call.on('digit', (digit, by) => heard.push(`${digit} ${by}`));
+      call.answer();
+    });
+    const call = bob.calls.dial('alice');
+    call.on('phase', phase => {
+      if (phase === 'connected') void call.sendDigits('12');
+    });
+    for (let turn = 0; turn < 3000 && heard.length < 2; turn++) {
+      await world.clock.advance(10);
+      await new Promise(setImmediate);
+    }
+    t.same(heard, ['1 events', '2 events']);
+    await world.stop();
+  },
+);
+
 t.test('digits need a call, and one that is over keeps nobody waiting', async t => {
   const { world, bob, call } = await pair();
   await t.rejects(call.sendDigits('12x'), { code: 'BAD_DIGITS' });
