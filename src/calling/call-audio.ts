@@ -21,11 +21,14 @@ export interface CallAudio {
 /**
  * Joins files and echo to a call that has media. Throws, with nothing left open, as
  * `openPlayer` and `openRecorder` do.
+ *
+ * @param ear hears the call in place of a recorder, and stays open
  */
 export async function attachAudio(
   media: MediaEngine,
   call: Call,
   { echo, play, record }: CallAudioOptions,
+  ear?: MediaNode,
 ): Promise<CallAudio> {
   const { leg } = call;
   const nodes: MediaNode[] = [];
@@ -34,7 +37,8 @@ export async function attachAudio(
   };
   if (!leg) return { played: never, close };
   try {
-    if (record !== undefined) {
+    if (ear) media.connect(leg, ear);
+    else if (record !== undefined) {
       const recorder = await media.openRecorder({ file: record });
       nodes.push(recorder);
       media.connect(leg, recorder);

@@ -4,6 +4,8 @@ import { numbered } from '../calling/auto-answer.js';
 import type { Call } from '../calling/call.js';
 import { attachAudio, type CallAudio, type CallAudioOptions } from '../calling/call-audio.js';
 import { type CallEnd, isOrdinaryEnd } from '../calling/call-end.js';
+import { CallTones } from '../calling/call-tones.js';
+import { type Country, tonesOf } from '../calling/country-tones.js';
 import { SystemClock, sleep } from '../core/clock.js';
 import { CodedError } from '../core/errors.js';
 import { loadSettings } from '../runtime/config.js';
@@ -28,6 +30,8 @@ export interface CallOptions extends CallAudioOptions {
   readonly keys?: boolean;
   /** Sent to them as text, once they have answered. */
   readonly message?: string;
+  /** The recording begins with the call, and has the tones of the line. */
+  readonly tones?: boolean;
   /** Keys pressed for them, once they have answered. */
   readonly digits?: string;
 }
@@ -41,32 +45,48 @@ export async function call(
 ): Promise<number> {
   const settings = await loadSettings(flags, configFile);
   await checkAudioFiles(options);
+  if (options.tones && options.record === undefined) {
+    throw new CodedError('BAD_USAGE', 'expected --record FILE beside --tones, found none', {
+      remedy: 'Tones are heard in the recording.',
+    });
+  }
   const target = await ownPhoneTarget(who, settings.data);
   return withPassingPhone(settings, flags, (telephone, stop) =>
-    talk(telephone, target, options, stop, output),
+    talk(telephone, target, { ...options, country: settings.country }, stop, output),
   );
 }
 
 async function talk(
   telephone: Telephone,
   who: string,
-  options: CallOptions,
+  options: CallOptions & { readonly country: Country },
   stop: AbortSignal,
   output: Output,
 ): Promise<number> {
   const clock = new SystemClock();
-  const call = telephone.calls.dial(who);
+  const { media, calls } = telephone;
+  const { record } = options;
+  const ear =
+    options.tones && record !== undefined ? await media.openRecorder({ file: record }) : undefined;
+  const call = calls.dial(who);
+  const onError = (error: Error) => output.error(error);
+  const tones =
+    ear &&
+    new CallTones({ media, clock, calls, call, ear, onError, tones: tonesOf(options.country) });
   let audio: CallAudio | undefined;
   let failure: unknown;
   tellPhases(call, output);
-  stop.addEventListener('abort', () => telephone.calls.hangUpAll());
+  stop.addEventListener('abort', () => {
+    calls.hangUpAll();
+    tones?.hush();
+  });
   const letGo = options.keys ? takeKeys(telephone, options, output) : () => undefined;
   const join = async () => {
     if (options.message !== undefined) tellText(call, options.message, output);
     const { seconds, play, digits } = options;
     // First: who asks for a number hears nothing else before it, and digits take the place of the voice.
     if (digits !== undefined) await call.sendDigits(digits);
-    audio = await attachAudio(telephone.media, call, options);
+    audio = await attachAudio(media, call, options, ear);
     if (seconds !== undefined) await sleep(clock, seconds * 1000);
     else if (play !== undefined) await audio.played.then(() => sleep(clock, TAIL_MS));
     else return;
@@ -83,6 +103,8 @@ async function talk(
     call.once('ended', (...ended) => resolve(ended));
   });
   await audio?.close();
+  await tones?.over;
+  await ear?.close();
   letGo();
   await othersEnded(telephone);
   if (failure) {

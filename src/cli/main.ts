@@ -2,6 +2,7 @@
 /** The `ringline` command. Each subcommand's code is loaded only when it runs. */
 import { Command, Option } from 'commander';
 import { CODEC_NAMES, parseCodecName } from '../calling/audio-codecs.js';
+import { COUNTRIES, parseCountry } from '../calling/country-tones.js';
 import { ENCRYPTION_POLICIES, type EncryptionPolicy } from '../calling/encryption.js';
 import { HANDSET_KEYS, parseHandsetKey } from '../calling/handset-key.js';
 import { parseEndpoint } from '../core/endpoint.js';
@@ -37,6 +38,8 @@ interface Flags {
   readonly seconds?: number;
   readonly message?: string;
   readonly digits?: string;
+  readonly tones?: boolean;
+  readonly country?: string;
   readonly all?: boolean;
   readonly follow?: boolean;
   readonly keys?: boolean;
@@ -115,6 +118,8 @@ phone works without.
       'play this file to them; hang up after it, unless --seconds says otherwise',
     )
     .option('--record <wav>', 'write what they say to this file')
+    .option('--tones', 'record what one hears while calling too: ringing, busy, no way through')
+    .option('--country <code>', `whose tones these are: ${COUNTRIES.join(', ')} (default: us)`)
     .option('--seconds <n>', 'hang up after so many seconds of talk', positive)
     .option(
       '--keys',
@@ -365,7 +370,8 @@ function encryptionOption(): Option {
   ).choices([...ENCRYPTION_POLICIES]);
 }
 
-function configOf({ name, listen, tls, ws, wss, data, log, codec, srtp }: Flags): Config {
+function configOf(flags: Flags): Config {
+  const { name, listen, tls, ws, wss, data, log, codec, srtp, country } = flags;
   const ports: PortChoices = {
     ...(tls !== undefined && { TLS: parsePortChoice(tls) }),
     ...(ws !== undefined && { WS: parsePortChoice(ws) }),
@@ -379,13 +385,15 @@ function configOf({ name, listen, tls, ws, wss, data, log, codec, srtp }: Flags)
     ...(log !== undefined && { log: parseLogLevel(log) }),
     ...(codec !== undefined && { codecs: [parseCodecName(codec)] }),
     ...(srtp !== undefined && { srtp }),
+    ...(country !== undefined && { country: parseCountry(country) }),
   };
 }
 
-function audioOf({ echo, play, record, seconds, message, keys, digits }: Flags) {
+function audioOf({ echo, play, record, seconds, message, keys, digits, tones }: Flags) {
   return {
     ...(keys && { keys }),
     ...(message !== undefined && { message }),
+    ...(tones && { tones }),
     ...(digits !== undefined && { digits: parseDigits(digits) }),
     ...(echo && { echo }),
     ...(play !== undefined && { play }),

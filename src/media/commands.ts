@@ -37,6 +37,7 @@ export type MediaCommand =
       readonly tones: ToneSpec;
       readonly loop: boolean;
       readonly levelDbm0: number | undefined;
+      readonly sampleRate: number | undefined;
     }
   | { readonly type: 'open-recorder'; readonly node: NodeId; readonly file: string }
   | {

@@ -86,10 +86,18 @@ export abstract class EngineClient implements MediaEngine {
     tones: ToneSpec;
     loop?: boolean;
     levelDbm0?: number;
+    sampleRate?: number;
   }): Promise<Player> {
     const node = ++this.#lastNode;
-    const { tones, loop = false, levelDbm0 } = options;
-    return this.#openPlayer(node, { type: 'open-tone', node, tones, loop, levelDbm0 });
+    const { tones, loop = false, levelDbm0, sampleRate } = options;
+    return this.#openPlayer(node, {
+      type: 'open-tone',
+      node,
+      tones,
+      loop,
+      levelDbm0,
+      sampleRate,
+    });
   }
 
   async openRecorder({ file }: { file: string }): Promise<MediaNode> {

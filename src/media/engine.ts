@@ -165,6 +165,8 @@ export type ToneSpec = {
   readonly frequencies: readonly number[];
   /** Omitted: for ever. */
   readonly ms?: number;
+  /** In a loop: the first time only. */
+  readonly once?: boolean;
 }[];
 
 export interface MediaEngine extends Service {
@@ -181,7 +183,13 @@ export interface MediaEngine extends Service {
    * Plays tones in turn, then ends (or starts again with `loop`). `levelDbm0` is the level of each
    * frequency, by default -13. Throws `CodedError` `BAD_TONE`.
    */
-  openTone(options: { tones: ToneSpec; loop?: boolean; levelDbm0?: number }): Promise<Player>;
+  openTone(options: {
+    tones: ToneSpec;
+    loop?: boolean;
+    levelDbm0?: number;
+    /** Of its frames in Hz, 8000, 16000 or 48000; by default the lowest that holds its frequencies. */
+    sampleRate?: number;
+  }): Promise<Player>;
   /** Writes what it hears to a WAV file (16-bit linear, mono). Throws `CodedError` `FILE_NOT_WRITABLE`. */
   openRecorder(options: { file: string }): Promise<MediaNode>;
   /**

@@ -29,7 +29,11 @@ export class Tone implements NodeBehaviour {
   readonly #onEnded: () => void;
   /** In cycles, 0 up to 1. */
   readonly #phases = new Float64Array(MAX_FREQUENCIES);
+  /** Where a loop goes on; -1 where nothing is played again. */
+  readonly #again: number;
   #index = 0;
+  /** It has been played through once. */
+  #rounds = false;
   /** Samples of the present tone still to come. */
   #left: number;
   #ended = false;
@@ -40,6 +44,7 @@ export class Tone implements NodeBehaviour {
     check(tones, loop, sampleRate);
     this.#tones = tones;
     this.#loop = loop;
+    this.#again = tones.findIndex(({ once }) => !once);
     this.#amplitude = FULL_SCALE * 10 ** ((levelDbm0 - FULL_SCALE_DBM0) / 20);
     this.#sampleRate = sampleRate;
     this.#onEnded = onEnded;
@@ -74,8 +79,11 @@ export class Tone implements NodeBehaviour {
   }
 
   #next(): void {
-    if (this.#index + 1 < this.#tones.length) this.#index++;
-    else if (this.#loop) this.#index = 0;
+    this.#rounds ||= this.#index + 1 === this.#tones.length;
+    let next = this.#index + 1;
+    while (this.#rounds && this.#tones[next]?.once) next++;
+    if (next < this.#tones.length) this.#index = next;
+    else if (this.#loop && this.#again >= 0) this.#index = this.#again;
     else this.#ended = true;
     this.#phases.fill(0);
     if (!this.#ended) this.#left = this.#samplesOf(this.#index);
@@ -103,7 +111,7 @@ function check(tones: ToneSpec, loop: boolean, sampleRate: number): void {
       });
     }
   }
-  if (loop && tones.some(tone => tone.ms === undefined)) {
-    throw new CodedError('BAD_TONE', 'expected tones of limited length in a loop', { remedy });
+  if (loop && tones.slice(0, -1).some(tone => tone.ms === undefined)) {
+    throw new CodedError('BAD_TONE', 'expected tones of limited length before others', { remedy });
   }
 }

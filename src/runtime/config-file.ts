@@ -6,6 +6,7 @@ import { Ajv, type ErrorObject } from 'ajv';
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { AccountSettings } from '../calling/accounts.js';
 import type { CodecName } from '../calling/audio-codecs.js';
+import type { Country } from '../calling/country-tones.js';
 import type { EncryptionPolicy } from '../calling/encryption.js';
 import { parseEndpoint } from '../core/endpoint.js';
 import { asError, CodedError, errorCode } from '../core/errors.js';
@@ -28,6 +29,7 @@ interface RawConfig {
   readonly data?: string;
   readonly log?: LogLevel;
   readonly codecs?: readonly CodecName[];
+  readonly country?: Country;
   readonly srtp?: EncryptionPolicy;
   readonly mediaThreads?: number;
   readonly accounts?: readonly RawAccount[];

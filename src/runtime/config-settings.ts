@@ -3,6 +3,7 @@ import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { AccountSettings } from '../calling/accounts.js';
 import type { CodecName } from '../calling/audio-codecs.js';
+import type { Country } from '../calling/country-tones.js';
 import type { EncryptionPolicy } from '../calling/encryption.js';
 import { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
@@ -29,6 +30,8 @@ export interface Settings {
   readonly log: LogLevel;
   /** Best first. */
   readonly codecs: readonly CodecName[];
+  /** Whose tones are heard. */
+  readonly country: Country;
   /** Whether voice is encrypted. */
   readonly srtp: EncryptionPolicy;
   /** Threads that voice is spread over. */

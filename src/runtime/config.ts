@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { DEFAULT_CODECS } from '../calling/audio-codecs.js';
+import { DEFAULT_COUNTRY } from '../calling/country-tones.js';
 import { optionalListen } from './config-listen.js';
 import {
   type Config,
@@ -38,6 +39,7 @@ export async function loadSettings(flags: Config, path?: string): Promise<Settin
     data: resolve(flags.data ?? config.data ?? data),
     log: flags.log ?? config.log ?? 'warn',
     codecs: flags.codecs ?? config.codecs ?? DEFAULT_CODECS,
+    country: flags.country ?? config.country ?? DEFAULT_COUNTRY,
     srtp: flags.srtp ?? config.srtp ?? 'auto',
     mediaThreads: config.mediaThreads ?? 1,
     accounts: config.accounts ?? [],

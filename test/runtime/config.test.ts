@@ -67,7 +67,7 @@ t.test('each error tells where it is, what was expected and what was found', asy
     [
       'colour: red',
       [
-        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, codecs, srtp, mediaThreads, accounts, watchers, limits, users, clickToDial',
+        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, codecs, country, srtp, mediaThreads, accounts, watchers, limits, users, clickToDial',
       ],
     ],
     [
@@ -119,6 +119,7 @@ t.test('flags come before the file, the file before the defaults', async t => {
     data,
     log: 'warn',
     codecs: DEFAULT_CODECS,
+    country: 'us',
     srtp: 'auto',
     mediaThreads: 1,
     accounts: [],
