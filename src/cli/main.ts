@@ -18,6 +18,7 @@ import {
 import { programVersion } from '../runtime/version.js';
 import { EXIT, EXIT_TABLE, exitCodeOfError } from './exit-codes.js';
 import { newOutput, type Output } from './output.js';
+import type { SimulateFlags } from './simulate.js';
 
 /** Flags as commander hands them over. */
 interface Flags {
@@ -63,6 +64,23 @@ const KEYS_HELP = HANDSET_KEYS.map(key => {
 const EXIT_HELP = `
 Exit status:
 ${EXIT_TABLE.map(([code, meaning]) => `  ${String(code).padStart(2)}  ${meaning}`).join('\n')}
+`;
+
+const SIMULATE_HELP = `
+The members run the code that a super-node runs; only clock, network and chance are virtual. Hosts lie
+on a plane, with round trips of 76 ms in the median. A hop is a member that was asked: where the owner
+itself is asked first, that is one. A lookup has succeeded when the member it names owned the key when
+it said so. Messages are weighed as signed REGISTERs: 830 octets, and 113 for each member named.
+
+Invariants of the ring are checked as it runs: one ring, ordered, a live successor for each member, every
+key has its copies, no wrong owner answers. If one breaks, the exit status is 1 and the seed repeats it.
+
+  $ ringline simulate --nodes 100,1000,10000 --lookups 20000 --chart hops.svg
+  $ ringline simulate --nodes 10000 --routing binary     fingers as in the first Chord
+  $ ringline simulate --crash 0.5                        half of all die at once; lookups begin with that
+  $ ringline simulate --lifetime 42 --hours 2            everybody stays 42 minutes, in the mean
+  $ ringline simulate --routing table --lifetime 174 --hours 2
+  $ ringline simulate --hostile 0.1 --paths 6            a tenth of all deceives
 `;
 
 function program(): Command {
@@ -294,7 +312,73 @@ A phone that is not there is unknown until it is. Ordinary phones and PBXes are 
       }),
     );
 
+  simulateCommand(ringline);
   return ringline;
+}
+
+function simulateCommand(ringline: Command): void {
+  common(ringline.command('simulate'))
+    .description(
+      'Try the ring of super-nodes: thousands of them, on virtual time, in this process.',
+    )
+    .option('--nodes <n,...>', 'super-nodes; of several sizes each is tried', '1000')
+    .option(
+      '--lookups <n>',
+      'lookups, each of a key by a member, both at random',
+      number(1, 1e7),
+      10_000,
+    )
+    .addOption(
+      new Option('--routing <how>', 'whom a member knows beyond its neighbours')
+        .choices(['table', 'base16', 'binary'])
+        .default('base16'),
+    )
+    .option(
+      '--crash <fraction>',
+      'this part of all crashes at once, before the lookups',
+      number(0, 0.95),
+    )
+    .option(
+      '--lifetime <minutes>',
+      'members come and go: their mean session (with --hours)',
+      number(0.1, 1e6),
+    )
+    .option(
+      '--shape <k>',
+      'sessions after Weibull with this shape (default: 1, exponential)',
+      number(0.3, 10),
+    )
+    .option('--hours <h>', 'how long they come and go, in virtual time', number(0.01, 1000))
+    .option(
+      '--hostile <fraction>',
+      'this part of all lies, is silent or denies what it holds',
+      number(0, 0.9),
+    )
+    .option(
+      '--paths <d>',
+      'disjoint paths of each lookup (default: 1; 6 with --hostile)',
+      number(1, 16),
+    )
+    .option('--loss <fraction>', 'this part of all messages is lost', number(0, 0.5))
+    .option(
+      '--keys <n>',
+      'records stored at first, looked up, and counted at the end',
+      number(0, 1e6),
+    )
+    .option('--recursive', 'lookups go from member to member, not back and forth')
+    .option(
+      '--seed <n>',
+      'the same seed, the same run (default: by chance; it is printed)',
+      number(0, 2 ** 53),
+    )
+    .option('--chart <file.svg>', 'draw hops and times')
+    .addHelpText('after', SIMULATE_HELP)
+    .action(async (flags: SimulateFlags & { readonly json?: boolean }) =>
+      finish({ ...(flags.json && { json: true }) }, async output => {
+        const { simulate } = await import('./simulate.js');
+        return simulate(flags, output);
+      }),
+    );
 }
 
 /** `ringline hold` and its like. */
@@ -399,6 +483,18 @@ function audioOf({ echo, play, record, seconds, message, keys, digits, tones }: 
     ...(play !== undefined && { play }),
     ...(record !== undefined && { record }),
     ...(seconds !== undefined && { seconds }),
+  };
+}
+
+/** Reads a number in that range. */
+function number(lowest: number, highest: number): (text: string) => number {
+  return text => {
+    const value = Number(text);
+    if (text.trim() !== '' && value >= lowest && value <= highest) return value;
+    throw new CodedError(
+      'BAD_USAGE',
+      `expected a number from ${lowest} to ${highest}, found "${text}"`,
+    );
   };
 }
 

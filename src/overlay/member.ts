@@ -1,0 +1,450 @@
+/**
+ * A member of the ring, as a pure machine: `stepMember` changes the state it is given and returns what is
+ * to be done. No socket, clock, promise or chance of its own.
+ */
+import { considerFinger, dropFinger, nextFinger, probeFingers } from './fingers.js';
+import { findAnswered, resumeLookup, startLookup } from './lookup.js';
+import type { FinishedLookup } from './lookup-state.js';
+import {
+  MEMBER_OPTIONS,
+  type MemberAction,
+  type MemberEvent,
+  type MemberOptions,
+  type MemberState,
+  type MemberTools,
+  type Pending,
+  type Signal,
+  type Timer,
+} from './member-state.js';
+import { followMerge, foundRing, lookForRing, lookThrough } from './merge.js';
+import type { RingAnswer, RingRequest } from './messages.js';
+import { getAnswered, getFound, putAnswered, putFound, startGet, startPut } from './operations.js';
+import type { Peer } from './peer.js';
+import { type RecordBounds, RecordStore } from './records.js';
+import { answerFind, relayAnswered } from './relay.js';
+import {
+  copiesAnswered,
+  foundHome,
+  handAllOver,
+  handOver,
+  keepAsOwner,
+  keepCopies,
+  offerAll,
+  offerAnswered,
+  replicate,
+  wantedOf,
+} from './replication.js';
+import { aboutMs, answer, isSuspect, schedule, takeAnswered, takeOverdue } from './requests.js';
+import {
+  beginRing,
+  beyondAnswered,
+  candidateAnswered,
+  headAnswered,
+  joinFailed,
+  joinFound,
+  leave,
+  neighbourLeft,
+  notified,
+  notifyAnswered,
+  predecessorAnswered,
+  stabilise,
+  verify,
+  welcomed,
+} from './ring.js';
+import { changePredecessor } from './routing.js';
+import {
+  announce,
+  compared,
+  compareWithSuccessor,
+  membershipTold,
+  reportGone,
+  spread,
+  spreadUnanswered,
+} from './spread.js';
+import { leaveTable } from './table-budget.js';
+
+export function newMember(
+  self: Peer,
+  tools: MemberTools,
+  options: Partial<MemberOptions> = {},
+  bounds?: RecordBounds,
+): MemberState {
+  const all = { ...MEMBER_OPTIONS, ...options };
+  const routing = all.routing === 'auto' ? 'table' : all.routing;
+  return {
+    self,
+    options: all,
+    tools,
+    phase: 'idle',
+    now: 0,
+    predecessor: undefined,
+    previous: undefined,
+    beyond: undefined,
+    newcomer: undefined,
+    predecessorHeardAt: 0,
+    successors: [],
+    routing,
+    fingers: new Map(),
+    nextSlot: -1,
+    far: [],
+    farStale: false,
+    membership: undefined,
+    version: 1,
+    suspects: new Map(),
+    lost: new Map(),
+    contacts: [],
+    pending: new Map(),
+    nextNumber: 1,
+    rttMs: undefined,
+    rttVariationMs: 0,
+    stabilising: false,
+    checkingPredecessor: false,
+    lookups: new Map(),
+    finished: [],
+    puts: new Map(),
+    gets: new Map(),
+    records: new RecordStore(bounds),
+    ownedStamp: 1,
+    synced: new Map(),
+    timersSet: new Set(),
+    joinAttempts: 0,
+    news: new Map(),
+    membershipBytes: 0,
+    membershipSince: 0,
+    mergedAt: Number.NEGATIVE_INFINITY,
+    out: [],
+    signals: [],
+  };
+}
+
+export function stepMember(state: MemberState, event: MemberEvent): MemberAction[] {
+  state.now = event.now;
+  state.out = [];
+  if (state.phase !== 'left') {
+    handle(state, event);
+    settle(state);
+  }
+  return state.out;
+}
+
+function handle(state: MemberState, event: MemberEvent): void {
+  switch (event.type) {
+    case 'start':
+      state.contacts = event.contacts;
+      if (event.contacts.length === 0) {
+        beginRing(state);
+        return;
+      }
+      state.phase = 'joining';
+      join(state);
+      return;
+    case 'message': {
+      const { message } = event;
+      const { from, number } = message;
+      if (message.kind === 'request') {
+        takeRequest(state, from, number, message.request);
+        return;
+      }
+      const pending = takeAnswered(state, from, number);
+      if (!pending) return;
+      state.suspects.delete(from.id);
+      considerFinger(state, from, state.now - pending.sentAt);
+      takeAnswer(state, from, pending, message.answer);
+      return;
+    }
+    case 'timer':
+      takeTimer(state, event.timer);
+      return;
+    case 'lookup':
+      startLookup(state, {
+        key: event.key,
+        purpose: { type: 'user', tag: event.tag },
+        recursive: event.recursive ?? false,
+      });
+      return;
+    case 'put':
+      startPut(state, event.record, event.tag);
+      return;
+    case 'get':
+      startGet(state, event.key, event.tag);
+      return;
+    case 'contacts':
+      state.contacts = event.contacts;
+      for (const contact of event.contacts) lookThrough(state, contact);
+      return;
+    case 'leave':
+      if (state.phase === 'member') {
+        if (state.membership) reportGone(state, state.self);
+        spread(state);
+        handAllOver(state);
+      }
+      leave(state);
+      return;
+  }
+}
+
+/** What one part has told the others, until all is said. */
+function settle(state: MemberState): void {
+  for (;;) {
+    const signal = state.signals.shift();
+    if (signal) {
+      takeSignal(state, signal);
+      continue;
+    }
+    const finished = state.finished.shift();
+    if (!finished) return;
+    takeFinished(state, finished);
+  }
+}
+
+function takeSignal(state: MemberState, signal: Signal): void {
+  switch (signal.type) {
+    case 'died':
+      dropFinger(state, signal.peer);
+      reportGone(state, signal.peer);
+      return;
+    case 'neighbour':
+      handOver(state, signal.peer);
+      return;
+    case 'alone':
+      recover(state);
+      return;
+    case 'member':
+      if (state.routing === 'table') announce(state);
+      return;
+  }
+}
+
+/** Neither neighbour is left: back in through whom we know, or on as a ring of one. */
+function recover(state: MemberState): void {
+  const known = [...state.fingers.values()].map(({ peer }) => peer);
+  for (const peer of state.membership?.present ?? []) {
+    if (known.length >= 16) break;
+    if (peer.id !== state.self.id) known.push(peer);
+  }
+  const contacts = known.filter(peer => !isSuspect(state, peer));
+  changePredecessor(state, undefined);
+  if (contacts.length === 0) return;
+  state.phase = 'joining';
+  state.contacts = contacts;
+  join(state);
+}
+
+function join(state: MemberState): void {
+  const { contacts, self } = state;
+  const from = contacts.filter(({ address }) => address !== self.address);
+  if (from.length === 0) {
+    beginRing(state);
+    return;
+  }
+  startLookup(state, { key: self.id, purpose: { type: 'join' }, from });
+}
+
+function takeFinished(state: MemberState, finished: FinishedLookup): void {
+  const { purpose, key, startedAt, timeouts } = finished.lookup;
+  switch (purpose.type) {
+    case 'user': {
+      const { tag } = purpose;
+      const { result } = finished;
+      const tookMs = state.now - startedAt;
+      state.out.push({ type: 'lookup-done', tag, key, result, tookMs, timeouts });
+      return;
+    }
+    case 'join':
+      joinFound(state, finished);
+      return;
+    case 'finger':
+      probeFingers(state, purpose.slot, finished);
+      return;
+    case 'put':
+      putFound(state, purpose.operation, finished);
+      return;
+    case 'get':
+      getFound(state, purpose.operation, finished);
+      return;
+    case 'merge':
+      foundRing(state, purpose.contact, finished);
+      return;
+    case 'home':
+      foundHome(state, purpose.key, finished);
+      return;
+  }
+}
+
+function takeTimer(state: MemberState, timer: Timer): void {
+  const { options } = state;
+  switch (timer.type) {
+    case 'request': {
+      const overdue = takeOverdue(state, timer.number);
+      if (!overdue) return;
+      dropFinger(state, overdue.to);
+      takeAnswer(state, overdue.to, overdue, undefined);
+      return;
+    }
+    case 'lookup':
+      resumeLookup(state, timer.number);
+      return;
+    default:
+      state.timersSet.delete(timer.type);
+  }
+  switch (timer.type) {
+    case 'stabilise':
+      schedule(state, 'stabilise', aboutMs(state, options.stabiliseMs));
+      leaveTable(state);
+      stabilise(state);
+      return;
+    case 'again':
+      stabilise(state);
+      return;
+    case 'finger': {
+      schedule(state, 'finger', aboutMs(state, options.fingerMs));
+      const next = nextFinger(state);
+      if (!next) return;
+      const purpose = { type: 'finger', slot: next.slot } as const;
+      startLookup(state, { key: next.key, purpose });
+      return;
+    }
+    case 'offer':
+      schedule(state, 'offer', aboutMs(state, options.offerMs));
+      for (const key of offerAll(state))
+        startLookup(state, { key, purpose: { type: 'home', key } });
+      return;
+    case 'replicate':
+      replicate(state);
+      return;
+    case 'merge':
+      lookForRing(state);
+      return;
+    case 'spread':
+      spread(state);
+      return;
+    case 'compare':
+      compareWithSuccessor(state);
+      return;
+    case 'rejoin':
+      if (state.phase === 'joining') join(state);
+      return;
+  }
+}
+
+function takeRequest(state: MemberState, from: Peer, number: number, request: RingRequest): void {
+  switch (request.type) {
+    case 'ping':
+      answer(state, from, number, { type: 'pong' });
+      return;
+    case 'find':
+      verify(state, request.avoid);
+      answerFind(state, from, number, request);
+      return;
+    case 'neighbours':
+    case 'join': {
+      const { predecessor, successors, phase, stabilising } = state;
+      if (phase !== 'member' || stabilising) {
+        answer(state, from, number, { type: 'busy' });
+        return;
+      }
+      answer(state, from, number, { type: 'links', predecessor, successors });
+      return;
+    }
+    case 'notify':
+      notified(state, from, number, request);
+      return;
+    case 'leave':
+      neighbourLeft(state, from, request);
+      answer(state, from, number, { type: 'accepted' });
+      return;
+    case 'store':
+      if (state.phase !== 'member') {
+        answer(state, from, number, { type: 'busy' });
+        return;
+      }
+      request.copy
+        ? keepCopies(state, from, number, request.records)
+        : keepAsOwner(state, from, number, request.records);
+      return;
+    case 'fetch': {
+      const records = state.records.get(request.key, state.now);
+      answer(state, from, number, { type: 'records', records });
+      return;
+    }
+    case 'offer': {
+      const versions = wantedOf(state, request.versions);
+      answer(state, from, number, { type: 'wanted', versions });
+      return;
+    }
+    case 'membership':
+      membershipTold(state, request.entries, request.hops);
+      answer(state, from, number, { type: 'accepted' });
+      return;
+    case 'compare': {
+      const { membership } = state;
+      const differing = membership?.differing(request.digests) ?? { parts: [], entries: [] };
+      answer(state, from, number, { type: 'compared', ...differing });
+      return;
+    }
+    case 'merge':
+      followMerge(state, request.contact);
+      answer(state, from, number, { type: 'accepted' });
+      return;
+  }
+}
+
+/** `body` is undefined where no answer came in time. */
+function takeAnswer(
+  state: MemberState,
+  from: Peer,
+  { purpose, request }: Pending,
+  body: RingAnswer | undefined,
+): void {
+  switch (purpose.type) {
+    case 'lookup':
+      findAnswered(state, from, purpose, body);
+      return;
+    case 'stabilise':
+      headAnswered(state, from, purpose.attempt, body);
+      return;
+    case 'candidate':
+      candidateAnswered(state, from, purpose, body);
+      return;
+    case 'notify':
+      notifyAnswered(state, from, body);
+      return;
+    case 'rectify':
+      predecessorAnswered(state, from, purpose, body !== undefined);
+      return;
+    case 'beyond':
+      beyondAnswered(state, from, purpose.dead, body !== undefined);
+      return;
+    case 'join':
+      if (body) {
+        welcomed(state, from, body);
+        return;
+      }
+      if (state.phase === 'joining') joinFailed(state, 'no-answer');
+      return;
+    case 'finger':
+      // What was measured is noted of every answer.
+      return;
+    case 'relay':
+      relayAnswered(state, from, purpose.relay, body);
+      return;
+    case 'put':
+      putAnswered(state, purpose.operation, body);
+      return;
+    case 'get':
+      getAnswered(state, purpose.operation, from, body);
+      return;
+    case 'replicate':
+      copiesAnswered(state, from, purpose, body);
+      return;
+    case 'offer':
+      offerAnswered(state, from, purpose, body);
+      return;
+    case 'compare':
+      compared(state, from, body);
+      return;
+    case 'spread':
+      if (!body) spreadUnanswered(state, from, request, purpose);
+      return;
+  }
+}

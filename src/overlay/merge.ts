@@ -1,0 +1,72 @@
+/**
+ * Two rings that meet become one. A member looks up its own id through somebody who may be of another
+ * ring: a former member that was taken for dead, or somebody discovered. If the owner there is nearer
+ * after it than its own successor, that owner, who has answered itself, becomes its successor, with its
+ * list: as a joiner would do. The old successor is told of the other ring first, and does the same, so
+ * that no member is left without a predecessor; word goes to fingers too, so that it goes quickly.
+ *
+ * Neither ring is the winner: of two candidates for a successor the nearer one is, and of two versions of
+ * a record the later. The proof of Chord covers one ring, not this: while rings merge, a key may have
+ * two owners, each with its own copies, until both have stabilised.
+ */
+import { between } from './ids.js';
+import { startLookup } from './lookup.js';
+import type { FinishedLookup } from './lookup-state.js';
+import type { MemberState } from './member-state.js';
+import type { Peer } from './peer.js';
+import { aboutMs, schedule, tell } from './requests.js';
+import { replaceSuccessors } from './routing.js';
+
+/** Word of another ring is followed once in so long. */
+const FOLLOW_MS = 30_000;
+/** Beside the successor, so many others are told. */
+const TOLD = 4;
+
+/** One look, through somebody who was lost or discovered. */
+export function lookForRing(state: MemberState): void {
+  schedule(state, 'merge', aboutMs(state, state.options.mergeMs));
+  const candidates = [...state.contacts, ...state.lost.values()].filter(
+    ({ address }) => address !== state.self.address,
+  );
+  if (candidates.length === 0) return;
+  lookThrough(state, candidates[Math.floor(state.tools.chance() * candidates.length)]!);
+}
+
+export function lookThrough(state: MemberState, contact: Peer): void {
+  if (state.phase !== 'member' || contact.address === state.self.address) return;
+  const purpose = { type: 'merge', contact } as const;
+  startLookup(state, { key: state.self.id, purpose, from: [contact] });
+}
+
+/** Somebody of our ring has found another. */
+export function followMerge(state: MemberState, contact: Peer): void {
+  if (state.now - state.mergedAt < FOLLOW_MS) return;
+  state.mergedAt = state.now;
+  lookThrough(state, contact);
+  passOn(state, contact);
+}
+
+export function foundRing(state: MemberState, contact: Peer, { result }: FinishedLookup): void {
+  if (!result || state.phase !== 'member') return;
+  state.lost.delete(contact.id);
+  const { owner, successors } = result;
+  const head = state.successors[0];
+  if (owner.id === state.self.id || owner.id === head?.id) return;
+  const known = state.successors.some(({ id }) => id === owner.id);
+  if (!known) followMerge(state, owner);
+  if (head && !between(owner.id, state.self.id, head.id)) return;
+  replaceSuccessors(state, [owner, ...successors]);
+  state.out.push({ type: 'merged', with: owner });
+  schedule(state, 'again', 0);
+}
+
+function passOn(state: MemberState, contact: Peer): void {
+  const [head] = state.successors;
+  const others = [...state.fingers.values()].map(({ peer }) => peer);
+  const told = head ? [head] : [];
+  for (let i = 0; i < TOLD && others.length > 0; i++) {
+    const index = Math.floor(state.tools.chance() * others.length);
+    told.push(...others.splice(index, 1));
+  }
+  for (const peer of told) tell(state, peer, { type: 'merge', contact });
+}

@@ -1,0 +1,142 @@
+/** Putting a record where it belongs, and getting what is held under a key. */
+import type { Id } from './ids.js';
+import { LOOKUP_MS, startLookup } from './lookup.js';
+import type { FinishedLookup } from './lookup-state.js';
+import type { GetOperation, MemberState, PutOperation } from './member-state.js';
+import type { RingAnswer } from './messages.js';
+import type { Peer } from './peer.js';
+import { compareVersions, type RingRecord } from './records.js';
+import { ask } from './requests.js';
+
+/** Holders asked at once when the owner has nothing, or when members may lie. */
+const ASKED_AT_ONCE = 2;
+/** The owner answers after those who hold the copies: a timeout of theirs, and its own way. */
+const PUT_ATTEMPT = 3;
+
+export function startPut(state: MemberState, record: RingRecord, tag: number): void {
+  const number = state.nextNumber++;
+  state.puts.set(number, { record, tag, deadline: state.now + LOOKUP_MS });
+  startLookup(state, { key: record.key, purpose: { type: 'put', operation: number } });
+}
+
+export function putFound(state: MemberState, operation: number, { result }: FinishedLookup): void {
+  const put = state.puts.get(operation);
+  if (!put) return;
+  if (!result) {
+    endPut(state, operation, put, 0, 'no-answer');
+    return;
+  }
+  const request = { type: 'store', records: [put.record], copy: false } as const;
+  ask(state, result.owner, request, { type: 'put', operation }, PUT_ATTEMPT);
+}
+
+export function putAnswered(
+  state: MemberState,
+  operation: number,
+  body: RingAnswer | undefined,
+): void {
+  const put = state.puts.get(operation);
+  if (!put) return;
+  if (body?.type === 'stored') {
+    endPut(state, operation, put, body.copies);
+    return;
+  }
+  const refused = body?.type === 'refused' ? body.reason : undefined;
+  if ((refused && refused !== 'not-owner') || state.now >= put.deadline) {
+    endPut(state, operation, put, 0, refused ?? 'no-answer');
+    return;
+  }
+  // The owner has changed, or has died: who is it now?
+  startLookup(state, { key: put.record.key, purpose: { type: 'put', operation } });
+}
+
+type PutFailure = Extract<MemberState['out'][number], { type: 'put-done' }>['reason'];
+
+function endPut(
+  state: MemberState,
+  operation: number,
+  { tag }: PutOperation,
+  copies: number,
+  reason?: PutFailure,
+): void {
+  state.puts.delete(operation);
+  state.out.push({ type: 'put-done', tag, copies, ...(reason && { reason }) });
+}
+
+export function startGet(state: MemberState, key: Id, tag: number): void {
+  const number = state.nextNumber++;
+  state.gets.set(number, {
+    key,
+    tag,
+    deadline: state.now + LOOKUP_MS,
+    owner: undefined,
+    holders: [],
+    waiting: 0,
+    answers: 0,
+    ownerEmpty: false,
+    newest: new Map(),
+  });
+  startLookup(state, { key, purpose: { type: 'get', operation: number } });
+}
+
+export function getFound(state: MemberState, operation: number, { result }: FinishedLookup): void {
+  const get = state.gets.get(operation);
+  if (!get) return;
+  if (!result) {
+    endGet(state, operation, get);
+    return;
+  }
+  const { copies, paths } = state.options;
+  get.owner = result.owner;
+  get.holders = [result.owner, ...result.successors.slice(0, paths > 1 ? 2 * copies : copies - 1)];
+  fetchNext(state, operation, get, paths > 1 ? copies : 1);
+}
+
+/** Asks the next `count` holders. */
+function fetchNext(state: MemberState, operation: number, get: GetOperation, count: number): void {
+  for (const holder of get.holders.splice(0, count)) {
+    get.waiting++;
+    ask(state, holder, { type: 'fetch', key: get.key }, { type: 'get', operation });
+  }
+  if (get.waiting === 0) endGet(state, operation, get);
+}
+
+export function getAnswered(
+  state: MemberState,
+  operation: number,
+  from: Peer,
+  body: RingAnswer | undefined,
+): void {
+  const get = state.gets.get(operation);
+  if (!get) return;
+  get.waiting--;
+  if (body?.type === 'records') {
+    get.answers++;
+    const genuine = body.records.filter(
+      record => record.key === get.key && state.tools.verifyRecord(record),
+    );
+    if (genuine.length === 0 && from.id === get.owner?.id) get.ownerEmpty = true;
+    for (const record of genuine) {
+      const known = get.newest.get(record.publisher);
+      if (!known || compareVersions(record, known) > 0) get.newest.set(record.publisher, record);
+    }
+  }
+  if (get.waiting > 0) return;
+  if (get.newest.size > 0) {
+    endGet(state, operation, get);
+    return;
+  }
+  fetchNext(state, operation, get, ASKED_AT_ONCE);
+}
+
+function endGet(state: MemberState, operation: number, get: GetOperation): void {
+  state.gets.delete(operation);
+  const records = [...get.newest.values()];
+  if (get.ownerEmpty && get.owner && records.length > 0) {
+    // It lacks what others hold for it.
+    const request = { type: 'store', records, copy: false } as const;
+    ask(state, get.owner, request, { type: 'replicate', stamp: undefined, confirm: undefined });
+  }
+  const known = get.answers > 0 ? records : undefined;
+  state.out.push({ type: 'get-done', tag: get.tag, records: known });
+}

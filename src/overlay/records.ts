@@ -1,0 +1,190 @@
+/**
+ * Records a member holds: versioned by publisher and sequence, expiring, bounded for each publisher and
+ * in all. Lives are relative, since clocks are wrong at boot: `ageMs` travels with the record.
+ */
+import type { Id } from './ids.js';
+
+export interface RingRecord {
+  readonly key: Id;
+  /** Whose it is; a key may hold records of several. */
+  readonly publisher: string;
+  /** Of one publisher's records under one key the highest is the one. */
+  readonly sequence: number;
+  /** From when it was published until it is forgotten. */
+  readonly lifeMs: number;
+  readonly ageMs: number;
+  /** Undefined: a tombstone; what was there is gone, and an older copy does not bring it back. */
+  readonly value: Uint8Array | undefined;
+  /** By the publisher, over all but `ageMs`. */
+  readonly signature: string;
+}
+
+/** Why a record is not kept. */
+export type StoreRefusal = 'not-owner' | 'too-large' | 'full' | 'bad-signature' | 'outdated';
+
+export type RecordVersion = Pick<RingRecord, 'key' | 'publisher' | 'sequence'>;
+
+/** 64 KiB: larger values go in parts (values.ts). */
+export const MAX_VALUE_BYTES = 65_536;
+/** 30 days. */
+export const MAX_LIFE_MS = 30 * 86_400_000;
+
+export interface RecordBounds {
+  /** Octets of all values. */
+  readonly bytes: number;
+  readonly bytesPerPublisher: number;
+  readonly records: number;
+}
+
+export const RECORD_BOUNDS: RecordBounds = {
+  bytes: 256 * 2 ** 20,
+  bytesPerPublisher: 16 * 2 ** 20,
+  records: 100_000,
+};
+
+/** A record without its value counts too. */
+const RECORD_OVERHEAD_BYTES = 256;
+
+export interface HeldRecord {
+  readonly record: RingRecord;
+  /** In the member's own time. */
+  readonly expiresAt: number;
+  /** When its owner last said that it belongs here. */
+  wantedAt: number;
+}
+
+/** What a publisher signs. The value is in it by its octets, so sign a hash of this. */
+export function recordText(record: Omit<RingRecord, 'signature' | 'ageMs'>): string {
+  const { key, publisher, sequence, lifeMs, value } = record;
+  const content = value === undefined ? 'gone' : Buffer.from(value).toString('base64');
+  return `record ${key} ${publisher} ${sequence} ${lifeMs} ${content}`;
+}
+
+export class RecordStore {
+  readonly #held = new Map<Id, Map<string, HeldRecord>>();
+  readonly #bytesOf = new Map<string, number>();
+  #bytes = 0;
+  #records = 0;
+  readonly #bounds: RecordBounds;
+
+  constructor(bounds: RecordBounds = RECORD_BOUNDS) {
+    this.#bounds = bounds;
+  }
+
+  get size(): number {
+    return this.#records;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Keeps a record whose signature was verified; undefined when kept, or when it was here already. */
+  put(record: RingRecord, now: number): StoreRefusal | undefined {
+    if ((record.value?.length ?? 0) > MAX_VALUE_BYTES) return 'too-large';
+    const life = Math.min(record.lifeMs, MAX_LIFE_MS) - Math.max(0, record.ageMs);
+    if (!(life > 0)) return 'outdated';
+    const known = this.#held.get(record.key)?.get(record.publisher);
+    if (known) {
+      const order = compareVersions(record, known.record);
+      if (order < 0) return 'outdated';
+      if (order === 0) {
+        known.wantedAt = now;
+        return undefined;
+      }
+    }
+    const grows = cost(record) - (known ? cost(known.record) : 0);
+    if (!this.#fits(record.publisher, grows, !known)) {
+      this.expire(now);
+      if (!this.#fits(record.publisher, grows, !known)) return 'full';
+    }
+    if (known) this.#remove(known.record);
+    this.#add({ record, expiresAt: now + life, wantedAt: now });
+    return undefined;
+  }
+
+  /** Records under `key`, tombstones too, aged as of `now`. */
+  get(key: Id, now: number): RingRecord[] {
+    const records: RingRecord[] = [];
+    for (const held of this.#held.get(key)?.values() ?? []) {
+      if (held.expiresAt > now) records.push(aged(held, now));
+    }
+    return records;
+  }
+
+  find({ key, publisher, sequence }: RecordVersion, now: number): RingRecord | undefined {
+    const held = this.#held.get(key)?.get(publisher);
+    if (!held || held.expiresAt <= now || held.record.sequence < sequence) return undefined;
+    return aged(held, now);
+  }
+
+  /** Whether `version`, or a later one, is here; notes that it is still wanted here. */
+  has({ key, publisher, sequence }: RecordVersion, now: number): boolean {
+    const held = this.#held.get(key)?.get(publisher);
+    if (!held || held.record.sequence < sequence) return false;
+    held.wantedAt = now;
+    return true;
+  }
+
+  *all(): IterableIterator<HeldRecord> {
+    for (const ofKey of this.#held.values()) yield* ofKey.values();
+  }
+
+  drop(version: RecordVersion): void {
+    const held = this.#held.get(version.key)?.get(version.publisher);
+    if (held) this.#remove(held.record);
+  }
+
+  expire(now: number): void {
+    for (const held of [...this.all()]) if (held.expiresAt <= now) this.#remove(held.record);
+  }
+
+  #fits(publisher: string, grows: number, another: boolean): boolean {
+    return (
+      this.#bytes + grows <= this.#bounds.bytes &&
+      (this.#bytesOf.get(publisher) ?? 0) + grows <= this.#bounds.bytesPerPublisher &&
+      this.#records + (another ? 1 : 0) <= this.#bounds.records
+    );
+  }
+
+  #add(held: HeldRecord): void {
+    const { record } = held;
+    const ofKey = this.#held.get(record.key) ?? new Map<string, HeldRecord>();
+    this.#held.set(record.key, ofKey.set(record.publisher, held));
+    this.#count(record, 1);
+  }
+
+  #remove(record: RingRecord): void {
+    const ofKey = this.#held.get(record.key);
+    if (!ofKey?.delete(record.publisher)) return;
+    if (ofKey.size === 0) this.#held.delete(record.key);
+    this.#count(record, -1);
+  }
+
+  #count(record: RingRecord, sign: 1 | -1): void {
+    const bytes = (this.#bytesOf.get(record.publisher) ?? 0) + sign * cost(record);
+    if (bytes > 0) this.#bytesOf.set(record.publisher, bytes);
+    else this.#bytesOf.delete(record.publisher);
+    this.#bytes += sign * cost(record);
+    this.#records += sign;
+  }
+}
+
+/** Above zero where `one` replaces `other`. Of one sequence signed twice the greater signature stays, everywhere. */
+export function compareVersions(one: RingRecord, other: RingRecord): number {
+  if (one.sequence !== other.sequence) return one.sequence - other.sequence;
+  if (one.signature === other.signature) return 0;
+  return one.signature > other.signature ? 1 : -1;
+}
+
+export function versionOf({ key, publisher, sequence }: RingRecord): RecordVersion {
+  return { key, publisher, sequence };
+}
+
+function aged({ record, expiresAt }: HeldRecord, now: number): RingRecord {
+  return { ...record, ageMs: Math.min(record.lifeMs, MAX_LIFE_MS) - (expiresAt - now) };
+}
+
+function cost(record: RingRecord): number {
+  return RECORD_OVERHEAD_BYTES + (record.value?.length ?? 0);
+}

@@ -1,0 +1,220 @@
+/**
+ * Copies: the owner of a record and its next successors hold it, and an offer of what should be where
+ * goes out as soon as the set changes. Who lacks something asks for it; who has it is spared the octets.
+ */
+import type { Id } from './ids.js';
+import type { FinishedLookup } from './lookup-state.js';
+import type { Confirm, MemberState, Purpose } from './member-state.js';
+import type { RingAnswer } from './messages.js';
+import type { Peer } from './peer.js';
+import { type HeldRecord, type RecordVersion, type RingRecord, versionOf } from './records.js';
+import { answer, ask, schedule } from './requests.js';
+import { holdersOfCopies, owns } from './routing.js';
+
+/** Versions in one offer: 40 digits of key, publisher and sequence each. */
+const MAX_OFFERED = 200;
+/** Octets of values in one message. */
+const MAX_STORED_BYTES = 262_144;
+const RETRY_MS = 5_000;
+/** What its owner has not asked to be held for so many rounds of offers goes home. */
+const UNWANTED_ROUNDS = 3;
+/** Records taken home in one round, each by a lookup. */
+const HOMEWARD = 20;
+
+/** A record from its publisher, or from who found it missing here. */
+export function keepAsOwner(
+  state: MemberState,
+  from: Peer,
+  number: number,
+  records: readonly RingRecord[],
+): void {
+  const confirm: Confirm = { to: from, number, copies: 1, waiting: 0 };
+  for (const record of records) {
+    const refusal = !owns(state, record.key)
+      ? 'not-owner'
+      : !state.tools.verifyRecord(record)
+        ? 'bad-signature'
+        : state.records.put(record, state.now);
+    if (refusal) {
+      answer(state, from, number, { type: 'refused', reason: refusal });
+      return;
+    }
+  }
+  for (const peer of holdersOfCopies(state)) {
+    confirm.waiting++;
+    const request = { type: 'store', records, copy: true } as const;
+    ask(state, peer, request, { type: 'replicate', stamp: undefined, confirm });
+  }
+  if (confirm.waiting === 0) answer(state, from, number, { type: 'stored', copies: 1 });
+}
+
+/** A copy, for whoever owns it. */
+export function keepCopies(
+  state: MemberState,
+  from: Peer,
+  number: number,
+  records: readonly RingRecord[],
+): void {
+  for (const record of records) {
+    const refusal = state.tools.verifyRecord(record)
+      ? state.records.put(record, state.now)
+      : 'bad-signature';
+    if (refusal && refusal !== 'outdated') {
+      answer(state, from, number, { type: 'refused', reason: refusal });
+      return;
+    }
+  }
+  answer(state, from, number, { type: 'stored', copies: 1 });
+}
+
+/** A holder has kept its copies, or has not answered. */
+export function copiesAnswered(
+  state: MemberState,
+  holder: Peer,
+  { stamp, confirm }: Extract<Purpose, { type: 'replicate' }>,
+  body: RingAnswer | undefined,
+): void {
+  const kept = body?.type === 'stored';
+  if (kept && stamp !== undefined) state.synced.set(holder.id, stamp);
+  if (!kept) {
+    state.synced.delete(holder.id);
+    schedule(state, 'replicate', RETRY_MS);
+  }
+  if (!confirm) return;
+  if (kept) confirm.copies++;
+  if (--confirm.waiting > 0) return;
+  answer(state, confirm.to, confirm.number, { type: 'stored', copies: confirm.copies });
+}
+
+/** Offers what we own to those holders who have not confirmed all of it. */
+export function replicate(state: MemberState): void {
+  if (state.phase !== 'member') return;
+  const holders = holdersOfCopies(state);
+  for (const id of state.synced.keys()) {
+    if (!holders.some(holder => holder.id === id)) state.synced.delete(id);
+  }
+  const behind = holders.filter(({ id }) => state.synced.get(id) !== state.ownedStamp);
+  if (behind.length === 0) return;
+  const owned = versionsHeld(state, ({ record }) => owns(state, record.key));
+  for (const holder of behind) offer(state, holder, owned, true);
+}
+
+/** Everything once more, whatever was confirmed; and what nobody wants here goes home. */
+export function offerAll(state: MemberState): Id[] {
+  state.records.expire(state.now);
+  state.synced.clear();
+  replicate(state);
+  const unwantedSince = state.now - UNWANTED_ROUNDS * state.options.offerMs;
+  const homeward = new Set<Id>();
+  for (const held of state.records.all()) {
+    if (homeward.size === HOMEWARD) break;
+    if (held.wantedAt < unwantedSince && !owns(state, held.record.key)) {
+      homeward.add(held.record.key);
+      held.wantedAt = state.now;
+    }
+  }
+  return [...homeward];
+}
+
+/** A new predecessor: what it owns now, and what it is to hold for those before it. */
+export function handOver(state: MemberState, predecessor: Peer): void {
+  const theirs = versionsHeld(state, ({ record }) => !owns(state, record.key));
+  offer(state, predecessor, theirs, false);
+}
+
+/** We leave: our successor owns what was ours. */
+export function handAllOver(state: MemberState): void {
+  const [head] = state.successors;
+  if (head)
+    offer(
+      state,
+      head,
+      versionsHeld(state, () => true),
+      false,
+    );
+}
+
+/** Where does a record belong that nobody has wanted here for long? */
+export function foundHome(state: MemberState, key: Id, { result }: FinishedLookup): void {
+  if (!result || result.owner.id === state.self.id) return;
+  const versions = state.records.get(key, state.now).map(versionOf);
+  const holders = [result.owner, ...result.successors.slice(0, state.options.copies - 1)];
+  const drop = holders.some(({ id }) => id === state.self.id) ? [] : versions;
+  ask(state, result.owner, { type: 'offer', versions }, { type: 'offer', stamp: undefined, drop });
+}
+
+export function offerAnswered(
+  state: MemberState,
+  to: Peer,
+  { stamp, drop }: Extract<Purpose, { type: 'offer' }>,
+  body: RingAnswer | undefined,
+): void {
+  if (body?.type !== 'wanted') {
+    if (stamp !== undefined) schedule(state, 'replicate', RETRY_MS);
+    return;
+  }
+  const records = body.versions.flatMap(version => state.records.find(version, state.now) ?? []);
+  if (records.length === 0) {
+    for (const version of drop) state.records.drop(version);
+    if (stamp !== undefined) state.synced.set(to.id, stamp);
+    return;
+  }
+  const batches = inBatches(records);
+  batches.forEach((batch, i) => {
+    const last = i === batches.length - 1;
+    const request = { type: 'store', records: batch, copy: true } as const;
+    const purpose = {
+      type: 'replicate',
+      stamp: last ? stamp : undefined,
+      confirm: undefined,
+    } as const;
+    ask(state, to, request, purpose);
+  });
+}
+
+export function wantedOf(state: MemberState, versions: readonly RecordVersion[]): RecordVersion[] {
+  return versions.filter(version => !state.records.has(version, state.now));
+}
+
+/** `confirm`: the receiver counts as brought up to date after the last. */
+function offer(
+  state: MemberState,
+  to: Peer,
+  versions: readonly RecordVersion[],
+  confirm: boolean,
+): void {
+  const stamp = confirm ? state.ownedStamp : undefined;
+  if (versions.length === 0) {
+    if (stamp !== undefined) state.synced.set(to.id, stamp);
+    return;
+  }
+  for (let start = 0; start < versions.length; start += MAX_OFFERED) {
+    const page = versions.slice(start, start + MAX_OFFERED);
+    const last = start + MAX_OFFERED >= versions.length;
+    const purpose = { type: 'offer', stamp: last ? stamp : undefined, drop: [] } as const;
+    ask(state, to, { type: 'offer', versions: page }, purpose);
+  }
+}
+
+function versionsHeld(state: MemberState, which: (held: HeldRecord) => boolean): RecordVersion[] {
+  const versions: RecordVersion[] = [];
+  for (const held of state.records.all()) {
+    if (held.expiresAt > state.now && which(held)) versions.push(versionOf(held.record));
+  }
+  return versions;
+}
+
+function inBatches(records: readonly RingRecord[]): RingRecord[][] {
+  const batches: RingRecord[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const record of records) {
+    const size = record.value?.length ?? 0;
+    if (bytes + size > MAX_STORED_BYTES) {
+      batches.push([]);
+      bytes = 0;
+    }
+    batches.at(-1)!.push(record);
+    bytes += size;
+  }
+  return batches;
+}

@@ -1,0 +1,151 @@
+/**
+ * How changes of the membership set reach everybody: each is passed on in a tree, once to each member.
+ * What a member has with `hops` left, it sends to the members 1, 2, 4 … 2^(hops-1) places after it
+ * (L. Monnerat, C. Amorim, "D1HT: a distributed one hop hash table", 2006), gathered for a few seconds.
+ * What is lost on the way is mended by comparing with the successor.
+ */
+import type { Id } from './ids.js';
+import type { MemberState, Purpose } from './member-state.js';
+import { Membership } from './membership.js';
+import { entryText, type MembershipEntry } from './membership-entry.js';
+import type { RingAnswer, RingRequest } from './messages.js';
+import type { Peer } from './peer.js';
+import { aboutMs, ask, isSuspect, schedule, tell } from './requests.js';
+
+/** Between two comparisons with the successor. */
+const COMPARE_MS = 60_000;
+/** Another comparison at once, while there is more to be learnt. */
+const COMPARE_AGAIN_MS = 50;
+/** On the wire, both measured: a signed REGISTER with its answer, and each DHT-Link in it. */
+const MESSAGE_BYTES = 1_660;
+const LINK_BYTES = 113;
+/** A tree over more members than there can be. */
+const MAX_HOPS = 32;
+
+/** We are a member: everybody is to know, and we are to know everybody. */
+export function announce(state: MemberState): void {
+  const { self, version } = state;
+  const said = { peer: self, version, state: 'present' } as const;
+  const entry: MembershipEntry = {
+    ...said,
+    signature: state.tools.sign(entryText(said)),
+    signer: self.id,
+  };
+  state.membership ??= new Membership();
+  state.membership.apply(entry);
+  originate(state, entry);
+  schedule(state, 'compare', COMPARE_AGAIN_MS);
+}
+
+/** A neighbour was found dead, or we go. */
+export function reportGone(state: MemberState, peer: Peer): void {
+  const known = state.membership?.entry(peer.id);
+  if (!known || known.state === 'gone') return;
+  const said = { peer, version: known.version, state: 'gone' } as const;
+  const signature = state.tools.sign(entryText(said));
+  const entry: MembershipEntry = { ...said, signature, signer: state.self.id };
+  state.membership?.apply(entry);
+  originate(state, entry);
+}
+
+function originate(state: MemberState, entry: MembershipEntry): void {
+  const size = state.membership?.present.length ?? 1;
+  gather(state, [entry], Math.ceil(Math.log2(Math.max(2, size))));
+}
+
+function gather(state: MemberState, entries: readonly MembershipEntry[], hops: number): void {
+  if (hops <= 0 || entries.length === 0) return;
+  const ofHops = state.news.get(hops) ?? new Map<Id, MembershipEntry>();
+  for (const entry of entries) ofHops.set(entry.peer.id, entry);
+  state.news.set(hops, ofHops);
+  schedule(state, 'spread', aboutMs(state, state.options.gatherMs));
+}
+
+/** Passes on what was gathered. */
+export function spread(state: MemberState): void {
+  const { membership, news, self } = state;
+  if (!membership || state.phase === 'joining') return;
+  const highest = Math.max(0, ...news.keys());
+  const reach = membership.present.length;
+  for (let hops = 0; hops < highest && 2 ** hops < reach; hops++) {
+    const entries: MembershipEntry[] = [];
+    for (const [left, ofHops] of news) if (left > hops) entries.push(...ofHops.values());
+    const to = aliveAfter(state, membership, 2 ** hops);
+    if (to && to.id !== self.id) {
+      state.membershipBytes += MESSAGE_BYTES + LINK_BYTES * entries.length;
+      ask(state, to, { type: 'membership', hops, entries }, { type: 'spread', attempt: 1 });
+    }
+  }
+  news.clear();
+}
+
+function aliveAfter(state: MemberState, membership: Membership, steps: number): Peer | undefined {
+  for (let more = 0; more < 4; more++) {
+    const peer = membership.after(state.self.id, steps + more);
+    if (!peer || !isSuspect(state, peer)) return peer;
+  }
+  return undefined;
+}
+
+/** No answer: the next one takes its place in the tree. */
+export function spreadUnanswered(
+  state: MemberState,
+  silent: Peer,
+  request: RingRequest,
+  { attempt }: Extract<Purpose, { type: 'spread' }>,
+): void {
+  if (request.type !== 'membership' || attempt > 2) return;
+  const next = state.membership?.after(silent.id, 1);
+  if (next && next.id !== state.self.id) {
+    ask(state, next, request, { type: 'spread', attempt: attempt + 1 });
+  }
+}
+
+export function membershipTold(
+  state: MemberState,
+  entries: readonly MembershipEntry[],
+  hops: number,
+): void {
+  const fresh = entries.filter(entry => take(state, entry));
+  gather(state, fresh, Math.min(hops, MAX_HOPS));
+}
+
+function take(state: MemberState, entry: MembershipEntry): boolean {
+  const { membership, self } = state;
+  if (!membership) return false;
+  // Only a member itself says that it is there.
+  if (entry.state === 'present' && entry.signer !== entry.peer.id) return false;
+  if (entry.peer.id === self.id) {
+    if (entry.state !== 'gone' || entry.version < state.version) return false;
+    // Somebody takes us for dead: not so.
+    state.version = entry.version + 1;
+    announce(state);
+    return false;
+  }
+  const known = membership.entry(entry.peer.id);
+  if (known && known.version === entry.version && known.state === entry.state) return false;
+  if (!state.tools.verify(entry.signer, entryText(entry), entry.signature)) return false;
+  return membership.apply(entry);
+}
+
+export function compareWithSuccessor(state: MemberState): void {
+  const [head] = state.successors;
+  if (!state.membership) return;
+  schedule(state, 'compare', aboutMs(state, COMPARE_MS));
+  if (!head) return;
+  ask(state, head, { type: 'compare', digests: state.membership.digests }, { type: 'compare' });
+}
+
+/** What differs was sent: taken over, and what the other lacks goes back. */
+export function compared(state: MemberState, from: Peer, body: RingAnswer | undefined): void {
+  if (body?.type !== 'compared' || !state.membership || body.parts.length === 0) return;
+  for (const entry of body.entries) take(state, entry);
+  const theirs = new Map(body.entries.map(entry => [entry.peer.id, entry]));
+  const missing = state.membership.inParts(body.parts).filter(entry => {
+    const known = theirs.get(entry.peer.id);
+    return known?.version !== entry.version || known.state !== entry.state;
+  });
+  if (missing.length > 0) tell(state, from, { type: 'membership', hops: 0, entries: missing });
+  const request = { type: 'compare', digests: state.membership.digests } as const;
+  ask(state, from, request, { type: 'compare' });
+}

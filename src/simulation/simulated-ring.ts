@@ -1,0 +1,427 @@
+/**
+ * Members of a ring on virtual time and a virtual wide-area network: the machines of `src/overlay`, with
+ * links that delay, lose and part, and members that crash, leave and deceive. It sees what no member
+ * sees, the truth, and holds the named invariants against it as it goes.
+ */
+import { type Id, idOf, indexAtOrAfter, ownerAmong } from '../overlay/ids.js';
+import {
+  checkCopies,
+  checkLiveSuccessors,
+  checkOneRing,
+  checkOrdered,
+  checkOwner,
+  type InvariantName,
+  type Violation,
+} from '../overlay/invariants.js';
+import { newMember, stepMember } from '../overlay/member.js';
+import type {
+  MemberAction,
+  MemberEvent,
+  MemberOptions,
+  MemberState,
+  MemberTools,
+  Timer,
+} from '../overlay/member-state.js';
+import type { RingMessage } from '../overlay/messages.js';
+import type { Peer } from '../overlay/peer.js';
+import type { RingRecord } from '../overlay/records.js';
+import { EventQueue } from './event-queue.js';
+import { type Deceit, deceive } from './hostile-members.js';
+import { messageBytes } from './message-size.js';
+import { SeededRandom } from './seeded-random.js';
+import { WideArea } from './wide-area.js';
+
+export interface SimulatedMember {
+  readonly peer: Peer;
+  readonly state: MemberState;
+  readonly host: number;
+  /** Members of different parts do not reach each other. */
+  part: number;
+  alive: boolean;
+  /** Alive, joined and not yet gone: it answers for its part of the ring. */
+  inRing: boolean;
+  readonly deceit: Deceit | undefined;
+  checkedSuccessors: readonly Peer[];
+}
+
+export type LookupDone = Extract<MemberAction, { type: 'lookup-done' }>;
+export type PutDone = Extract<MemberAction, { type: 'put-done' }>;
+export type GetDone = Extract<MemberAction, { type: 'get-done' }>;
+
+type Scheduled =
+  | { readonly type: 'message'; readonly to: SimulatedMember; readonly message: RingMessage }
+  | { readonly type: 'timer'; readonly at: SimulatedMember; readonly timer: Timer }
+  | { readonly type: 'call'; readonly call: () => void };
+
+export interface SimulatedRingOptions {
+  readonly seed: number;
+  readonly member?: Partial<MemberOptions>;
+  /** Of all messages, between different hosts. */
+  readonly loss?: number;
+}
+
+/** Violations are counted; of each invariant the first few are kept word for word. */
+const KEPT_VIOLATIONS = 5;
+
+export class SimulatedRing {
+  readonly random: SeededRandom;
+  readonly area: WideArea;
+  readonly members: SimulatedMember[] = [];
+  readonly violations = new Map<InvariantName, { count: number; first: string[] }>();
+  /** By what is asked for, answers included. */
+  readonly traffic = { messages: 0, bytes: 0, byType: new Map<string, [number, number]>() };
+  readonly #queue = new EventQueue<Scheduled>();
+  readonly #byAddress = new Map<string, SimulatedMember>();
+  /** Who is in the ring, by id: the truth. */
+  readonly #inRing: Peer[] = [];
+  readonly #hostile: Peer[] = [];
+  readonly #options: SimulatedRingOptions;
+  readonly #waiting = new Map<number, (done: LookupDone | PutDone | GetDone) => void>();
+  /** Owners that answered rightly, for lookups whose answer is still on its way. */
+  readonly #claims = new Map<string, number>();
+  #nextTag = 1;
+  #joined: ((member: SimulatedMember) => void) | undefined;
+  /** Set while rings are cut or merging: then a key may have two owners. */
+  truthIsDivided = false;
+
+  constructor(options: SimulatedRingOptions) {
+    this.#options = options;
+    this.random = new SeededRandom(options.seed);
+    this.area = new WideArea(new SeededRandom(options.seed + 2 ** 32));
+  }
+
+  get now(): number {
+    return this.#queue.now;
+  }
+
+  /** Live members, by id. */
+  get ring(): readonly Peer[] {
+    return this.#inRing;
+  }
+
+  onJoined(listener: (member: SimulatedMember) => void): void {
+    this.#joined = listener;
+  }
+
+  newPeer(): { peer: Peer; host: number } {
+    const host = this.area.add();
+    const id = Buffer.from(this.random.bytes(20)).toString('hex');
+    return { peer: { id, address: `host-${host}` }, host };
+  }
+
+  /** What a member is handed: chance from the seed, and keys without ciphers. */
+  toolsOf(peer: Peer): MemberTools {
+    return {
+      chance: () => this.random.unit(),
+      sign: text => `${peer.id} signed ${text}`,
+      verify: (signer, text, signature) => signature === `${signer} signed ${text}`,
+      verifyRecord: record => record.signature === recordSignature(record),
+    };
+  }
+
+  /** A new host that joins through `contacts`, or begins a ring. */
+  start(contacts: readonly Peer[], options: { part?: number } = {}): SimulatedMember {
+    const { peer, host } = this.newPeer();
+    const state = newMember(peer, this.toolsOf(peer), this.#options.member);
+    const member = this.adopt(state, host, undefined, options.part ?? 0);
+    this.step(member, { type: 'start', now: this.now, contacts });
+    return member;
+  }
+
+  /** A member whose state was made elsewhere. */
+  adopt(state: MemberState, host: number, deceit?: Deceit, part = 0): SimulatedMember {
+    const member: SimulatedMember = {
+      peer: state.self,
+      state,
+      host,
+      part,
+      alive: true,
+      inRing: false,
+      deceit,
+      checkedSuccessors: [],
+    };
+    this.members.push(member);
+    this.#byAddress.set(state.self.address, member);
+    if (deceit) insert(this.#hostile, state.self);
+    if (state.phase === 'member') this.#enter(member);
+    return member;
+  }
+
+  memberOf(peer: Peer): SimulatedMember {
+    return this.#byAddress.get(peer.address)!;
+  }
+
+  crash(member: SimulatedMember): void {
+    member.alive = false;
+    this.#exit(member);
+    this.#byAddress.delete(member.peer.address);
+  }
+
+  leave(member: SimulatedMember): void {
+    this.#exit(member);
+    this.step(member, { type: 'leave', now: this.now });
+    this.crash(member);
+  }
+
+  /** Forgets crashed members, so that long runs stay small. */
+  sweep(): void {
+    const alive = this.members.filter(member => member.alive);
+    this.members.splice(0, this.members.length, ...alive);
+  }
+
+  lookup(
+    at: SimulatedMember,
+    key: Id,
+    done: (result: LookupDone) => void,
+    recursive = false,
+  ): void {
+    const tag = this.#wait(result => done(result as LookupDone));
+    this.step(at, { type: 'lookup', now: this.now, key, tag, recursive });
+  }
+
+  put(at: SimulatedMember, record: RingRecord, done: (result: PutDone) => void): void {
+    const tag = this.#wait(result => done(result as PutDone));
+    this.step(at, { type: 'put', now: this.now, record, tag });
+  }
+
+  get(at: SimulatedMember, key: Id, done: (result: GetDone) => void): void {
+    const tag = this.#wait(result => done(result as GetDone));
+    this.step(at, { type: 'get', now: this.now, key, tag });
+  }
+
+  after(delayMs: number, call: () => void): void {
+    this.#queue.add(delayMs, { type: 'call', call });
+  }
+
+  /** Runs until that instant, or until nothing is left to happen. */
+  run(untilMs: number): void {
+    for (let next = this.#queue.next(untilMs); next; next = this.#queue.next(untilMs)) {
+      this.#happen(next);
+    }
+  }
+
+  /** Runs until `done()`; false where that took longer than `withinMs`. */
+  runUntil(done: () => boolean, withinMs: number): boolean {
+    const until = this.now + withinMs;
+    while (!done()) {
+      const next = this.#queue.next(until);
+      if (!next) return done();
+      this.#happen(next);
+    }
+    return true;
+  }
+
+  step(member: SimulatedMember, event: MemberEvent): void {
+    this.act(member, stepMember(member.state, event));
+  }
+
+  act(member: SimulatedMember, actions: readonly MemberAction[]): void {
+    const { state } = member;
+    if (state.successors !== member.checkedSuccessors) {
+      member.checkedSuccessors = state.successors;
+      this.report(checkOrdered({ id: state.self.id, successors: state.successors }));
+    }
+    for (const action of actions) this.#act(member, action);
+  }
+
+  /** Whether `owner` owned `key` when it said so, or does now. */
+  isRightOwner(key: Id, owner: Peer): boolean {
+    return this.ownerOf(key)?.id === owner.id || this.#claims.has(`${owner.id} ${key}`);
+  }
+
+  ownerOf(key: Id): Peer | undefined {
+    return ownerAmong(this.#inRing, key);
+  }
+
+  /** Live members from the owner of `key` on. */
+  holdersOf(key: Id, count: number): SimulatedMember[] {
+    const start = indexAtOrAfter(this.#inRing, key);
+    return Array.from({ length: Math.min(count, this.#inRing.length) }, (_, i) =>
+      this.memberOf(this.#inRing[(start + i) % this.#inRing.length]!),
+    );
+  }
+
+  /** The invariants that concern all members at once. */
+  checkRing(): void {
+    const views = this.#inRing.map(peer => {
+      const { successors } = this.memberOf(peer).state;
+      return { id: peer.id, successors };
+    });
+    this.report(checkOneRing(views));
+    this.report(checkLiveSuccessors(views));
+  }
+
+  /** @param within the owner and its successors among whom the copies are counted */
+  checkCopies(keys: readonly Id[], copies: number, within = copies): void {
+    const holders = new Map(keys.map(key => [key, this.countCopies(key, within)]));
+    this.report(checkCopies(holders, Math.min(copies, this.#inRing.length)));
+  }
+
+  countCopies(key: Id, within: number): number {
+    return this.holdersOf(key, within).filter(
+      ({ state }) => state.records.get(key, this.now).length > 0,
+    ).length;
+  }
+
+  report(violations: readonly Violation[]): void {
+    for (const { invariant, what } of violations) {
+      const of = this.violations.get(invariant) ?? { count: 0, first: [] };
+      of.count++;
+      if (of.first.length < KEPT_VIOLATIONS) of.first.push(`${Math.round(this.now)} ms: ${what}`);
+      this.violations.set(invariant, of);
+    }
+  }
+
+  #happen(next: Scheduled): void {
+    switch (next.type) {
+      case 'message':
+        if (next.to.alive) this.#deliver(next.to, next.message);
+        return;
+      case 'timer':
+        if (next.at.alive) {
+          this.step(next.at, { type: 'timer', now: this.now, timer: next.timer });
+        }
+        return;
+      case 'call':
+        next.call();
+        return;
+    }
+  }
+
+  #deliver(to: SimulatedMember, message: RingMessage): void {
+    if (to.deceit && message.kind === 'request') {
+      const { from, number, request } = message;
+      const answer = deceive(to.deceit, request, this.#hostile, this.random.unit());
+      if (answer === 'silence') return;
+      if (answer) {
+        const reply = { kind: 'answer', from: to.peer, number, answer } as const;
+        this.#send(to, from, reply);
+        return;
+      }
+    }
+    this.step(to, { type: 'message', now: this.now, message });
+  }
+
+  #act(member: SimulatedMember, action: MemberAction): void {
+    switch (action.type) {
+      case 'send':
+        this.#send(member, action.to, action.message);
+        return;
+      case 'set-timer':
+        this.#queue.add(action.ms, { type: 'timer', at: member, timer: action.timer });
+        return;
+      case 'joined':
+        this.#enter(member);
+        this.#joined?.(member);
+        return;
+      case 'lookup-done':
+      case 'put-done':
+      case 'get-done': {
+        const done = this.#waiting.get(action.tag);
+        this.#waiting.delete(action.tag);
+        done?.(action);
+        return;
+      }
+      case 'left':
+      case 'join-failed':
+      case 'merged':
+      case 'routing':
+        return;
+    }
+  }
+
+  #send(from: SimulatedMember, to: Peer, message: RingMessage): void {
+    const bytes = messageBytes(message);
+    const { traffic } = this;
+    traffic.messages++;
+    traffic.bytes += bytes;
+    const type = message.kind === 'request' ? message.request.type : message.answer.type;
+    const ofType = traffic.byType.get(type);
+    if (ofType) {
+      ofType[0]++;
+      ofType[1] += bytes;
+    } else traffic.byType.set(type, [1, bytes]);
+    if (message.kind === 'answer' && message.answer.type === 'owner')
+      this.#claimed(from, to, message);
+    const receiver = this.#byAddress.get(to.address);
+    if (!receiver || receiver.part !== from.part) return;
+    const { loss = 0 } = this.#options;
+    if (loss > 0 && receiver !== from && this.random.unit() < loss) return;
+    const delay = this.area.delayMs(from.host, receiver.host);
+    this.#queue.add(delay, { type: 'message', to: receiver, message });
+  }
+
+  /** Somebody says that it owns a key: does it? */
+  #claimed(
+    from: SimulatedMember,
+    to: Peer,
+    { number, answer }: RingMessage & { kind: 'answer' },
+  ): void {
+    if (from.deceit || this.truthIsDivided || answer.type !== 'owner') return;
+    const pending = this.#byAddress.get(to.address)?.state.pending.get(number);
+    if (pending?.request.type !== 'find' || pending.request.key === to.id) return;
+    const { key } = pending.request;
+    const owner = answer.owner ?? from.peer;
+    // Passed on: judged when the owner itself said so.
+    if (owner.id !== from.peer.id) return;
+    const violations = checkOwner(this.#inRing, key, owner.id);
+    this.report(violations);
+    if (violations.length > 0) return;
+    this.#claims.set(`${owner.id} ${key}`, this.now);
+    for (const [claim, at] of this.#claims) {
+      if (at > this.now - 30_000) break;
+      this.#claims.delete(claim);
+    }
+  }
+
+  #wait(done: (result: LookupDone | PutDone | GetDone) => void): number {
+    const tag = this.#nextTag++;
+    this.#waiting.set(tag, done);
+    return tag;
+  }
+
+  #enter(member: SimulatedMember): void {
+    if (member.inRing) return;
+    member.inRing = true;
+    insert(this.#inRing, member.peer);
+  }
+
+  #exit(member: SimulatedMember): void {
+    if (!member.inRing) return;
+    member.inRing = false;
+    this.#inRing.splice(indexAtOrAfter(this.#inRing, member.peer.id), 1);
+  }
+}
+
+/** A record of a publisher of the simulation. */
+export function simulatedRecord(
+  name: string,
+  {
+    sequence = 1,
+    lifeMs = 86_400_000,
+    publisher = name,
+    value,
+  }: {
+    sequence?: number;
+    lifeMs?: number;
+    publisher?: string;
+    value?: Uint8Array | undefined;
+  } = {},
+): RingRecord {
+  const record = { key: idOf(name), publisher, sequence, lifeMs, ageMs: 0, value };
+  return { ...record, signature: recordSignature(record) };
+}
+
+function recordSignature({
+  key,
+  publisher,
+  sequence,
+  lifeMs,
+  value,
+}: Omit<RingRecord, 'signature'>) {
+  return `${publisher} signed ${key} ${sequence} ${lifeMs} ${value?.length ?? 'gone'}`;
+}
+
+function insert(sorted: Peer[], peer: Peer): void {
+  sorted.splice(indexAtOrAfter(sorted, peer.id), 0, peer);
+}

@@ -1,0 +1,159 @@
+/** Small rings on virtual time: joining, lookups, deaths, leaving. */
+import { test } from 'tap';
+import { idOf } from '../../src/overlay/ids.js';
+import type { LookupResult } from '../../src/overlay/lookup-state.js';
+import { settle } from '../../src/simulation/settled-ring.js';
+import { type SimulatedMember, SimulatedRing } from '../../src/simulation/simulated-ring.js';
+
+const MINUTE = 60_000;
+
+/** A ring of so many that joined one after the other, and has settled. */
+function grown(count: number, seed: number, loss = 0): SimulatedRing {
+  const ring = new SimulatedRing({ seed, loss, member: { routing: 'base16' } });
+  const first = ring.start([]);
+  for (let i = 1; i < count; i++) {
+    ring.start([first.peer]);
+    ring.run(ring.now + 1000);
+  }
+  ring.run(ring.now + 5 * MINUTE);
+  return ring;
+}
+
+function ownerFoundBy(ring: SimulatedRing, at: SimulatedMember, name: string, recursive = false) {
+  let found: LookupResult | undefined;
+  ring.lookup(
+    at,
+    idOf(name),
+    ({ result }) => {
+      found = result;
+    },
+    recursive,
+  );
+  ring.run(ring.now + 60_000);
+  return found;
+}
+
+function broken(ring: SimulatedRing): string[] {
+  ring.checkRing();
+  return [...ring.violations.values()].flatMap(({ first }) => first);
+}
+
+test('a member alone is a ring: it owns every key', async t => {
+  const ring = new SimulatedRing({ seed: 1 });
+  const alone = ring.start([]);
+  t.equal(alone.state.phase, 'member');
+  const found = ownerFoundBy(ring, alone, 'anything');
+  t.same(found, { owner: alone.peer, successors: [], hops: 0 });
+});
+
+test('two members halve the ring, whichever joined first', async t => {
+  const ring = grown(2, 2);
+  for (const member of ring.members) {
+    const other = ring.members.find(({ peer }) => peer !== member.peer)!;
+    t.equal(member.state.predecessor?.id, other.peer.id);
+    t.same(member.state.successors, [other.peer]);
+    for (const name of ['a', 'b', 'c', 'd']) {
+      t.equal(ownerFoundBy(ring, member, name)?.owner.id, ring.ownerOf(idOf(name))?.id);
+    }
+  }
+  t.same(broken(ring), []);
+});
+
+test('members that join one by one, or all at once, come to the same ring', async t => {
+  const oneByOne = grown(30, 3);
+  const atOnce = new SimulatedRing({ seed: 4, member: { routing: 'base16' } });
+  const first = atOnce.start([]);
+  for (let i = 1; i < 30; i++) atOnce.start([first.peer]);
+  atOnce.run(10 * MINUTE);
+  for (const ring of [oneByOne, atOnce]) {
+    t.equal(ring.ring.length, 30);
+    ring.ring.forEach((peer, i) => {
+      const { state } = ring.memberOf(peer);
+      t.equal(state.predecessor?.id, ring.ring[(i + 29) % 30]!.id);
+      t.same(
+        state.successors.map(({ id }) => id),
+        Array.from({ length: state.successors.length }, (_, k) => ring.ring[(i + 1 + k) % 30]!.id),
+      );
+    });
+    t.same(broken(ring), []);
+  }
+});
+
+test('lookups find the owner, going back and forth or from member to member', async t => {
+  const ring = grown(40, 5);
+  for (let i = 0; i < 20; i++) {
+    const at = ring.members[(i * 7) % 40]!;
+    const right = ring.ownerOf(idOf(`key ${i}`))?.id;
+    t.equal(ownerFoundBy(ring, at, `key ${i}`)?.owner.id, right);
+    t.equal(ownerFoundBy(ring, at, `key ${i}`, true)?.owner.id, right);
+  }
+  t.same(broken(ring), []);
+});
+
+test('a third dies at once: every lookup finds the owner all the same', async t => {
+  for (const routing of ['base16', 'binary', 'table'] as const) {
+    const ring = new SimulatedRing({ seed: 6, member: { routing } });
+    settle(ring, { nodes: 60, routing, member: {}, upkeep: true });
+    ring.run(MINUTE);
+    for (let i = 0; i < 20; i++) ring.crash(ring.memberOf(ring.ring[(i * 13) % ring.ring.length]!));
+    let right = 0;
+    for (let i = 0; i < 60; i++) {
+      const at = ring.memberOf(ring.ring[i % ring.ring.length]!);
+      const key = idOf(`key ${i}`);
+      ring.lookup(at, key, ({ result }) => {
+        if (result && ring.isRightOwner(key, result.owner)) right++;
+      });
+    }
+    ring.run(10 * MINUTE);
+    t.equal(right, 60, routing);
+    t.same(broken(ring), []);
+  }
+});
+
+test('a neighbour that leaves hands its part over at once', async t => {
+  const ring = grown(12, 7);
+  const leaver = ring.members[5]!;
+  const index = ring.ring.findIndex(({ id }) => id === leaver.peer.id);
+  const successor = ring.memberOf(ring.ring[(index + 1) % 12]!);
+  const predecessor = ring.memberOf(ring.ring[(index + 11) % 12]!);
+  ring.leave(leaver);
+  ring.run(ring.now + 1000);
+  t.equal(successor.state.predecessor?.id, predecessor.peer.id);
+  t.equal(predecessor.state.successors[0]?.id, successor.peer.id);
+  t.same(broken(ring), []);
+});
+
+test('a tenth of all messages lost: the ring holds, and lookups are answered', async t => {
+  const ring = grown(25, 8, 0.1);
+  let answered = 0;
+  for (let i = 0; i < 50; i++) {
+    ring.lookup(ring.members[i % 25]!, idOf(`key ${i}`), ({ result }) => {
+      if (result) answered++;
+    });
+  }
+  ring.run(ring.now + 2 * MINUTE);
+  t.equal(answered, 50);
+  ring.checkRing();
+  t.equal(ring.violations.get('one ring'), undefined);
+  t.equal(ring.violations.get('ordered'), undefined);
+});
+
+test('whoever joins through a dead contact tries the next, and says so while there is none', async t => {
+  const ring = grown(5, 9);
+  const dead = ring.members[4]!;
+  ring.crash(dead);
+  const joiner = ring.start([dead.peer, ring.members[0]!.peer]);
+  t.ok(
+    ring.runUntil(() => joiner.inRing, 2 * MINUTE),
+    'through the second',
+  );
+  const lost = ring.start([dead.peer]);
+  ring.run(ring.now + 5 * MINUTE);
+  t.equal(lost.state.phase, 'joining', 'nobody answers: it goes on trying');
+});
+
+test('the same seed is the same run', async t => {
+  const [one, other] = [grown(15, 10), grown(15, 10)];
+  t.same(one.traffic, other.traffic);
+  t.not(grown(15, 11).traffic.bytes, one.traffic.bytes);
+});
