@@ -12,6 +12,7 @@ import { conference } from './conference.js';
 import { linkLoss } from './link-loss.js';
 import { longCall } from './long-call.js';
 import { newSite } from './site.js';
+import { slp } from './slp.js';
 
 const CHECKS = {
   'cold-start': coldStart,
@@ -19,6 +20,7 @@ const CHECKS = {
   'link-loss': linkLoss,
   conference,
   avahi,
+  slp,
 } as const;
 type CheckName = keyof typeof CHECKS;
 
@@ -29,7 +31,7 @@ if (process.getuid?.() === 0) await checkLan();
 else process.exitCode = asRootOfItsOwn();
 
 async function checkLan(): Promise<void> {
-  await runProgram({ withinSeconds: 400 }, async cleanup => {
+  await runProgram({ withinSeconds: 450 }, async cleanup => {
     const unknown = chosen.find(name => !names.some(known => known === name));
     if (unknown) throw new PlainFailure(`expected ${names.join(', ')}, found ${unknown}`);
     const lan = await Lan.open(cleanup);
