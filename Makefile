@@ -71,6 +71,7 @@ fuzz: build ## random schedules, a million broken inputs, then noise at every po
 	@$(NODE) dist/test/fuzz/framing.js $(ARGS)
 	@$(NODE) dist/test/fuzz/transactions.js $(ARGS)
 	@$(NODE) dist/test/fuzz/codecs.js $(ARGS)
+	@$(NODE) dist/test/fuzz/frames.js $(ARGS)
 	@$(NODE) dist/test/fuzz/rtp.js $(ARGS)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(NODE) dist/test/fuzz/noise.js $(ARGS)
 

@@ -84,7 +84,8 @@ export class Leg implements NodeBehaviour {
     this.#ssrc = new OwnSsrc(random);
     // The lower half: the first wrap is far, which a receiver of SRTP has to count (RFC 3711 §3.3.1).
     this.#sequence = randomUint32(random) & 0x7fff;
-    this.#timestamp = randomUint32(random);
+    // Below 2^31 for the first days: larger numbers are boxed.
+    this.#timestamp = randomUint32(random) >>> 2;
     this.#openedMs = clock.now();
     this.#rtcp = new RtcpSession(
       randomToken(random, CNAME_OCTETS),
@@ -222,7 +223,9 @@ export class Leg implements NodeBehaviour {
   }
 
   #receive(packet: RtpPacket, arrivalMs: number): void {
-    if (this.#isOurs(packet.ssrc, arrivalMs)) {
+    // Signed, since larger numbers are boxed.
+    const ssrc = packet.ssrc | 0;
+    if (this.#isOurs(ssrc, arrivalMs)) {
       this.#source.refused++;
       return;
     }
@@ -230,7 +233,7 @@ export class Leg implements NodeBehaviour {
     // The timestamp of an event stands still: it tells nothing of the network.
     const verdict = this.#source.accept(packet, arrivalMs, !isEvent);
     if (verdict === 'refused') return;
-    this.#rtcp.heard(packet.ssrc, arrivalMs);
+    this.#rtcp.heard(ssrc, arrivalMs);
     if (verdict === 'restarted') {
       this.#buffer.reset();
       this.#digits.reset();

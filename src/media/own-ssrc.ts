@@ -15,6 +15,11 @@ export type Conflict =
   /** Our own packets come back: nobody is there. */
   | 'loop';
 
+/** 31 random bits: a number of 32 would be boxed with each packet. */
+function newSsrc(random: Random): number {
+  return randomUint32(random) >>> 1;
+}
+
 export class OwnSsrc {
   current: number;
   /** The one before. */
@@ -24,10 +29,10 @@ export class OwnSsrc {
 
   constructor(random: Random) {
     this.#random = random;
-    this.current = randomUint32(random);
+    this.current = newSsrc(random);
   }
 
-  /** Of a packet from elsewhere. */
+  /** @param ssrc of a packet from elsewhere; signed or not */
   check(ssrc: number, nowMs: number): Conflict {
     if (ssrc !== this.current && ssrc !== this.previous) return 'none';
     const remembered = nowMs - this.#conflictMs < REMEMBERED_MS;
@@ -39,7 +44,7 @@ export class OwnSsrc {
     if (ssrc !== this.current) return 'none';
     this.#conflictMs = nowMs;
     this.previous = this.current;
-    this.current = randomUint32(this.#random);
+    this.current = newSsrc(this.#random);
     return 'changed';
   }
 }

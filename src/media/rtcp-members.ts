@@ -16,6 +16,7 @@ interface Member {
 }
 
 export class RtcpMembers {
+  /** By SSRC as a signed number, which costs no garbage. */
   readonly #members = new Map<number, Member>();
 
   /** Others than us. */
@@ -23,19 +24,20 @@ export class RtcpMembers {
     return this.#members.size;
   }
 
+  /** @param ssrc signed or not */
   heard(ssrc: number, nowMs: number, sending: boolean): void {
-    let member = this.#members.get(ssrc);
+    let member = this.#members.get(ssrc | 0);
     if (!member) {
       if (this.#members.size >= MAX_MEMBERS) return;
       member = { heardMs: nowMs, sentMs: Number.NEGATIVE_INFINITY };
-      this.#members.set(ssrc, member);
+      this.#members.set(ssrc | 0, member);
     }
     member.heardMs = nowMs;
     if (sending) member.sentMs = nowMs;
   }
 
   left(ssrc: number): void {
-    this.#members.delete(ssrc);
+    this.#members.delete(ssrc | 0);
   }
 
   /** @param intervalMs the deterministic one, RFC 3550 §6.3.1 */

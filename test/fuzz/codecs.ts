@@ -5,12 +5,11 @@
  */
 import { strict as assert } from 'node:assert';
 import { randomInt } from 'node:crypto';
-import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import type { Random } from '../../src/core/random.js';
 import type { Codec } from '../../src/media/codecs/codec.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
+import { collectionsDuring } from '../harness/collections.js';
 import { exactly, type Figure, plain } from '../harness/figures.js';
-import { collectGarbage } from '../harness/garbage.js';
 import { progress, runProgram } from '../harness/program.js';
 import { type CodecVariant, everyCodec } from '../media/every-codec.js';
 import { speechLike } from '../media/signal.js';
@@ -34,7 +33,7 @@ await runProgram({ withinSeconds: 1800 }, async () => {
     figures.push(exactly(PAYLOADS, `${variant.name}: payloads`, decodeNoise(variant), ''));
     // What a codec allocates has nothing to do with the rate.
     if (variant.sampleRate !== variant.codec.sampleRates[0]) continue;
-    const collections = await collectionsDuring(variant);
+    const collections = await collectionsOf(variant);
     figures.push(exactly(0, `${variant.name}: collections in ${FRAMES} frames`, collections, ''));
   }
   return figures;
@@ -99,7 +98,7 @@ function breakPayload(random: Random, sound: Uint8Array, data: Uint8Array): numb
   return kind < 224 ? octets : more % (octets + 1);
 }
 
-async function collectionsDuring({ codec, sampleRate }: CodecVariant): Promise<number> {
+async function collectionsOf({ codec, sampleRate }: CodecVariant): Promise<number> {
   const encoder = codec.newEncoder({ sampleRate, fmtp: 'useinbandfec=1' });
   const decoder = codec.newDecoder({ sampleRate });
   const frame = sampleRate / 50;
@@ -117,24 +116,8 @@ async function collectionsDuring({ codec, sampleRate }: CodecVariant): Promise<n
   };
   // The compiler is done by then: it allocates too.
   for (const until = performance.now() + WARM_UP_MS; performance.now() < until; ) run(100);
-  let collections = 0;
-  const observer = new PerformanceObserver(list => {
-    collections += list.getEntries().filter(isScavenge).length;
-  });
-  collectGarbage();
-  await new Promise(setImmediate);
-  observer.observe({ entryTypes: ['gc'] });
-  run(FRAMES);
-  await new Promise(setImmediate);
-  collections += observer.takeRecords().filter(isScavenge).length;
-  observer.disconnect();
+  const collections = await collectionsDuring(() => run(FRAMES));
   encoder.close?.();
   decoder.close?.();
   return collections;
-}
-
-/** What is allocated makes these; V8 collects all else now and then where little is allocated, to give memory back. */
-function isScavenge(entry: PerformanceEntry & { readonly detail?: unknown }): boolean {
-  const { kind } = entry.detail as { kind?: number };
-  return kind === constants.NODE_PERFORMANCE_GC_MINOR;
 }
