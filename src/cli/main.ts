@@ -17,6 +17,7 @@ import {
 } from '../runtime/config-settings.js';
 import { programVersion } from '../runtime/version.js';
 import { EXIT, EXIT_TABLE, exitCodeOfError } from './exit-codes.js';
+import { keyCommands } from './key-commands.js';
 import { newOutput, type Output } from './output.js';
 import type { SimulateFlags } from './simulate.js';
 
@@ -313,6 +314,8 @@ A phone that is not there is unknown until it is. Ordinary phones and PBXes are 
     );
 
   simulateCommand(ringline);
+  for (const command of keyCommands(finish)) ringline.addCommand(command);
+
   return ringline;
 }
 

@@ -10,6 +10,7 @@ import {
 import { DeviceTrust } from '../../src/identity/device-trust.js';
 import { deviceIdOf } from '../../src/identity/identity.js';
 import type { Outcome } from '../../src/identity/refusal.js';
+import { RememberingVerifier } from '../../src/identity/remembering-verifier.js';
 import { signRecord } from '../../src/identity/signed-record.js';
 import { Ed25519Signer, Ed25519Verifier } from '../../src/identity/signing.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
@@ -21,6 +22,11 @@ const [alice, mallory, kitchen, den] = [key(), key(), key(), key()];
 const kitchenId = deviceIdOf(kitchen.publicKey);
 const denId = deviceIdOf(den.publicKey);
 const YEAR_S = 365 * 86_400;
+
+interface Signed {
+  readonly key: Uint8Array;
+  readonly signature: Uint8Array;
+}
 
 const code = (outcome: Outcome<unknown>) => (outcome.ok ? 'taken' : outcome.code);
 
@@ -147,6 +153,33 @@ t.test('users of whom nothing is heard are forgotten before memory runs out', t 
   }
   for (let n = 0; n < 2; n++) check(key(), 1);
   t.equal(check(alice, 1), 'taken', 'forgotten');
+  t.end();
+});
+
+t.test('a signature that held is not computed again, and one that did not never holds', t => {
+  let computed = 0;
+  const counting = {
+    verify: (...given: Parameters<typeof verifier.verify>) => {
+      computed++;
+      return verifier.verify(...given);
+    },
+  };
+  const remembering = new RememberingVerifier(counting, 2);
+  const data = new Uint8Array([1, 2, 3]);
+  const [one, two, three] = [alice, kitchen, den].map(signer => ({
+    key: signer.publicKey,
+    signature: signer.sign(data),
+  })) as [Signed, Signed, Signed];
+  const verify = ({ key, signature }: Signed, text = data) =>
+    remembering.verify(key, text, signature);
+  for (let n = 0; n < 3; n++) t.ok(verify(one));
+  t.equal(computed, 1);
+  for (let n = 0; n < 2; n++) t.notOk(verify(one, new Uint8Array([1, 2])));
+  t.notOk(verify({ key: kitchen.publicKey, signature: one.signature }));
+  t.notOk(verify({ key: one.key.subarray(1), signature: one.signature }));
+  t.equal(computed, 5);
+  t.ok(verify(two) && verify(three) && verify(one));
+  t.equal(computed, 8, 'what was longest unseen is forgotten');
   t.end();
 });
 
