@@ -25,7 +25,7 @@ const DATA_AT = 96;
 const DATA_MAX = ENTRY_OCTETS - DATA_AT;
 
 const INBOX_ENTRIES = 64;
-const OUTBOX_ENTRIES = 256;
+const OUTBOX_ENTRIES = 1024;
 /** Views of packets up to this length are kept, so that the usual ones cost nothing. */
 const KEPT_VIEW_OCTETS = 320;
 

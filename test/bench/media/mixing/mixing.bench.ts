@@ -3,9 +3,11 @@
  * The mixer has one processor for itself, the members have another. A control of two members shows what the machine
  * itself does to the figures.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { atLeast, atMost, type Figure, plain } from '../../../harness/figures.js';
+import { temporaryDirectory } from '../../../harness/child.js';
+import { atLeast, atMost, type Figure, median, plain } from '../../../harness/figures.js';
 import { type Cleanup, progress, runProgram } from '../../../harness/program.js';
 import type {
   FromGenerator,
@@ -45,6 +47,28 @@ const plans: readonly Omit<Load, 'seconds'>[] = [
   { name: 'opus-three-srtp', ...OPUS, ...threeOf(400), srtp: true },
 ];
 const loads: readonly Load[] = plans.map(plan => ({ ...plan, seconds: SECONDS }));
+
+/** From dist/test/bench/media/mixing/ back to the source. */
+const TIGHT_LOOP = fileURLToPath(
+  new URL('../../../../../test/bench/media/mixing/tight-loop.c', import.meta.url),
+);
+
+/**
+ * Microseconds that a loop in C takes to decode, add up and encode so many members of G.711 once; undefined without
+ * a compiler.
+ */
+function tightLoopUs(cleanup: Cleanup, members: number): number | undefined {
+  const program = join(temporaryDirectory(cleanup), 'tight-loop');
+  const built = spawnSync('cc', ['-O2', '-o', program, TIGHT_LOOP]);
+  if (built.status !== 0) return undefined;
+  const runs = [1, 2, 3].map(() => {
+    const { stdout } = spawnSync('taskset', ['-c', MIXER_CORE, program, String(members)], {
+      encoding: 'utf8',
+    });
+    return Number(stdout);
+  });
+  return median(runs);
+}
 
 /** A child with a channel, on one processor. */
 function child(cleanup: Cleanup, core: string, module: string) {
@@ -147,6 +171,16 @@ await runProgram({ withinSeconds: 60 + loads.length * (SECONDS + 40) }, async cl
     progress(`mixing: ${load.name}, ${load.members} members for ${SECONDS} s`);
     const { heard, mixer } = await carry(cleanup, load);
     figures.push(...figuresOf(load, heard, mixer));
+    if (load.name !== 'g711') continue;
+    const tight = tightLoopUs(cleanup, load.members);
+    const { decode = 0, mix = 0, encode = 0 } = mixer.stagesMs;
+    const ours = ((decode + mix + encode) * 1000) / mixer.ticks;
+    figures.push(plain(`${load.name}: decode, mix and encode, a tick`, ours, 'µs'));
+    if (tight === undefined) continue;
+    figures.push(plain(`${load.name}: the same as a tight loop in C, a tick`, tight, 'µs'));
+    figures.push(
+      plain(`${load.name}: buffers, packets and mixing against that loop`, ours / tight, 'times'),
+    );
   }
   return figures;
 });
