@@ -2,7 +2,7 @@
 import { type AgentProblem, AgentSockets, type Arrival } from './agent-sockets.js';
 import { Alarm } from './alarm.js';
 import { failure } from './answers.js';
-import { CONFIG_CLOSE_CONN_MS } from './constants.js';
+import { CONFIG_CLOSE_CONN_MS, ErrorCode } from './constants.js';
 import { decode, decodeHeader } from './decode.js';
 import { encode, encodeForDatagram } from './encode.js';
 import { SlpError } from './errors.js';
@@ -79,6 +79,16 @@ export class AgentPort {
   #arrived(data: Uint8Array, { from, local, by, reply }: Arrival): void {
     const send = (message: SlpMessage) =>
       reply(by === 'stream' ? encode(message) : encodeForDatagram(message));
+    /** What is too long for SLP altogether, the attributes of a thousand services say, is no answer. */
+    const answer = (request: SlpMessage) => (message: SlpMessage) => {
+      try {
+        send(message);
+      } catch (error) {
+        if (!(error instanceof SlpError)) throw error;
+        const instead = request.multicast ? undefined : failure(request, ErrorCode.INTERNAL_ERROR);
+        if (instead) send(instead);
+      }
+    };
     let message: SlpMessage;
     try {
       message = decode(data);
@@ -89,7 +99,11 @@ export class AgentPort {
       return;
     }
     if (by === 'datagram' && this.requests.heard(message, from)) return;
-    this.#options.onMessage(message, { own: this.#sockets.addresses, local, reply: send });
+    this.#options.onMessage(message, {
+      own: this.#sockets.addresses,
+      local,
+      reply: answer(message),
+    });
   }
 
   #accept(connection: StreamConnection, local: string): void {
@@ -107,11 +121,19 @@ export class AgentPort {
       idle.set(undefined);
       this.#connections.delete(connection);
     };
-    const reply = (data: Uint8Array) => void connection.write(data);
+    let stalled = false;
+    connection.onDrain = () => {
+      stalled = false;
+    };
+    const reply = (data: Uint8Array) => {
+      stalled = !connection.write(data);
+    };
     connection.onData = data => {
       stay();
       try {
         for (const message of framer.push(data)) {
+          // Who asks on and does not read has its answers pile up here.
+          if (stalled) return connection.destroy();
           this.#arrived(message, { from: connection.remote, local, by: 'stream', reply });
         }
       } catch (error) {

@@ -2,6 +2,7 @@
 import { ByteWriter } from './byte-writer.js';
 import { SLP_MTU, SLP_VERSION } from './constants.js';
 import { ALL_AUTHORITIES } from './decode.js';
+import { SlpError } from './errors.js';
 import {
   type AuthenticationBlock,
   FUNCTION_ID,
@@ -13,6 +14,7 @@ import { escapeText } from './strings.js';
 
 const LENGTH_AT = 2;
 const EXTENSION_AT = 7;
+const LONGEST_MESSAGE = 0xffffff; // §8: three octets of length
 
 /** @throws {SlpError} where a field does not fit into its octets */
 export function encode(message: SlpMessage): Uint8Array {
@@ -26,6 +28,10 @@ export function encode(message: SlpMessage): Uint8Array {
   writer.text(message.language, 'Language Tag');
   writeBody(writer, message);
   writeExtensions(writer, message);
+  if (writer.length > LONGEST_MESSAGE) {
+    const text = `expected up to ${LONGEST_MESSAGE} octets, found ${writer.length}`;
+    throw new SlpError('TOO_LARGE', 'Length', LENGTH_AT, text);
+  }
   writer.patch(3, writer.length, LENGTH_AT);
   return writer.done();
 }

@@ -45,8 +45,11 @@ export interface StreamConnection {
   readonly remote: Endpoint;
   /** `data` is valid only during the call. */
   onData: (data: Uint8Array) => void;
+  /** Called when what `write` held back is gone. */
+  onDrain: () => void;
   /** Called once, and last. */
   onClose: (error?: Error) => void;
+  /** Answers false when more should wait for `onDrain`. */
   write(data: Uint8Array): boolean;
   /** Sends what is queued, and closes. */
   end(): void;

@@ -139,12 +139,14 @@ function wrapStream(socket: NetSocket): StreamConnection {
     local: { address: socket.localAddress ?? '', port: socket.localPort ?? 0 },
     remote: { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 },
     onData: () => undefined,
+    onDrain: () => undefined,
     onClose: () => undefined,
     write: data => socket.write(data),
     end: () => void socket.end(),
     destroy: error => void socket.destroy(error),
   };
   socket.on('data', data => wrapped.onData(data));
+  socket.on('drain', () => wrapped.onDrain());
   socket.on('error', error => {
     failure = error;
   });

@@ -41,6 +41,9 @@ export interface QueryOptions {
   readonly mtu?: number;
 }
 
+/** Nobody floods us with answers from invented addresses. */
+const MOST_RESPONDERS = 1000;
+
 export function newQuery(request: QueryMessage, options: QueryOptions = {}): Query {
   return {
     request: { ...request, multicast: true, previousResponders: [] },
@@ -68,6 +71,7 @@ export function stepQuery(query: Query, event: QueryEvent): QueryAction[] {
 
 function hear(query: Query, from: string, message: SlpMessage): QueryAction[] {
   if (query.wakeAt === undefined || query.responders.has(from)) return [];
+  if (query.responders.size >= MOST_RESPONDERS) return [];
   // §9.1: such a reply is discarded without a word.
   if (mandatoryExtension(message)) return [];
   query.responders.add(from);

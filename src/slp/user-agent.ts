@@ -17,6 +17,7 @@ import { discoverDirectoryAgents } from './discover.js';
 import { SlpRequestError } from './errors.js';
 import type { QueryMessage, SlpMessage, UrlEntry } from './message.js';
 import { type Clock, type Network, type Random, randomUnit } from './network.js';
+import { isUrl } from './service-type.js';
 import { fold } from './strings.js';
 
 export interface UserAgentOptions {
@@ -129,7 +130,8 @@ export class UserAgent {
     await this.#ask(request, options, reply => {
       if (reply.kind !== 'AttrRply') return false;
       lists.push(parseAttributes(reply.attributes));
-      return url.includes(':/'); // one service, one answer
+      // One service, one answer; but not the empty one that only says that there is more.
+      return isUrl(url) && !reply.overflow;
     });
     return mergeAttributes(lists);
   }

@@ -7,11 +7,21 @@
  */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { DirectoryAgent, parseAttributes, ServiceAgent, UserAgent } from 'slp-js';
+import {
+  type Attributes,
+  DirectoryAgent,
+  formatAttributes,
+  parseAttributes,
+  ServiceAgent,
+  UserAgent,
+} from 'slp-js';
 import { nodeClock, nodeNetwork, nodeRandom } from 'slp-js/node';
+import { SystemNetwork } from '../../src/core/system-network.js';
 
 const [what, subject = '', detail = ''] = process.argv.slice(2);
-const world = { network: nodeNetwork, clock: nodeClock, random: nodeRandom };
+/** That of Ringline, or of the package. */
+const network = process.env.SLP_NETWORK === 'core' ? new SystemNetwork() : nodeNetwork;
+const world = { network, clock: nodeClock, random: nodeRandom };
 const say = (line: object) => console.log(JSON.stringify(line));
 const options = {
   ...world,
@@ -57,11 +67,14 @@ switch (what) {
       },
     });
     const directory = agent.directoryAgents[0]?.url;
-    const attributes = found[0] ? await agent.findAttributes(found[0].url) : new Map();
+    const attributes = found[0]
+      ? await agent.findAttributes(found[0].url)
+      : (new Map() as Attributes);
     say({
       event: 'found',
       urls: found.map(({ url }) => url).sort(),
       tags: [...attributes.keys()],
+      octets: formatAttributes(attributes).length,
       firstMs,
       tookMs: performance.now() - began,
       directory,

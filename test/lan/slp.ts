@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Child, run, startChild } from '../harness/child.js';
-import { atMost, exactly, type Figure } from '../harness/figures.js';
+import { atLeast, atMost, exactly, type Figure } from '../harness/figures.js';
 import type { Host } from '../harness/lan.js';
 import { PlainFailure, progress } from '../harness/program.js';
 import type { Site } from './site.js';
@@ -17,6 +17,8 @@ const TYPE = 'service:supernode.ringline';
 const OTHER_TYPE = 'service:test.openslp';
 /** For whatever an agent is waited for; what it takes is measured elsewhere. */
 const WITHIN_MS = 20_000;
+/** More than a datagram takes: who registers or reads it needs TCP. */
+const NOTE = `(note=${'x'.repeat(3000)})`;
 /** Put before a command: no process of it may have a port below 1024. */
 const WITHOUT_PRIVILEGE = ['setpriv', '--bounding-set', '-net_bind_service', '--'];
 
@@ -24,6 +26,8 @@ interface Line {
   readonly event: string;
   readonly urls?: readonly string[];
   readonly tags?: readonly string[];
+  /** Of the attribute list. */
+  readonly octets?: number;
   readonly firstMs?: number;
   readonly tookMs?: number;
   readonly directory?: string;
@@ -37,7 +41,11 @@ class Agent {
   constructor(site: Site, host: Host, args: readonly string[], before: readonly string[] = []) {
     this.#what = `slp-agent ${args.join(' ')} on ${host.name}`;
     const command = [...host.enter, ...before, process.execPath, PROGRAM, ...args];
-    this.child = startChild(site.cleanup, command, { SLP_DIRECTORY: asksDirectory(args) });
+    this.child = startChild(site.cleanup, command, {
+      SLP_DIRECTORY: asksDirectory(args),
+      // One host of two has the network of Ringline, the others that of Node.js: both have to fit.
+      SLP_NETWORK: host.name === 'bob' || host.name === 'ada' ? 'core' : 'node',
+    });
   }
 
   async heard(event: string): Promise<Line> {
@@ -69,7 +77,7 @@ export async function slp(site: Site): Promise<Figure[]> {
     const agent = new Agent(
       site,
       host,
-      ['offer', urlOf(host), `(id=${host.name}),(tls=5061)`],
+      ['offer', urlOf(host), `(id=${host.name}),(tls=5061),${NOTE}`],
       before,
     );
     await agent.heard('ready');
@@ -91,6 +99,7 @@ export async function slp(site: Site): Promise<Figure[]> {
     atMost(1000, 'SLP, first answer to a multicast request', all.firstMs ?? Infinity, 'ms'),
     atMost(9000, 'SLP, multicast convergence', all.tookMs ?? Infinity, 'ms'),
     exactly(1, 'SLP, one service found by its attributes', same(one.urls, [urlOf(bob)]), ''),
+    atLeast(3000, 'SLP, attributes read by TCP', one.octets ?? 0, 'octets'),
   ];
 
   progress('lan: SLP, a directory agent');

@@ -1,7 +1,15 @@
 /** User, service and directory agents on a virtual network: RFC 2608 §6, §8.3, §12. */
-import { attributesOf, type ServiceAgent, SlpRequestError, type UrlEntry } from 'slp-js';
+import {
+  attributesOf,
+  encode,
+  type ServiceAgent,
+  type SlpMessage,
+  SlpRequestError,
+  type UrlEntry,
+} from 'slp-js';
 import t from 'tap';
 import { SlpLab } from './lab.js';
+import { fromWords, SAMPLES } from './messages.js';
 
 const TYPE = 'service:supernode.ringline';
 const urlOf = (address: string) => `${TYPE}:sip://${address}:5060`;
@@ -234,9 +242,81 @@ t.test('what does not fit into a datagram goes by TCP (§6.1, §6.2)', async t =
     t.same(urls((await lab.result(ua.findServices(TYPE))).value), many, where);
     const note = (await lab.result(ua.findAttributes('service:large'))).value.get('note');
     t.equal(String(note?.values[0]).length, 3000, where);
+    const single = await lab.result(ua.findAttributes('service:large://192.0.2.1'));
+    t.equal(single.value.size, 1, `${where}, by its URL`);
     await lab.clock.advance(1000);
     t.equal(lab.network.streams.size, 0, 'connections are closed again');
   }
+});
+
+t.test(
+  'what is too long for SLP itself is an error, and whoever does not read is left',
+  async t => {
+    const lab = await SlpLab.open();
+    await lab.directoryAgent('192.0.2.2');
+    const sa = await lab.serviceAgent('192.0.2.1');
+    for (const n of [1, 2, 3]) {
+      const attributes = attributesOf({ [`note${n}`]: 'x'.repeat(30_000) });
+      sa.offer({ url: `service:x://192.0.2.1:${n}`, attributes });
+    }
+    const ua = await lab.userAgent('192.0.2.100');
+    await lab.clock.advance(10_000);
+    t.match((await lab.result(ua.findAttributes('service:x://192.0.2.1:1'))).value.size, 1);
+    const all = lab.result(ua.findAttributes('service:x'));
+    await t.rejects(
+      all,
+      { code: 'ERROR_REPLY', status: 10 },
+      'an attribute list has up to 65535 octets',
+    );
+
+    const asker = lab.network.host('192.0.2.99');
+    const request = encode({
+      ...{ kind: 'AttrRqst', xid: 1, language: 'en', previousResponders: [] },
+      ...{ url: 'service:x://192.0.2.1:1', scopes: ['DEFAULT'], tags: [], spi: '' },
+    } as SlpMessage);
+    const to = { address: '192.0.2.2', port: 427 };
+    const { value: connection } = await lab.result(asker.connectStream({ to }));
+    let closed = false;
+    let octets = 0;
+    connection.onClose = () => {
+      closed = true;
+    };
+    connection.onData = data => {
+      octets += data.length;
+    };
+    for (let i = 0; i < 50; i++) connection.write(request);
+    await lab.clock.advance(1000);
+    t.ok(closed && octets < 200_000, `closed after ${octets} octets`);
+  },
+);
+
+t.test('whatever octets come, the agents stay', async t => {
+  const lab = await SlpLab.open(5);
+  const da = await lab.directoryAgent('192.0.2.2');
+  const sa = await lab.serviceAgent('192.0.2.1');
+  sa.offer({ url: urlOf('192.0.2.1'), attributes: attributesOf({ id: 'a' }) });
+  const ua = await lab.userAgent('192.0.2.100');
+  await lab.clock.advance(10_000);
+  const noise = await lab.network.host('192.0.2.66').bindDatagram({
+    ...{ address: '192.0.2.66', port: 427, trafficClass: 'default' },
+  });
+  const samples = Object.values(SAMPLES).map(({ octets }) => fromWords(octets));
+  const targets = ['192.0.2.1', '192.0.2.2', '239.255.255.253'];
+  for (let i = 0; i < 3000; i++) {
+    const bytes = Uint8Array.from(samples[i % samples.length]!);
+    const [changes = 0] = lab.random.bytes(1);
+    for (let n = changes % 4; n > 0; n--) {
+      const [at = 0, octet = 0] = lab.random.bytes(2);
+      if (at < bytes.length) bytes[at] = octet;
+    }
+    noise.send(bytes, { address: targets[i % 3]!, port: 427 });
+    if (i % 100 === 0) await lab.clock.advance(10);
+  }
+  await lab.clock.advance(30_000);
+  t.ok(da.size >= 1 && da.size < 100, `${da.size} registrations`);
+  t.same(urls((await lab.result(ua.findServices(TYPE, { predicate: '(id=a)' }))).value), [
+    urlOf('192.0.2.1'),
+  ]);
 });
 
 t.test('without port 427 a service agent registers, and is not heard otherwise', async t => {

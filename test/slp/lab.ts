@@ -47,7 +47,8 @@ export class SlpLab {
       on: on!,
     });
     ear.onMessage = (data, { address }) => {
-      lab.multicasts.push({ at: lab.clock.now(), from: address, message: decode(data) });
+      const message = readable(data);
+      if (message) lab.multicasts.push({ at: lab.clock.now(), from: address, message });
     };
     return lab;
   }
@@ -114,6 +115,14 @@ export class SlpLab {
       clock: this.clock,
       random: this.random,
     };
+  }
+}
+
+function readable(data: Uint8Array): SlpMessage | undefined {
+  try {
+    return decode(data);
+  } catch {
+    return undefined;
   }
 }
 

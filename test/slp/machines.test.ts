@@ -86,6 +86,8 @@ t.test('convergence: waits double, the list grows, and it ends (§6.3)', async t
   t.same(play(newQuery(request), [[14_500, 'late']]).slice(-2), ['14500 late', '15000 time']);
   const crowd = Array.from({ length: 100 }, (_, i) => [i, `192.168.100.${i + 100}`] as const);
   t.same(play(newQuery(request), crowd).slice(-1), ['2000 full'], 'the list fits into no datagram');
+  const flood = Array.from({ length: 1500 }, (_, i) => [i / 10, `a${i}`] as const);
+  t.equal(play(newQuery(request), flood).length, 1002, 'a thousand responders are enough');
   const over = newQuery(request);
   play(over, []);
   t.same(stepQuery(over, { kind: 'heard', now: 16_000, from: 'a', message: reply }), []);
