@@ -23,6 +23,8 @@ export interface DaDirectory {
   readonly known: Map<string, KnownDirectoryAgent>;
   readonly random: () => number;
   discovering: boolean;
+  /** A link has come while others were asked. */
+  askAgain: boolean;
   wakeAt: number | undefined;
 }
 
@@ -48,7 +50,14 @@ const MOST_DIRECTORY_AGENTS = 64;
 const MIN_REFRESH = 'min-refresh-interval'; // §8.5
 
 export function newDaDirectory(scopes: readonly string[], random: () => number): DaDirectory {
-  return { scopes, known: new Map(), random, discovering: false, wakeAt: undefined };
+  return {
+    scopes,
+    known: new Map(),
+    random,
+    discovering: false,
+    askAgain: false,
+    wakeAt: undefined,
+  };
 }
 
 export function stepDaDirectory(
@@ -59,15 +68,15 @@ export function stepDaDirectory(
   switch (event.kind) {
     case 'start':
     case 'network':
-      // §12.2.1: not all at one moment when the power comes back.
-      if (!directory.discovering)
-        directory.wakeAt = now + directory.random() * CONFIG_START_WAIT_MS;
+      if (directory.discovering) directory.askAgain = true;
+      else directory.wakeAt = soon(directory, now);
       return [];
     case 'advert':
       return hear(directory, event.message);
     case 'discovered':
       directory.discovering = false;
-      directory.wakeAt = now + CONFIG_DA_FIND_MS;
+      directory.wakeAt = directory.askAgain ? soon(directory, now) : now + CONFIG_DA_FIND_MS;
+      directory.askAgain = false;
       return [];
     case 'unanswered': {
       const da = directory.known.get(event.url);
@@ -78,6 +87,11 @@ export function stepDaDirectory(
     case 'due':
       return due(directory, now);
   }
+}
+
+/** §12.2.1: not all hosts at one moment when the power comes back. */
+function soon({ random }: DaDirectory, now: number): number {
+  return now + random() * CONFIG_START_WAIT_MS;
 }
 
 function due(directory: DaDirectory, now: number): DaDirectoryAction[] {
@@ -121,10 +135,12 @@ function knownFrom({
   }
 }
 
-/** A directory agent for any of these scopes. */
+/** A directory agent for any of these scopes, but none of those. */
 export function directoryAgentFor(
   directory: DaDirectory,
   scopes: readonly string[],
+  except: ReadonlySet<string> = new Set(),
 ): KnownDirectoryAgent | undefined {
-  return [...directory.known.values()].find(da => intersects(scopes, da.scopes));
+  const known = [...directory.known.values()];
+  return known.find(da => !except.has(da.url) && intersects(scopes, da.scopes));
 }

@@ -97,6 +97,8 @@ export type ServiceAgentAction =
 const DEFAULT_LIFETIME_S = 3 * 3600;
 /** Of a lifetime, when it is refreshed: between these, so that not all do at one moment. */
 const [REFRESH_FROM, REFRESH_TO] = [0.7, 0.85];
+/** A DA that was busy is asked again after this long, or up to twice as long. */
+const BUSY_MS = 60_000;
 const MOST_SERVICES = 1000;
 
 export function newServiceAgent(options: ServiceAgentOptions): ServiceAgentState {
@@ -261,7 +263,9 @@ function told(
   if (!service || !job || job.dueAt !== undefined) return [];
   const { random } = state.options;
   const share = REFRESH_FROM + (REFRESH_TO - REFRESH_FROM) * random();
-  job.dueAt = now + lifetimeAt(service.registration, job.da) * 1000 * share;
+  const refreshMs = lifetimeAt(service.registration, job.da) * 1000 * share;
+  const isBusy = error === ErrorCode.DA_BUSY_NOW;
+  job.dueAt = now + (isBusy ? BUSY_MS * (1 + random()) : refreshMs);
   job.registered = error === ErrorCode.NONE;
   return [job.registered ? { kind: 'registered', url, da } : { kind: 'refused', url, da, error }];
 }

@@ -2,9 +2,10 @@
 import { AgentPort, type Asked } from './agent-port.js';
 import type { AgentProblem } from './agent-sockets.js';
 import { Alarm } from './alarm.js';
-import { DEFAULT_LANGUAGE, DEFAULT_SCOPE } from './constants.js';
+import { DEFAULT_LANGUAGE, DEFAULT_SCOPE, ErrorCode } from './constants.js';
 import type { KnownDirectoryAgent } from './da-directory.js';
 import { discoverDirectoryAgents } from './discover.js';
+import { SlpRequestError } from './errors.js';
 import type { SlpMessage, SrvDeReg, SrvReg } from './message.js';
 import { type Clock, type Network, type Random, randomUnit } from './network.js';
 import {
@@ -42,6 +43,8 @@ export class ServiceAgent {
   readonly #alarm: Alarm;
   readonly #stopped = new AbortController();
   readonly #telling = new Set<Promise<void>>();
+  /** By DA and service: what it is being told. */
+  readonly #latest = new Map<string, AbortController>();
 
   constructor(options: ServiceAgentDriverOptions) {
     const { network, clock, random, onProblem } = options;
@@ -161,11 +164,27 @@ export class ServiceAgent {
   }
 
   async #tell(da: KnownDirectoryAgent, message: SrvReg | SrvDeReg): Promise<void> {
-    const { signal } = this.#stopped;
-    const asked = this.#port.requests.ask(message, da.endpoint, signal);
-    const reply = await asked.catch(() => undefined);
+    const { url } = message.url;
+    const key = `${da.url} ${url}`;
+    // What it was told before is sent no more: a late SrvReg would undo a SrvDeReg.
+    this.#latest.get(key)?.abort();
+    const latest = new AbortController();
+    this.#latest.set(key, latest);
+    const signal = AbortSignal.any([latest.signal, this.#stopped.signal]);
+    const error = await this.#port.requests
+      .ask(message, da.endpoint, signal)
+      .then(errorOf, (failed: unknown) => (isBusy(failed) ? ErrorCode.DA_BUSY_NOW : undefined));
+    if (latest.signal.aborted) return;
+    this.#latest.delete(key);
     if (message.kind === 'SrvDeReg') return;
-    const error = reply?.kind === 'SrvAck' ? reply.error : undefined;
-    this.#step({ kind: 'told', now: this.#now, da: da.url, url: message.url.url, error });
+    this.#step({ kind: 'told', now: this.#now, da: da.url, url, error });
   }
+}
+
+function errorOf(reply: SlpMessage): number | undefined {
+  return reply.kind === 'SrvAck' ? reply.error : undefined;
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof SlpRequestError && error.code === 'BUSY';
 }

@@ -166,13 +166,15 @@ export class UserAgent {
     const stop = this.#stopped.signal;
     const signal = options.signal ? AbortSignal.any([options.signal, stop]) : stop;
     let left = options.scopes ?? this.#scopes;
+    const asked = new Set<string>();
     while (left.length > 0) {
       // §11.1: a directory agent is asked in preference, each for the scopes it has.
-      const da = directoryAgentFor(this.#directory, left);
+      const da = directoryAgentFor(this.#directory, left, asked);
       if (!da) {
         await this.#askEverybody(request(left), take, signal, options.thorough);
         return;
       }
+      asked.add(da.url);
       const theirs = new Set(da.scopes.map(fold));
       const shared = left.filter(scope => theirs.has(fold(scope)));
       const reply = await this.#askDirectory(da, request(shared), signal);
@@ -182,7 +184,7 @@ export class UserAgent {
     }
   }
 
-  /** Undefined: it does not answer, and is forgotten (§12.3). */
+  /** Undefined: it is busy, or does not answer and is forgotten (§12.3). */
   async #askDirectory(
     da: KnownDirectoryAgent,
     request: QueryMessage,
@@ -196,7 +198,8 @@ export class UserAgent {
       throw new SlpRequestError('ERROR_REPLY', message, error);
     } catch (error) {
       if (!(error instanceof SlpRequestError) || error.code === 'ERROR_REPLY') throw error;
-      this.#step({ kind: 'unanswered', now: this.#options.clock.now(), url: da.url });
+      const now = this.#options.clock.now();
+      if (error.code !== 'BUSY') this.#step({ kind: 'unanswered', now, url: da.url });
       return undefined;
     }
   }

@@ -346,15 +346,35 @@ t.test(
       sa.offer({ url: `service:x://192.0.2.1:${port}`, lifetime: 3600 });
     await lab.clock.advance(10_000);
     t.equal(da.size, 2);
+    await lab.clock.advance(600_000);
+    t.equal(sa.directoryAgents.length, 1, 'who is busy is not taken for down');
+    t.ok(lab.notices.includes('192.0.2.1 refused service:x://192.0.2.1:3 11'));
     sa.withdraw('service:x://192.0.2.1:1');
-    await lab.clock.advance(20_000);
-    t.equal(da.size, 2, 'the third has its place as soon as there is one');
+    await lab.clock.advance(130_000);
+    t.equal(da.size, 2, 'the third has its place soon after there is one');
     const ua = await lab.userAgent('192.0.2.100');
     await lab.clock.advance(5_000);
     const found = (await lab.result(ua.findServices('service:x'))).value;
     t.same(urls(found), ['service:x://192.0.2.1:2', 'service:x://192.0.2.1:3']);
   },
 );
+
+t.test('a service that was withdrawn is not registered by a packet that comes late', async t => {
+  const lab = await SlpLab.open();
+  const da = await lab.directoryAgent('192.0.2.2');
+  const sa = await lab.serviceAgent('192.0.2.1');
+  await lab.clock.advance(20_000);
+  lab.network.setLink('192.0.2.2', false);
+  sa.offer({ url: urlOf('192.0.2.1') });
+  await lab.clock.advance(1_000);
+  lab.network.setLink('192.0.2.2', true);
+  sa.withdraw(urlOf('192.0.2.1'));
+  await lab.clock.advance(15_000);
+  t.equal(da.size, 0);
+  sa.offer({ url: urlOf('192.0.2.1') });
+  await lab.clock.advance(100);
+  t.equal(da.size, 1, 'it registers still');
+});
 
 t.test('services are refreshed no sooner than a directory agent wants (§8.5)', async t => {
   const lab = await SlpLab.open();

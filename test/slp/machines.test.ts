@@ -5,6 +5,7 @@ import {
   errorName,
   MessageFramer,
   type MessageHeader,
+  newDaDirectory,
   newDirectoryAgent,
   newExchange,
   newQuery,
@@ -13,6 +14,7 @@ import {
   type SlpMessage,
   type SrvReg,
   type SrvRqst,
+  stepDaDirectory,
   stepDirectoryAgent,
   stepExchange,
   stepQuery,
@@ -350,6 +352,20 @@ t.test('a directory agent says where it is (§8.5, §12.1)', async t => {
   t.same(adverts('due', 3 * 3600 * 1000 - 1), []);
   t.match(adverts('due', 3 * 3600 * 1000), [{ kind: 'DAAdvert', xid: 0, bootTimestamp: 1000 }]);
   t.match(adverts('stop', 3 * 3600 * 1000 + 1), [{ bootTimestamp: 0 }]);
+});
+
+t.test('a link that comes while directory agents are asked for is asked on, too', async t => {
+  const directory = newDaDirectory(['DEFAULT'], () => 0.5);
+  stepDaDirectory(directory, { kind: 'start', now: 0 });
+  t.equal(directory.wakeAt, 1500);
+  t.same(stepDaDirectory(directory, { kind: 'due', now: 1500 }), [{ kind: 'discover' }]);
+  stepDaDirectory(directory, { kind: 'network', now: 2000 });
+  t.equal(directory.wakeAt, undefined);
+  stepDaDirectory(directory, { kind: 'discovered', now: 16_500 });
+  t.equal(directory.wakeAt, 18_000);
+  stepDaDirectory(directory, { kind: 'due', now: 18_000 });
+  stepDaDirectory(directory, { kind: 'discovered', now: 33_000 });
+  t.equal(directory.wakeAt, 933_000, 'then every 900 s');
 });
 
 t.test('messages come out of a stream in whatever pieces (§6.2)', async t => {
