@@ -83,12 +83,7 @@ export class NameJudge {
     }
     const holder = this.#holder(name, standing);
     const rivals = standing.filter(({ claim }) => holder && !isOf(claim, holder));
-    const signed = standing.some(({ claim }) => claim.kind === 'signed');
-    const chosen = holder
-      ? standing.find(({ claim }) => isOf(claim, holder))
-      : signed
-        ? undefined
-        : alone(standing);
+    const chosen = holder ? standing.find(({ claim }) => isOf(claim, holder)) : alone(standing);
     const disputed = holder ? rivals : chosen ? [] : standing;
     const clash =
       disputed.length > 0 ? { holder, claims: disputed.map(({ claim }) => claim) } : undefined;

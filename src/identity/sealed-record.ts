@@ -7,8 +7,8 @@
  *
  * - The content key is drawn for each record. Each slot holds it for one recipient, under HKDF-SHA256 of what X25519
  *   makes of an ephemeral key and the recipient's; which slot is whose is not told.
- * - A nonce is the number of the chunk and whether it is the last: no key meets one twice, and chunks neither change
- *   places nor go missing unnoticed.
+ * - A nonce is the number of the chunk, and the header, which tells how many there are, is authenticated with each: no
+ *   key meets a nonce twice, and chunks neither change places nor go missing unnoticed.
  * - The sender's signature is inside, so holders do not learn who sent it. It covers purpose, header (thus all
  *   recipients: nobody passes it on as if to another) and body.
  * - Zeros fill the content up to one of few lengths (at most 12 % more).
@@ -100,7 +100,7 @@ export function seal({ body, sender, recipients, purpose, random }: SealOptions)
     header,
     chunks: Array.from({ length: chunks }, (_, index) => {
       const plain = content.subarray(index * CHUNK_OCTETS, (index + 1) * CHUNK_OCTETS);
-      return encrypt({ key: contentKey, nonce: nonceOf(index, chunks), about }, plain);
+      return encrypt({ key: contentKey, nonce: nonceOf(index), about }, plain);
     }),
   };
 }
@@ -207,7 +207,7 @@ function decryptChunks(
     if (chunk.length > CHUNK_OCTETS + TAG_OCTETS) {
       return refuse('TOO_LARGE', `expected at most ${CHUNK_OCTETS} octets in ${number}`);
     }
-    const plain = decrypt({ key, nonce: nonceOf(index, chunks.length), about }, chunk);
+    const plain = decrypt({ key, nonce: nonceOf(index), about }, chunk);
     if (!plain) return refuse('UNDECIPHERABLE', `${number} was tampered with or is another`);
     parts.push(plain);
   }
@@ -260,9 +260,8 @@ function digest(octets: Uint8Array): Uint8Array {
   return createHash('sha256').update(octets).digest();
 }
 
-function nonceOf(index: number, chunks: number): Uint8Array {
+function nonceOf(index: number): Uint8Array {
   const nonce = Buffer.alloc(NONCE_OCTETS);
-  nonce.writeUInt32BE(index, NONCE_OCTETS - 5);
-  nonce.writeUInt8(index === chunks - 1 ? 1 : 0, NONCE_OCTETS - 1);
+  nonce.writeUInt32BE(index, NONCE_OCTETS - 4);
   return nonce;
 }

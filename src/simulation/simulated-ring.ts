@@ -28,6 +28,7 @@ import type { RingRecord } from '../overlay/records.js';
 import { EventQueue } from './event-queue.js';
 import { type Deceit, deceive } from './hostile-members.js';
 import { messageBytes } from './message-size.js';
+import { type RingKeys, StatedKeys } from './ring-keys.js';
 import { SeededRandom } from './seeded-random.js';
 import { WideArea } from './wide-area.js';
 
@@ -58,6 +59,8 @@ export interface SimulatedRingOptions {
   readonly member?: Partial<MemberOptions>;
   /** Of all messages, between different hosts. */
   readonly loss?: number;
+  /** Members' keys; without ciphers by default. */
+  readonly keys?: RingKeys;
 }
 
 /** Violations are counted; of each invariant the first few are kept word for word. */
@@ -76,6 +79,7 @@ export class SimulatedRing {
   readonly #inRing: Peer[] = [];
   readonly #hostile: Peer[] = [];
   readonly #options: SimulatedRingOptions;
+  readonly #keys: RingKeys;
   readonly #waiting = new Map<number, (done: LookupDone | PutDone | GetDone) => void>();
   /** Owners that answered rightly, for lookups whose answer is still on its way. */
   readonly #claims = new Map<string, number>();
@@ -86,6 +90,7 @@ export class SimulatedRing {
 
   constructor(options: SimulatedRingOptions) {
     this.#options = options;
+    this.#keys = options.keys ?? new StatedKeys();
     this.random = new SeededRandom(options.seed);
     this.area = new WideArea(new SeededRandom(options.seed + 2 ** 32));
   }
@@ -105,16 +110,16 @@ export class SimulatedRing {
 
   newPeer(): { peer: Peer; host: number } {
     const host = this.area.add();
-    const id = Buffer.from(this.random.bytes(20)).toString('hex');
+    const id = this.#keys.newId(this.random);
     return { peer: { id, address: `host-${host}` }, host };
   }
 
-  /** What a member is handed: chance from the seed, and keys without ciphers. */
+  /** What a member is handed: chance from the seed, and its key. */
   toolsOf(peer: Peer): MemberTools {
     return {
       chance: () => this.random.unit(),
-      sign: text => `${peer.id} signed ${text}`,
-      verify: (signer, text, signature) => signature === `${signer} signed ${text}`,
+      sign: text => this.#keys.sign(peer.id, text),
+      verify: (signer, text, signature) => this.#keys.verify(signer, text, signature),
       verifyRecord: record => record.signature === recordSignature(record),
     };
   }
