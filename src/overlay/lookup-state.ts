@@ -48,6 +48,10 @@ export interface Lookup {
   readonly asked: Set<Id>;
   /** How often each gave no answer. */
   readonly silent: Map<Id, number>;
+  /** At or after the key, by anybody's word, and how far off that was; kept where members may lie. */
+  readonly near: Map<Id, Candidate>;
+  /** Who gave any answer but "busy". */
+  readonly answered: Set<Id>;
   timeouts: number;
   rounds: number;
   waiting: boolean;

@@ -3,9 +3,10 @@
  * lies between its predecessor and itself. Nobody's word about somebody else is taken: a candidate that
  * does not own the key points back to its predecessor, and who gives no answer is passed over.
  *
- * Among liars several paths that share no member are taken. A member cannot claim a place nearer to the
- * key than its own id, so of several claims the nearest at or after the key is the true one: a single
- * honest path is enough.
+ * Among liars several paths that share no member are taken, and what anybody says of members at or after
+ * the key is gathered. Nobody can answer from a place nearer to the key than its own id, so the nearest one
+ * that answers at all is the owner, whatever others claim, or the next after an owner that is silent: a
+ * single honest path is enough.
  */
 import { between, distance, type Id, RING_SIZE } from './ids.js';
 import type { Candidate, Lookup, LookupPurpose, LookupResult, Path } from './lookup-state.js';
@@ -25,7 +26,7 @@ const MAX_CANDIDATES = 12;
 const MAX_AVOIDED = 8;
 /** Who was silent so often is not asked again by this lookup. */
 const MAX_SILENCES = 2;
-/** A claim from so many mean gaps away is a lie: e^-12 of honest ones are as far. */
+/** An owner from so many mean gaps away is none: e^-12 of honest ones are as far. */
 const PLAUSIBLE_GAPS = 12;
 /** Claims looked into after the paths have ended. */
 const MAX_EXTRA_PATHS = 3;
@@ -53,6 +54,8 @@ export function startLookup(state: MemberState, request: LookupRequest): void {
     paths: [],
     asked: new Set(),
     silent: new Map(),
+    near: new Map(),
+    answered: new Set(),
     timeouts: 0,
     rounds: 0,
     waiting: false,
@@ -157,6 +160,7 @@ export function findAnswered(
   const path = lookup.paths[purpose.path];
   if (!path) return;
   path.inFlight--;
+  if (body && body.type !== 'busy') lookup.answered.add(from.id);
   if (body?.type === 'owner') takeClaim(state, lookup, path, from, purpose.depth, body);
   if (body?.type === 'closer') takeCandidates(lookup, path, from, purpose, body);
   if (!lookup.waiting) advance(state, lookup);
@@ -171,9 +175,12 @@ function takeClaim(
   body: Extract<RingAnswer, { type: 'owner' }>,
 ): void {
   const owner = body.owner ?? from;
-  if (lookup.paths.length > 1) {
-    const gap = RING_SIZE / estimateSize(state);
-    if (distance(lookup.key, owner.id) > PLAUSIBLE_GAPS * gap) return;
+  if (state.options.paths > 1 && !lookup.from) {
+    if (!isPlausible(state, lookup.key, owner)) return;
+    lookup.near.set(owner.id, { peer: owner, depth });
+    for (const peer of body.successors) {
+      if (!lookup.near.has(peer.id)) lookup.near.set(peer.id, { peer, depth: depth + 1 });
+    }
   }
   path.claim = { owner, answer: body, depth: depth + (body.hops ?? 0) };
 }
@@ -193,50 +200,60 @@ function takeCandidates(
   for (const peer of body.closer) {
     if (asOwner || between(peer.id, from.id, key)) add(path.closer, peer);
   }
-  for (const peer of body.owners) add(path.owners, peer);
-  if (asOwner && body.predecessor) add(path.owners, body.predecessor);
+  const back = asOwner && body.predecessor ? [body.predecessor] : [];
+  for (const peer of [...body.owners, ...back]) {
+    add(path.owners, peer);
+    if (!lookup.near.has(peer.id)) lookup.near.set(peer.id, { peer, depth: depth + 1 });
+  }
   path.owners.sort((a, b) => distance(key, a.peer.id) - distance(key, b.peer.id));
   path.closer.sort((a, b) => distance(a.peer.id, key) - distance(b.peer.id, key));
   path.owners.length = Math.min(path.owners.length, MAX_CANDIDATES);
   path.closer.length = Math.min(path.closer.length, MAX_CANDIDATES);
 }
 
-/** All paths have ended: in the nearest claim, or in none. */
+/** All paths have ended: in a claim, or in none. */
 function conclude(state: MemberState, lookup: Lookup): void {
-  const { key, paths } = lookup;
-  const claims = paths
-    .flatMap(({ claim }) => claim ?? [])
-    .sort((a, b) => distance(key, a.owner.id) - distance(key, b.owner.id));
-  const [best] = claims;
-  if (!best) {
+  if (state.options.paths > 1 && !lookup.from) {
+    concludeAmongLiars(state, lookup);
+    return;
+  }
+  const claim = lookup.paths[0]?.claim;
+  if (!claim) {
     pause(state, lookup);
     return;
   }
-  const seen = new Map<Id, Peer>();
-  for (const claim of claims) {
-    for (const peer of [claim.owner, ...claim.answer.successors]) seen.set(peer.id, peer);
+  const { owner, answer, depth } = claim;
+  finish(state, lookup, { owner, successors: answer.successors, hops: depth });
+}
+
+function concludeAmongLiars(state: MemberState, lookup: Lookup): void {
+  const { key, near, answered, asked, silent, paths } = lookup;
+  const byDistance = [...near.values()].sort(
+    (a, b) => distance(key, a.peer.id) - distance(key, b.peer.id),
+  );
+  const best = byDistance.findIndex(({ peer }) => answered.has(peer.id));
+  const nearer = byDistance
+    .slice(0, best < 0 ? MAX_CANDIDATES : best)
+    .filter(({ peer }) => !asked.has(peer.id));
+  if (nearer.length > 0 && paths.length < state.options.paths + MAX_EXTRA_PATHS) {
+    paths.push({ ...newPath(), owners: nearer });
+    advance(state, lookup);
+    return;
   }
-  if (state.options.paths > 1 && paths.length > 1) {
-    // Candidates nearer than the best claim which its path kept from being asked.
-    const reach = distance(key, best.owner.id);
-    const nearer = paths
-      .flatMap(({ owners }) => owners)
-      .filter(({ peer }) => distance(key, peer.id) < reach && !lookup.asked.has(peer.id));
-    if (nearer.length > 0 && paths.length < state.options.paths + MAX_EXTRA_PATHS) {
-      nearer.sort((a, b) => distance(key, a.peer.id) - distance(key, b.peer.id));
-      paths.push({ ...newPath(), owners: nearer });
-      advance(state, lookup);
-      return;
-    }
+  const owner = byDistance[best];
+  if (!owner || !isPlausible(state, key, owner.peer)) {
+    pause(state, lookup);
+    return;
   }
-  seen.delete(best.owner.id);
-  const successors =
-    claims.length === 1
-      ? best.answer.successors
-      : [...seen.values()]
-          .filter(({ id }) => id !== best.owner.id)
-          .sort((a, b) => distance(best.owner.id, a.id) - distance(best.owner.id, b.id));
-  finish(state, lookup, { owner: best.owner, successors, hops: best.depth });
+  const successors = byDistance
+    .slice(best + 1)
+    .map(({ peer }) => peer)
+    .filter(({ id }) => id !== state.self.id && !silent.has(id));
+  finish(state, lookup, { owner: owner.peer, successors, hops: owner.depth });
+}
+
+function isPlausible(state: MemberState, key: Id, owner: Peer): boolean {
+  return distance(key, owner.id) <= (PLAUSIBLE_GAPS * RING_SIZE) / estimateSize(state);
 }
 
 function pause(state: MemberState, lookup: Lookup): void {

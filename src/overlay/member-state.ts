@@ -136,6 +136,8 @@ export type TimerName =
   | 'merge'
   | 'spread'
   | 'compare'
+  /** Compare before that is due. */
+  | 'catch-up'
   | 'rejoin';
 
 export type Timer =
@@ -253,6 +255,10 @@ export interface MemberState {
   far: readonly Peer[];
   farStale: boolean;
   membership: Membership | undefined;
+  /** Members in a row that were asked to compare and keep no table. */
+  withoutTable: number;
+  /** Everybody was told that we are here; we know everybody first, since they are told in a tree over all. */
+  announced: boolean;
   /** Present in our own entry; raised to refute who says that we are gone. */
   version: number;
   /** Who gave no answer, and until when they are passed over. */

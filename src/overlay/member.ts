@@ -53,15 +53,15 @@ import {
 } from './ring.js';
 import { changePredecessor } from './routing.js';
 import {
-  announce,
+  beginTable,
+  compare,
   compared,
-  compareWithSuccessor,
   membershipTold,
   reportGone,
   spread,
   spreadUnanswered,
 } from './spread.js';
-import { leaveTable } from './table-budget.js';
+import { judgeTable, metWithoutTable } from './table-budget.js';
 
 export function newMember(
   self: Peer,
@@ -89,6 +89,8 @@ export function newMember(
     far: [],
     farStale: false,
     membership: undefined,
+    announced: false,
+    withoutTable: 0,
     version: 1,
     suspects: new Map(),
     lost: new Map(),
@@ -210,7 +212,7 @@ function takeSignal(state: MemberState, signal: Signal): void {
       recover(state);
       return;
     case 'member':
-      if (state.routing === 'table') announce(state);
+      if (state.routing === 'table') beginTable(state);
       return;
   }
 }
@@ -290,7 +292,7 @@ function takeTimer(state: MemberState, timer: Timer): void {
   switch (timer.type) {
     case 'stabilise':
       schedule(state, 'stabilise', aboutMs(state, options.stabiliseMs));
-      leaveTable(state);
+      judgeTable(state);
       stabilise(state);
       return;
     case 'again':
@@ -319,7 +321,8 @@ function takeTimer(state: MemberState, timer: Timer): void {
       spread(state);
       return;
     case 'compare':
-      compareWithSuccessor(state);
+    case 'catch-up':
+      compare(state);
       return;
     case 'rejoin':
       if (state.phase === 'joining') join(state);
@@ -378,8 +381,10 @@ function takeRequest(state: MemberState, from: Peer, number: number, request: Ri
       return;
     case 'compare': {
       const { membership } = state;
-      const differing = membership?.differing(request.digests) ?? { parts: [], entries: [] };
-      answer(state, from, number, { type: 'compared', ...differing });
+      if (membership) {
+        const differing = membership.differing(request.digests);
+        answer(state, from, number, { type: 'compared', ...differing });
+      } else answer(state, from, number, { type: 'refused', reason: 'no-table' });
       return;
     }
     case 'merge':
@@ -441,7 +446,8 @@ function takeAnswer(
       offerAnswered(state, from, purpose, body);
       return;
     case 'compare':
-      compared(state, from, body);
+      if (body?.type === 'refused') metWithoutTable(state);
+      else compared(state, from, body);
       return;
     case 'spread':
       if (!body) spreadUnanswered(state, from, request, purpose);

@@ -84,8 +84,8 @@ export type RingAnswer =
     }
   /** 200: kept, by so many members. */
   | { readonly type: 'stored'; readonly copies: number }
-  /** 302 (not the owner), 413, 493 or 480 */
-  | { readonly type: 'refused'; readonly reason: StoreRefusal }
+  /** 302 (not the owner), 413, 493 or 480; to `compare`: no table is kept here. */
+  | { readonly type: 'refused'; readonly reason: StoreRefusal | 'no-table' }
   /** 200, or 404 where empty */
   | { readonly type: 'records'; readonly records: readonly RingRecord[] }
   /** 200: what of the offer is missing here. */

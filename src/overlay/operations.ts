@@ -41,7 +41,7 @@ export function putAnswered(
     endPut(state, operation, put, body.copies);
     return;
   }
-  const refused = body?.type === 'refused' ? body.reason : undefined;
+  const refused = body?.type === 'refused' && body.reason !== 'no-table' ? body.reason : undefined;
   if ((refused && refused !== 'not-owner') || state.now >= put.deadline) {
     endPut(state, operation, put, 0, refused ?? 'no-answer');
     return;

@@ -231,6 +231,8 @@ export function notified(
   } else if (!predecessor || between(from.id, predecessor.id, state.self.id)) {
     changePredecessor(state, from);
     state.signals.push({ type: 'neighbour', peer: from });
+    // Should we die, our successor is to know of it.
+    if (state.successors[0]) notify(state, state.successors[0]);
   } else if (predecessor.id === from.id) {
     state.predecessor = from;
     state.predecessorHeardAt = state.now;
@@ -298,8 +300,10 @@ export function beyondAnswered(state: MemberState, beyond: Peer, dead: Peer, ali
 }
 
 function succeedPredecessor(state: MemberState, successor: Peer | undefined): void {
-  if (successor) changePredecessor(state, successor);
-  else if (state.successors.length === 0) state.signals.push({ type: 'alone' });
+  if (successor) {
+    changePredecessor(state, successor);
+    if (state.successors[0]) notify(state, state.successors[0]);
+  } else if (state.successors.length === 0) state.signals.push({ type: 'alone' });
 }
 
 function checkPredecessor(state: MemberState): void {

@@ -10,6 +10,7 @@ import type {
 } from './member-state.js';
 import type { Membership } from './membership.js';
 import type { Peer } from './peer.js';
+import { schedule } from './requests.js';
 import { becomeMember } from './ring.js';
 
 export interface SettledPointers {
@@ -32,6 +33,7 @@ export function settledMember(
   state.successors = [...successors];
   for (const [slot, finger] of fingers) setFinger(state, slot, finger);
   state.membership = membership;
+  state.announced = membership !== undefined;
   return state;
 }
 
@@ -40,6 +42,7 @@ export function beginUpkeep(state: MemberState, now: number): MemberAction[] {
   state.now = now;
   state.out = [];
   becomeMember(state);
+  if (state.membership) schedule(state, 'compare', 60_000 * state.tools.chance());
   state.signals.length = 0;
   return state.out;
 }

@@ -2,7 +2,7 @@
  * How changes of the membership set reach everybody: each is passed on in a tree, once to each member.
  * What a member has with `hops` left, it sends to the members 1, 2, 4 … 2^(hops-1) places after it
  * (L. Monnerat, C. Amorim, "D1HT: a distributed one hop hash table", 2006), gathered for a few seconds.
- * What is lost on the way is mended by comparing with the successor.
+ * What is lost on the way is mended by comparing with anybody, soon again by who was far behind.
  */
 import type { Id } from './ids.js';
 import type { MemberState, Purpose } from './member-state.js';
@@ -12,29 +12,38 @@ import type { RingAnswer, RingRequest } from './messages.js';
 import type { Peer } from './peer.js';
 import { aboutMs, ask, isSuspect, schedule, tell } from './requests.js';
 
-/** Between two comparisons with the successor. */
+/** Between two comparisons. */
 const COMPARE_MS = 60_000;
-/** Another comparison at once, while there is more to be learnt. */
-const COMPARE_AGAIN_MS = 50;
+/** After joining. */
+const FIRST_COMPARE_MS = 50;
+/** After a comparison that brought more than this part of the table, or more than a few. */
+const CATCH_UP_MS = 3_000;
+const FAR_BEHIND = 0.02;
+const FEW = 2;
 /** On the wire, both measured: a signed REGISTER with its answer, and each DHT-Link in it. */
 const MESSAGE_BYTES = 1_660;
 const LINK_BYTES = 113;
 /** A tree over more members than there can be. */
 const MAX_HOPS = 32;
 
-/** We are a member: everybody is to know, and we are to know everybody. */
-export function announce(state: MemberState): void {
-  const { self, version } = state;
-  const said = { peer: self, version, state: 'present' } as const;
-  const entry: MembershipEntry = {
-    ...said,
-    signature: state.tools.sign(entryText(said)),
-    signer: self.id,
-  };
+/** We are a member: we are to know everybody, and then everybody us. */
+export function beginTable(state: MemberState): void {
   state.membership ??= new Membership();
-  state.membership.apply(entry);
+  state.membership.apply(ownEntry(state));
+  state.announced = state.successors.length === 0;
+  schedule(state, 'compare', FIRST_COMPARE_MS);
+}
+
+function announce(state: MemberState): void {
+  const entry = ownEntry(state);
+  state.announced = true;
+  state.membership?.apply(entry);
   originate(state, entry);
-  schedule(state, 'compare', COMPARE_AGAIN_MS);
+}
+
+function ownEntry({ self, version, tools }: MemberState): MembershipEntry {
+  const said = { peer: self, version, state: 'present' } as const;
+  return { ...said, signature: tools.sign(entryText(said)), signer: self.id };
 }
 
 /** A neighbour was found dead, or we go. */
@@ -128,18 +137,30 @@ function take(state: MemberState, entry: MembershipEntry): boolean {
   return membership.apply(entry);
 }
 
-export function compareWithSuccessor(state: MemberState): void {
-  const [head] = state.successors;
+/** With the successor until everybody has been told of us, then with anybody. */
+export function compare(state: MemberState): void {
   if (!state.membership) return;
   schedule(state, 'compare', aboutMs(state, COMPARE_MS));
-  if (!head) return;
-  ask(state, head, { type: 'compare', digests: state.membership.digests }, { type: 'compare' });
+  const { present, digests } = state.membership;
+  const [head] = state.successors;
+  const anybody = present[Math.floor(state.tools.chance() * present.length)];
+  const fit = state.announced && anybody && anybody.id !== state.self.id;
+  const to = fit && !isSuspect(state, anybody) ? anybody : head;
+  if (to) ask(state, to, { type: 'compare', digests }, { type: 'compare' });
 }
 
 /** What differs was sent: taken over, and what the other lacks goes back. */
 export function compared(state: MemberState, from: Peer, body: RingAnswer | undefined): void {
-  if (body?.type !== 'compared' || !state.membership || body.parts.length === 0) return;
-  for (const entry of body.entries) take(state, entry);
+  if (body?.type !== 'compared' || !state.membership) return;
+  state.withoutTable = 0;
+  if (body.parts.length === 0) {
+    if (!state.announced) announce(state);
+    return;
+  }
+  const learnt = body.entries.filter(entry => take(state, entry)).length;
+  if (learnt > Math.max(FEW, FAR_BEHIND * state.membership.present.length)) {
+    schedule(state, 'catch-up', aboutMs(state, CATCH_UP_MS));
+  }
   const theirs = new Map(body.entries.map(entry => [entry.peer.id, entry]));
   const missing = state.membership.inParts(body.parts).filter(entry => {
     const known = theirs.get(entry.peer.id);

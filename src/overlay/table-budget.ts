@@ -9,16 +9,32 @@ const JUDGED_MS = 300_000;
 /** A table of so many is kept whatever it costs: it is hardly more than a successor list. */
 const MIN_MEMBERS = 64;
 
-/** Goes over to fingers where the table has cost more than its budget; they start from the table. */
-export function leaveTable(state: MemberState): void {
-  const { membership, options, now, self } = state;
+/** So many in a row who keep no table, and we keep none either. */
+const MAX_WITHOUT = 3;
+
+/** Goes over to fingers where the table has cost more than its budget. */
+export function judgeTable(state: MemberState): void {
+  const { membership, options, now } = state;
   const tookMs = now - state.membershipSince;
   if (!membership || tookMs < JUDGED_MS) return;
   const perSecond = state.membershipBytes / (tookMs / 1000);
   state.membershipBytes = 0;
   state.membershipSince = now;
-  if (options.routing !== 'auto' || perSecond <= options.tableBudget) return;
-  if (membership.present.length < MIN_MEMBERS) return;
+  if (perSecond > options.tableBudget && membership.present.length >= MIN_MEMBERS) {
+    leaveTable(state);
+  }
+}
+
+/** Another member keeps no table: then news reaches us no more, and a joiner has nobody to learn from. */
+export function metWithoutTable(state: MemberState): void {
+  state.withoutTable++;
+  if (!state.announced || state.withoutTable >= MAX_WITHOUT) leaveTable(state);
+}
+
+/** Fingers start from the table. */
+function leaveTable(state: MemberState): void {
+  const { membership, options, self } = state;
+  if (!membership || options.routing !== 'auto') return;
   state.routing = 'base16';
   state.membership = undefined;
   state.news.clear();

@@ -60,7 +60,11 @@ export interface RingReport {
   };
   readonly hops: Distribution;
   readonly latencyMs: Distribution;
-  readonly keys: { readonly stored: number; readonly lost: number; readonly fewestCopies: number };
+  readonly keys: {
+    readonly stored: number;
+    readonly lost: number /** Of any record at any time, where that was watched. */;
+    readonly fewestCopies?: number;
+  };
   readonly perNode: {
     readonly messagesPerSecond: number;
     readonly bytesPerSecond: number;
@@ -216,7 +220,7 @@ class Run {
       keys: {
         stored: this.#keys.length,
         lost: this.#keys.filter(key => !this.#found.has(key)).length,
-        fewestCopies: this.#keys.length > 0 ? this.#fewestCopies : 0,
+        ...(Number.isFinite(this.#fewestCopies) && { fewestCopies: this.#fewestCopies }),
       },
       perNode: {
         messagesPerSecond: (traffic.messages - before.messages) / nodeSeconds,

@@ -12,7 +12,8 @@ import type { SimulatedRing } from './simulated-ring.js';
 
 export interface SettledRingOptions {
   readonly nodes: number;
-  readonly routing: Routing;
+  /** `auto` begins with a table. */
+  readonly routing: Routing | 'auto';
   readonly member: Partial<MemberOptions>;
   /** Of the members, in equal parts of each deceit. */
   readonly hostile?: number;
@@ -24,7 +25,8 @@ export interface SettledRingOptions {
 const MEASURED = 16;
 
 export function settle(ring: SimulatedRing, options: SettledRingOptions): void {
-  const { nodes, routing, member, hostile = 0, upkeep } = options;
+  const { nodes, member, hostile = 0, upkeep } = options;
+  const routing = options.routing === 'auto' ? 'table' : options.routing;
   const hosts = new Map<string, number>();
   const peers: Peer[] = [];
   for (let i = 0; i < nodes; i++) {
@@ -48,7 +50,7 @@ export function settle(ring: SimulatedRing, options: SettledRingOptions): void {
     const state = settledMember(
       peer,
       ring.toolsOf(peer),
-      { ...member, routing },
+      { ...member, routing: options.routing },
       {
         predecessor: peers[(index + nodes - 1) % nodes]!,
         successors,

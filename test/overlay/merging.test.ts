@@ -1,0 +1,98 @@
+/** Rings that are cut, heal apart, and become one again. */
+import { test } from 'tap';
+import { idOf } from '../../src/overlay/ids.js';
+import { SimulatedRing, simulatedRecord } from '../../src/simulation/simulated-ring.js';
+
+const MINUTE = 60_000;
+
+function inOrder(ring: SimulatedRing): boolean {
+  const { ring: peers } = ring;
+  return peers.every((peer, i) => {
+    const { state } = ring.memberOf(peer);
+    const next = peers[(i + 1) % peers.length]!;
+    const before = peers[(i + peers.length - 1) % peers.length]!;
+    return state.successors[0]?.id === next.id && state.predecessor?.id === before.id;
+  });
+}
+
+function foundByAll(ring: SimulatedRing, name: string): number {
+  let found = 0;
+  for (const peer of ring.ring) {
+    ring.get(ring.memberOf(peer), idOf(name), ({ records }) => {
+      if (records?.some(({ value }) => value !== undefined)) found++;
+    });
+  }
+  ring.run(ring.now + 2 * MINUTE);
+  return found;
+}
+
+for (const routing of ['base16', 'table'] as const) {
+  test(`two rings that meet become one, and keep what both held (${routing})`, async t => {
+    const ring = new SimulatedRing({ seed: 21, member: { routing } });
+    ring.truthIsDivided = true;
+    const firsts = [0, 1].map(part => ring.start([], { part }));
+    for (let i = 0; i < 22; i++) ring.start([firsts[i % 2]!.peer], { part: i % 2 });
+    ring.run(5 * MINUTE);
+    ring.put(firsts[0]!, simulatedRecord('one', { value: new Uint8Array(10) }), () => undefined);
+    ring.put(firsts[1]!, simulatedRecord('other', { value: new Uint8Array(10) }), () => undefined);
+    ring.run(ring.now + MINUTE);
+    ring.checkRing();
+    t.equal(ring.violations.get('one ring')?.count, 1, 'they are two');
+    ring.violations.clear();
+
+    for (const member of ring.members) member.part = 0;
+    const [one, other] = firsts;
+    ring.step(one!, { type: 'contacts', now: ring.now, contacts: [other!.peer] });
+    t.ok(
+      ring.runUntil(() => inOrder(ring), 5 * MINUTE),
+      'one ring, in order',
+    );
+    t.comment(`after ${Math.round((ring.now - 6 * MINUTE) / 1000)} s`);
+    ring.run(ring.now + 2 * MINUTE);
+    ring.truthIsDivided = false;
+    ring.checkRing();
+    t.equal(ring.violations.size, 0);
+    t.equal(foundByAll(ring, 'one'), 24);
+    t.equal(foundByAll(ring, 'other'), 24);
+    ring.checkCopies([idOf('one'), idOf('other')], 5);
+    t.equal(ring.violations.size, 0);
+  });
+}
+
+test('a ring cut in two heals on both sides, and is one again when the cut is', async t => {
+  const ring = new SimulatedRing({ seed: 22, member: { routing: 'base16' } });
+  const first = ring.start([]);
+  for (let i = 0; i < 19; i++) ring.start([first.peer]);
+  ring.run(5 * MINUTE);
+  t.ok(inOrder(ring));
+  ring.truthIsDivided = true;
+  ring.members.forEach((member, i) => {
+    member.part = i % 2;
+  });
+  ring.run(ring.now + 10 * MINUTE);
+  ring.checkRing();
+  t.equal(ring.violations.get('one ring')?.count, 1, 'two rings');
+  for (const member of ring.members) member.part = 0;
+  t.ok(
+    ring.runUntil(() => inOrder(ring), 10 * MINUTE),
+    'one ring, by who was lost',
+  );
+  ring.violations.clear();
+  ring.checkRing();
+  t.equal(ring.violations.size, 0);
+});
+
+test('a member whose neighbours all die goes on as a ring of one, and is found again', async t => {
+  const ring = new SimulatedRing({ seed: 23, member: { routing: 'base16' } });
+  const first = ring.start([]);
+  for (let i = 0; i < 4; i++) ring.start([first.peer]);
+  ring.run(5 * MINUTE);
+  ring.truthIsDivided = true;
+  const alone = ring.members[4]!;
+  alone.part = 1;
+  ring.run(ring.now + 10 * MINUTE);
+  t.equal(alone.state.phase, 'member');
+  t.same([alone.state.predecessor, alone.state.successors], [undefined, []]);
+  alone.part = 0;
+  t.ok(ring.runUntil(() => inOrder(ring), 10 * MINUTE));
+});
