@@ -24,8 +24,10 @@ const MAX_PAUSE_MS = 4_000;
 const MAX_CANDIDATES = 12;
 /** Of the silent ones so many, the latest, are named to who is asked. */
 const MAX_AVOIDED = 8;
-/** Who was silent so often is not asked again by this lookup. */
+/** Who was silent so often is not asked again by this lookup for some rounds. */
 const MAX_SILENCES = 2;
+/** Until then: perhaps messages were lost, and it is alive. */
+const FORGIVEN_AFTER_ROUNDS = 3;
 /** An owner from so many mean gaps away is none: e^-12 of honest ones are as far. */
 const PLAUSIBLE_GAPS = 12;
 /** Claims looked into after the paths have ended. */
@@ -274,6 +276,7 @@ export function resumeLookup(state: MemberState, number: number): void {
   if (!lookup?.waiting) return;
   lookup.waiting = false;
   lookup.rounds++;
+  if (lookup.rounds % FORGIVEN_AFTER_ROUNDS === 0) lookup.silent.clear();
   begin(state, lookup);
 }
 
