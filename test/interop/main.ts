@@ -13,6 +13,7 @@ import { sine } from '../media/signal.js';
 import { measureAccounts } from './accounts.js';
 import { measureCalls } from './calls.js';
 import { measureCodecs } from './codecs.js';
+import { measureDigits } from './digits.js';
 import { measureEncryption } from './encryption.js';
 import { measureLamps } from './lamps.js';
 import { measureLinphone } from './linphone.js';
@@ -32,6 +33,7 @@ const CHECKS = {
   transfers: measureTransfers,
   linphone: measureLinphone,
   messages: measureMessages,
+  digits: measureDigits,
   lamps: measureLamps,
   scenarios: playScenarios,
 } as const;
