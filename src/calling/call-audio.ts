@@ -7,6 +7,8 @@ export interface CallAudioOptions {
   readonly echo?: boolean;
   /** WAV file to play to the other side, once. */
   readonly play?: string;
+  /** What is played is cleaned: noise is taken away, and speech brought to the usual level. */
+  readonly clean?: boolean;
   /** WAV file to write what is heard to. */
   readonly record?: string;
 }
@@ -27,7 +29,7 @@ export interface CallAudio {
 export async function attachAudio(
   media: MediaEngine,
   call: Call,
-  { echo, play, record }: CallAudioOptions,
+  { echo, play, record, clean }: CallAudioOptions,
   ear?: MediaNode,
 ): Promise<CallAudio> {
   const { leg } = call;
@@ -47,6 +49,7 @@ export async function attachAudio(
     if (play !== undefined) {
       player = await media.openPlayer({ file: play });
       nodes.push(player);
+      if (clean) await media.process(player, { noiseSuppression: true, gainControl: true });
       media.connect(player, leg);
     }
     if (echo) media.connect(leg, leg);

@@ -565,7 +565,7 @@ export class Call extends EventEmitter<CallEvents> {
 
   #hearDigits(): void {
     const { leg } = this.#media;
-    if (leg) leg.onDigit = heard => this.#digits.heard(heard);
+    leg?.listenForDigits(heard => this.#digits.heard(heard));
   }
 
   async #checkMedia(): Promise<void> {

@@ -23,10 +23,11 @@ export async function answer(
 ): Promise<number> {
   await checkAudioFiles(options);
   const settings = await loadSettings(flags, configFile);
-  const { echo, play, record } = options;
+  const { echo, play, record, clean } = options;
   // The running phone may have another working directory.
   const audio: CallAudioOptions = {
     ...(echo && { echo }),
+    ...(clean && { clean }),
     ...(play !== undefined && { play: resolve(play) }),
     ...(record !== undefined && { record: resolve(record) }),
   };

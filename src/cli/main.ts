@@ -35,6 +35,7 @@ interface Flags {
   readonly srtp?: EncryptionPolicy;
   readonly json?: boolean;
   readonly echo?: boolean;
+  readonly clean?: boolean;
   readonly play?: string;
   readonly record?: string;
   readonly seconds?: number;
@@ -136,6 +137,7 @@ phone works without.
       '--play <wav>',
       'play this file to them; hang up after it, unless --seconds says otherwise',
     )
+    .option('--clean', 'take noise from what is played, and bring speech to the usual level')
     .option('--record <wav>', 'write what they say to this file')
     .option('--tones', 'record what one hears while calling too: ringing, busy, no way through')
     .option('--country <code>', `whose tones these are: ${COUNTRIES.join(', ')} (default: us)`)
@@ -231,6 +233,7 @@ ${EXIT_HELP}`,
     .description('Answer calls: those of the phone that runs here, else as a phone of its own.')
     .option('--echo', 'send back what is heard')
     .option('--play <wav>', 'play this file to each caller')
+    .option('--clean', 'take noise from that file, and bring speech to the usual level')
     .option('--record <wav>', 'write what the callers say: FILE, then FILE-2, FILE-3 …')
     .addHelpText(
       'after',
@@ -476,11 +479,12 @@ function configOf(flags: Flags): Config {
   };
 }
 
-function audioOf({ echo, play, record, seconds, message, keys, digits, tones }: Flags) {
+function audioOf({ echo, play, record, seconds, message, keys, digits, tones, clean }: Flags) {
   return {
     ...(keys && { keys }),
     ...(message !== undefined && { message }),
     ...(tones && { tones }),
+    ...(clean && { clean }),
     ...(digits !== undefined && { digits: parseDigits(digits) }),
     ...(echo && { echo }),
     ...(play !== undefined && { play }),

@@ -6,6 +6,7 @@ import type {
   LegStatistics,
   SentDigits,
   ToneSpec,
+  VoiceProcessing,
 } from './engine.js';
 import type { PipeMemory } from './frame-pipe.js';
 import type { PacerStatistics } from './pacer.js';
@@ -46,6 +47,7 @@ export type MediaCommand =
       readonly memory: PipeMemory;
       readonly rate: number;
     }
+  | { readonly type: 'process'; readonly node: NodeId; readonly processing: VoiceProcessing }
   | { readonly type: 'connect'; readonly from: NodeId; readonly to: NodeId; readonly gain: number }
   | { readonly type: 'disconnect'; readonly from: NodeId; readonly to: NodeId }
   | { readonly type: 'replace'; readonly node: NodeId; readonly by: NodeId }
@@ -66,6 +68,7 @@ export interface MediaResults {
   'open-tone': undefined;
   'open-recorder': undefined;
   'open-pipe': undefined;
+  process: undefined;
   connect: undefined;
   disconnect: undefined;
   replace: undefined;
@@ -79,6 +82,8 @@ export type MediaResult = MediaResults[CommandType];
 export type MediaEvent =
   /** A player or tone handed on its last sample. */
   | { readonly type: 'ended'; readonly node: NodeId }
+  /** In what a node brings somebody begins or ceases to speak. */
+  | { readonly type: 'voice'; readonly node: NodeId; readonly speaking: boolean }
   /** A leg heard a digit. */
   | { readonly type: 'digit'; readonly node: NodeId; readonly heard: HeardDigit }
   /** A node goes on without what failed (a recorder without its disk). */

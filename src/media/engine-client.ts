@@ -21,6 +21,7 @@ import type {
   Player,
   SentDigits,
   ToneSpec,
+  VoiceProcessing,
 } from './engine.js';
 
 import type { PipeMemory } from './frame-pipe.js';
@@ -38,7 +39,8 @@ type Direction = 'source' | 'sink' | 'both' | 'mix';
 export abstract class EngineClient implements MediaEngine {
   readonly #onError: (error: Error) => void;
   readonly #players = new Map<NodeId, () => void>();
-  readonly #legs = new Map<NodeId, Pick<MediaLeg, 'onDigit'>>();
+  readonly #voiceListeners = new Map<NodeId, (speaking: boolean) => void>();
+  readonly #digitListeners = new Map<NodeId, (heard: HeardDigit) => void>();
   readonly #handles = new WeakMap<MediaNode, Handle>();
   #lastNode: NodeId = 0;
 
@@ -55,9 +57,10 @@ export abstract class EngineClient implements MediaEngine {
   async openLeg(options: LegOptions): Promise<MediaLeg> {
     const node = ++this.#lastNode;
     const { port } = await this.request<'open-leg'>({ type: 'open-leg', node, options });
-    const leg = this.#handle(node, 'both', {
+    return this.#handle(node, 'both', {
       port,
-      onDigit: (_heard: HeardDigit): void => undefined,
+      listenForDigits: (listener: (heard: HeardDigit) => void) =>
+        void this.#digitListeners.set(node, listener),
       sendDigits: async (digits: SentDigits): Promise<void> => {
         await this.request<'send-digits'>({ type: 'send-digits', node, digits }).catch(
           unlessStopped,
@@ -67,8 +70,6 @@ export abstract class EngineClient implements MediaEngine {
       statistics: (): Promise<LegStatistics> =>
         this.request<'leg-statistics'>({ type: 'leg-statistics', node }),
     });
-    this.#legs.set(node, leg);
-    return leg;
   }
 
   async openMix({ speakers }: { speakers?: number } = {}): Promise<MediaNode> {
@@ -98,6 +99,20 @@ export abstract class EngineClient implements MediaEngine {
       levelDbm0,
       sampleRate,
     });
+  }
+
+  async process(
+    source: MediaNode,
+    processing: VoiceProcessing,
+    onVoice: (speaking: boolean) => void = () => undefined,
+  ): Promise<void> {
+    const { node, direction } = this.#known(source);
+    if (direction === 'sink' || direction === 'mix') {
+      const message = `expected a source of a voice to process, found a ${direction}`;
+      throw new CodedError('NOT_CONNECTABLE', message, { remedy: 'Process legs and players.' });
+    }
+    this.#voiceListeners.set(node, onVoice);
+    await this.request<'process'>({ type: 'process', node, processing });
   }
 
   async openRecorder({ file }: { file: string }): Promise<MediaNode> {
@@ -152,8 +167,11 @@ export abstract class EngineClient implements MediaEngine {
       case 'ended':
         this.#end(event.node);
         break;
+      case 'voice':
+        this.#voiceListeners.get(event.node)?.(event.speaking);
+        break;
       case 'digit':
-        this.#legs.get(event.node)?.onDigit(event.heard);
+        this.#digitListeners.get(event.node)?.(event.heard);
         break;
       case 'failed':
         this.reportError(event.error);
@@ -185,7 +203,8 @@ export abstract class EngineClient implements MediaEngine {
   }
 
   #end(node: NodeId): void {
-    this.#legs.delete(node);
+    this.#digitListeners.delete(node);
+    this.#voiceListeners.delete(node);
     this.#players.get(node)?.();
     this.#players.delete(node);
   }

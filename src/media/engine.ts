@@ -150,14 +150,24 @@ export interface MediaLeg extends MediaNode {
    * Resolves when they are sent, or the leg is closed. Rejects with `CodedError` `NO_EVENTS`.
    */
   sendDigits(digits: SentDigits): Promise<void>;
-  /** Told of each digit that comes when it begins, and again when it is over. Set it once. */
-  onDigit: (heard: HeardDigit) => void;
+  /** `listener`, and no other, is told of each digit that comes when it begins, and again when it is over. */
+  listenForDigits(listener: (heard: HeardDigit) => void): void;
   statistics(): Promise<LegStatistics>;
 }
 
 export interface Player extends MediaNode {
   /** It plays only while something is connected to hear it. Resolves when the last sample has been handed on (never for a loop), or the player was closed. */
   readonly ended: Promise<void>;
+}
+
+/** What is done to a voice before anybody hears it; what is left out is not. */
+export interface VoiceProcessing {
+  /** Takes noise away; the voice comes 10 to 15 ms later. */
+  readonly noiseSuppression?: boolean;
+  /** Brings speech to -26 dBov, by -12 to +18 dB. */
+  readonly gainControl?: boolean;
+  /** Tells when somebody begins and ceases to speak. */
+  readonly voiceActivity?: boolean;
 }
 
 export type ToneSpec = {
@@ -190,6 +200,17 @@ export interface MediaEngine extends Service {
     /** Of its frames in Hz, 8000, 16000 or 48000; by default the lowest that holds its frequencies. */
     sampleRate?: number;
   }): Promise<Player>;
+  /**
+   * What `source` brings is processed from now on, in place of what was asked for before. Rejects with `CodedError`
+   * `PROCESSING_UNAVAILABLE`, `NOT_CONNECTABLE` where it brings nothing of its own.
+   *
+   * @param onVoice told whether somebody speaks, at each change, with `voiceActivity`
+   */
+  process(
+    source: MediaNode,
+    processing: VoiceProcessing,
+    onVoice?: (speaking: boolean) => void,
+  ): Promise<void>;
   /** Writes what it hears to a WAV file (16-bit linear, mono). Throws `CodedError` `FILE_NOT_WRITABLE`. */
   openRecorder(options: { file: string }): Promise<MediaNode>;
   /**

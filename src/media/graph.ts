@@ -47,6 +47,11 @@ export interface NodeBehaviour {
   skip?(frames: number): void;
 }
 
+/** Changes what a source brings, in place, before anybody hears it; each tick in which somebody does. */
+export interface FrameFilter {
+  process(frame: Int16Array): void;
+}
+
 interface Arrow {
   readonly from: GraphNode;
   readonly gain: number;
@@ -73,6 +78,8 @@ export class GraphNode implements Voice {
   /** Arrows that lead away; those that lead to mixes which choose their speakers. */
   listeners = 0;
   choosers = 0;
+  /** For frames of the node's present rate. */
+  filter: FrameFilter | undefined;
   #rate: number;
   #frame: Int16Array;
 
@@ -97,6 +104,7 @@ export class GraphNode implements Voice {
     this.#rate = rate;
     this.#frame = new Int16Array((rate * FRAME_MS) / 1000);
     this.conversions.length = 0;
+    this.filter = undefined;
   }
 
   claimedLevel(nowMs: number): number | undefined {
@@ -226,6 +234,7 @@ export class Graph {
       behaviour.pass(nowMs);
     } else {
       behaviour.produce!(source.frame, nowMs, source.listeners > 0);
+      if (source.listeners > 0) source.filter?.process(source.frame);
     }
   }
 

@@ -13,7 +13,7 @@ import type {
   MediaResults,
   NodeId,
 } from './commands.js';
-import type { LegSettings } from './engine.js';
+import type { LegSettings, VoiceProcessing } from './engine.js';
 import { pipeEnd } from './frame-pipe.js';
 import {
   BASE_RATE,
@@ -31,6 +31,7 @@ import { Recorder } from './recorder.js';
 import { SecurePath, srtpKeys } from './secure-path.js';
 import { TickProfile } from './tick-profile.js';
 import { Tone } from './tone.js';
+import { VoiceProcessor } from './voice/voice-processor.js';
 
 export interface MediaCoreOptions {
   readonly clock: Clock;
@@ -43,7 +44,11 @@ export interface MediaCoreOptions {
   readonly defer?: (task: () => void) => void;
 }
 
+/** A graph node, and what belongs to it. */
 interface CoreNode {
+  /** What was asked for last. */
+  processing?: VoiceProcessing | undefined;
+  processor?: VoiceProcessor | undefined;
   readonly graphNode: GraphNode;
   readonly leg?: Leg;
   /** What the leg was told last. */
@@ -115,6 +120,8 @@ export class MediaCore {
       case 'open-pipe':
         this.#keep(command.node, this.#graph.add(pipeEnd(command.memory), command.rate));
         return undefined;
+      case 'process':
+        return this.#process(command);
       case 'connect':
       case 'disconnect':
         return this.#arrow(command);
@@ -165,9 +172,11 @@ export class MediaCore {
 
   /** As agreed on: a codec may still be loading. What the leg throws rejects. */
   async #sendDigits({ node, digits }: CommandOf<'send-digits'>): Promise<undefined> {
+    const leg = this.#leg(node);
     // What went wrong with it has been told.
     await this.#nodes.get(node)?.configured?.catch(() => undefined);
-    const leg = this.#leg(node);
+    // Closed meanwhile: nobody is there to be sent anything.
+    if (!this.#nodes.has(node)) return undefined;
     return new Promise(resolve => leg.sendDigits(digits, () => resolve(undefined)));
   }
 
@@ -183,6 +192,36 @@ export class MediaCore {
     node.path?.secure(settings.security && srtpKeys(settings.security));
     node.leg.configure(settings);
     this.#graph.setRate(node.graphNode, node.leg.sampleRate);
+    // Its filter went with the rate.
+    if (node.processing && !node.graphNode.filter) await this.#openProcessor(id, node);
+  }
+
+  async #process({ node: id, processing }: CommandOf<'process'>): Promise<undefined> {
+    const node = this.#nodes.get(id);
+    if (!node) return;
+    const { noiseSuppression, gainControl, voiceActivity } = processing;
+    const wanted = noiseSuppression || gainControl || voiceActivity;
+    node.processing = wanted ? processing : undefined;
+    node.graphNode.filter = undefined;
+    if (wanted) await this.#openProcessor(id, node);
+    else closeProcessor(node);
+  }
+
+  /** For the rate that the node has when it is open. */
+  async #openProcessor(id: NodeId, node: CoreNode): Promise<void> {
+    const { processing, graphNode } = node;
+    if (!processing) return;
+    const { rate } = graphNode;
+    const onVoice = (speaking: boolean) => this.#onEvent({ type: 'voice', node: id, speaking });
+    const processor = await VoiceProcessor.open(processing, rate, onVoice);
+    // Closed, or told otherwise, or of another rate, while it was loaded.
+    if (this.#nodes.get(id) !== node || node.processing !== processing || graphNode.rate !== rate) {
+      processor.close();
+      return;
+    }
+    closeProcessor(node);
+    node.processor = processor;
+    graphNode.filter = processor;
   }
 
   async #openPlayer({ node, file, loop }: CommandOf<'open-player'>): Promise<undefined> {
@@ -260,6 +299,7 @@ export class MediaCore {
     this.#nodes.delete(id);
     this.#graph.remove(node.graphNode);
     if (this.#nodes.size === 0) this.#pacer.stop();
+    closeProcessor(node);
     await node.close();
   }
 
@@ -286,6 +326,11 @@ export function engineStopped(): CodedError {
   return new CodedError('ENGINE_STOPPED', 'expected a running media engine, found it stopped', {
     remedy: 'Start the engine before opening anything.',
   });
+}
+
+function closeProcessor(node: CoreNode): void {
+  node.processor?.close();
+  node.processor = undefined;
 }
 
 function keyExhausted(): CodedError {

@@ -4,7 +4,15 @@
  * hears all the others and never itself. What passes from thread to thread is 20 to 60 ms older each time, and 16 kHz.
  */
 import { CodedError } from '../core/errors.js';
-import type { LegOptions, MediaEngine, MediaLeg, MediaNode, Player, ToneSpec } from './engine.js';
+import type {
+  LegOptions,
+  MediaEngine,
+  MediaLeg,
+  MediaNode,
+  Player,
+  ToneSpec,
+  VoiceProcessing,
+} from './engine.js';
 import type { EngineClient } from './engine-client.js';
 import { newPipeMemory } from './frame-pipe.js';
 
@@ -109,8 +117,22 @@ export class SpreadMediaEngine implements MediaEngine {
     tones: ToneSpec;
     loop?: boolean;
     levelDbm0?: number;
+    sampleRate?: number;
   }): Promise<Player> {
     return this.#place(HUB, await this.#engines[HUB]!.openTone(options));
+  }
+
+  async process(
+    source: MediaNode,
+    processing: VoiceProcessing,
+    onVoice?: (speaking: boolean) => void,
+  ): Promise<void> {
+    const place = this.#known(source);
+    if (place.type === 'spread') {
+      const message = 'expected a source of a voice to process, found a mix';
+      throw new CodedError('NOT_CONNECTABLE', message, { remedy: 'Process legs and players.' });
+    }
+    await this.#engines[place.thread]!.process(place.node, processing, onVoice);
   }
 
   async openRecorder(options: { file: string }): Promise<MediaNode> {

@@ -120,6 +120,7 @@ export class WorkerMediaEngine extends EngineClient {
         break;
       case 'ended':
       case 'digit':
+      case 'voice':
         this.handleEvent(message);
         break;
       case 'failed':

@@ -26,6 +26,7 @@ export type Told =
   | { readonly type: 'done'; readonly request: number; readonly result: MediaResult }
   | { readonly type: 'refused'; readonly request: number; readonly error: ErrorData }
   | { readonly type: 'ended'; readonly node: NodeId }
+  | { readonly type: 'voice'; readonly node: NodeId; readonly speaking: boolean }
   | { readonly type: 'digit'; readonly node: NodeId; readonly heard: HeardDigit }
   | { readonly type: 'failed'; readonly node: NodeId; readonly error: ErrorData };
 

@@ -75,6 +75,7 @@ function eventMessage(event: MediaEvent): Told {
   switch (event.type) {
     case 'ended':
     case 'digit':
+    case 'voice':
       return event;
     case 'failed':
       return { ...event, error: errorData(event.error) };

@@ -278,7 +278,9 @@ async function withPlainPeer(infoStatus: number) {
   await media.start();
   const leg = await media.openLeg({ address });
   const tones: string[] = [];
-  leg.onDigit = ({ digit, ms }) => ms === undefined && tones.push(digit);
+  leg.listenForDigits(({ digit, ms }) => {
+    if (ms === undefined) tones.push(digit);
+  });
   const infos: string[] = [];
   const peer = await peerAt(
     world.network,

@@ -432,7 +432,7 @@ async function lab(
   configure(near, '10.0.0.2', far.port);
   configure(far, '10.0.0.1', near.port);
   const heard: HeardDigit[] = [];
-  far.onDigit = digit => heard.push(digit);
+  far.listenForDigits(digit => heard.push(digit));
   await clock.advance(500);
   return { clock, network, near, far, engines, heard };
 }

@@ -262,5 +262,6 @@ t.test('a tone that cannot be played is refused', async t => {
   ]) {
     t.throws(() => make(tones), { code: 'BAD_TONE' });
   }
-  t.throws(() => make([{ frequencies: [400] }], true), { code: 'BAD_TONE' });
+  const endless = [{ frequencies: [400] }, { frequencies: [500], ms: 100 }];
+  t.throws(() => make(endless, true), { code: 'BAD_TONE' }, 'what follows would never come');
 });

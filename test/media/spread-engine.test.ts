@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import type { MediaEngine, MediaLeg } from '../../src/media/engine.js';
+import type { LegSettings, MediaEngine, MediaLeg } from '../../src/media/engine.js';
 import { LocalMediaEngine } from '../../src/media/local-engine.js';
 import { SpreadMediaEngine } from '../../src/media/spread-engine.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
@@ -53,10 +53,11 @@ async function world(t: {
 async function member(
   mixer: MediaEngine,
   phones: MediaEngine,
+  more: Partial<LegSettings> = {},
 ): Promise<{ leg: MediaLeg; phone: MediaLeg }> {
   const leg = await mixer.openLeg({ address: MIXER });
   const phone = await phones.openLeg({ address: PHONES });
-  const flow = { format: PCMU, send: true, receive: true };
+  const flow = { format: PCMU, send: true, receive: true, ...more };
   leg.configure({ remote: { address: PHONES, port: phone.port }, ...flow });
   phone.configure({ remote: { address: MIXER, port: leg.port }, ...flow });
   return { leg, phone };
@@ -138,3 +139,22 @@ t.test('an arrow may lead from thread to thread, and be replaced', async t => {
 });
 
 type MediaMember = Awaited<ReturnType<typeof member>>;
+
+t.test('digits are heard and sent in whichever thread a leg is', async t => {
+  const { clock, mixer, phones, settle } = await world(t);
+  const heard: string[] = [];
+  for (let i = 0; i < 3; i++) {
+    const { leg, phone } = await member(mixer, phones, { hearTones: true });
+    leg.listenForDigits(({ digit, ms }) => {
+      if (ms === undefined) heard.push(`mixer ${digit}`);
+    });
+    phone.listenForDigits(({ digit, ms }) => {
+      if (ms === undefined) heard.push(`phone ${digit}`);
+    });
+    void phone.sendDigits({ digits: `${i}`, by: 'tones' });
+    void leg.sendDigits({ digits: '#', by: 'tones' });
+  }
+  await settle();
+  await clock.advance(1000);
+  t.same(heard.sort(), ['mixer 0', 'mixer 1', 'mixer 2', 'phone #', 'phone #', 'phone #']);
+});
