@@ -15,6 +15,10 @@ const MU_LAW = 7;
 const EXTENSIBLE = 0xfffe;
 
 const MAX_UINT32 = 0xffffffff;
+/** The second is for more than 4 GiB: EBU Tech 3306; the third is its successor, ITU-R BS.2088. */
+const CONTAINERS = ['RIFF', 'RF64', 'BW64'];
+/** Of the chunk that holds the lengths in 64 bits; the data's is the second. */
+const DS64_OCTETS = 24;
 /** The whole `fmt ` chunk of the longest kind, WAVE_FORMAT_EXTENSIBLE. */
 const MAX_FORMAT_OCTETS = 40;
 const LOWEST_RATE = 1000;
@@ -44,21 +48,25 @@ export interface WavFormat {
 export async function readWavFormat(handle: FileHandle, file: string): Promise<WavFormat> {
   const { size } = await handle.stat();
   const riff = await readAt(handle, 0, 12);
-  if (tag(riff, 0) !== 'RIFF' || tag(riff, 8) !== 'WAVE') {
-    throw badWav(file, 'a RIFF WAVE file', 'another kind of file');
+  if (!CONTAINERS.includes(tag(riff, 0)) || tag(riff, 8) !== 'WAVE') {
+    throw badWav(file, 'a RIFF or RF64 WAVE file', 'another kind of file');
   }
+  let longData: number | undefined;
   let format: ReturnType<typeof readFormatChunk> | undefined;
   for (let at = 12; at + 8 <= size; ) {
     const head = await readAt(handle, at, 8);
     const octets = head.getUint32(4, true);
     const start = at + 8;
-    if (tag(head, 0) === 'fmt ') {
+    if (tag(head, 0) === 'ds64') {
+      longData = longLength(await readAt(handle, start, DS64_OCTETS));
+    } else if (tag(head, 0) === 'fmt ') {
       const length = Math.min(octets, MAX_FORMAT_OCTETS);
       format = readFormatChunk(await readAt(handle, start, length), file);
     } else if (tag(head, 0) === 'data') {
       if (!format) break;
-      // A recorder that never came to write the length left 0 or the largest number.
-      const length = octets === 0 || octets === MAX_UINT32 ? size - start : octets;
+      // A recorder that never came to write the length, or had no room for it, left 0 or the largest number.
+      const unsaid = octets === 0 || octets === MAX_UINT32;
+      const length = unsaid ? (longData ?? size - start) : octets;
       const whole = Math.min(length, size - start);
       const dataEnd = start + whole - (whole % format.blockOctets);
       return { ...format, dataStart: start, dataEnd };
@@ -86,9 +94,11 @@ export function decodeWav(format: WavFormat, data: Uint8Array): Int16Array {
 /** The header of a 16-bit mono file. @param samples after the header */
 export function wavHeader(sampleRate: number, samples: number): Uint8Array {
   const out = Buffer.alloc(WAV_HEADER_OCTETS);
-  const dataOctets = Math.min(samples * 2, MAX_UINT32 - WAV_HEADER_OCTETS);
+  // What does not fit in 32 bits goes to the end of the file, as streams do.
+  const fits = samples * 2 + WAV_HEADER_OCTETS <= MAX_UINT32;
+  const dataOctets = fits ? samples * 2 : MAX_UINT32;
   out.write('RIFF', 0);
-  out.writeUInt32LE(dataOctets + WAV_HEADER_OCTETS - 8, 4);
+  out.writeUInt32LE(fits ? dataOctets + WAV_HEADER_OCTETS - 8 : MAX_UINT32, 4);
   out.write('WAVEfmt ', 8);
   out.writeUInt32LE(16, 16);
   out.writeUInt16LE(PCM, 20);
@@ -102,13 +112,24 @@ export function wavHeader(sampleRate: number, samples: number): Uint8Array {
   return out;
 }
 
+/** Of the data; undefined where the chunk is cut short, or the length is none. */
+function longLength(chunk: DataView): number | undefined {
+  if (chunk.byteLength < 16) return undefined;
+  const octets = Number(chunk.getBigUint64(8, true));
+  return octets > 0 && Number.isSafeInteger(octets) ? octets : undefined;
+}
+
 function readFormatChunk(chunk: DataView, file: string) {
   if (chunk.byteLength < 16) throw badWav(file, 'a format chunk of 16 octets or more', 'a shorter');
   const named = chunk.getUint16(0, true);
   const kind = named === EXTENSIBLE && chunk.byteLength >= 26 ? chunk.getUint16(24, true) : named;
   const channels = chunk.getUint16(2, true);
   const sampleRate = chunk.getUint32(4, true);
-  const bits = chunk.getUint16(14, true);
+  const significant = chunk.getUint16(14, true);
+  const container = Math.ceil(significant / 8);
+  // Samples of 12 or 20 bits lie at the upper end of whole octets, where the blocks are as long.
+  const whole = chunk.getUint16(12, true) === container * channels;
+  const bits = whole ? container * 8 : significant;
   if (channels < 1 || channels > 2) throw badWav(file, 'one or two channels', `${channels}`);
   if (sampleRate < LOWEST_RATE || sampleRate > HIGHEST_RATE) {
     throw badWav(file, `a rate from ${LOWEST_RATE} to ${HIGHEST_RATE} Hz`, `${sampleRate} Hz`);

@@ -1,11 +1,14 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { GRAPH_RATES } from '../../src/media/graph.js';
 import { Player } from '../../src/media/player.js';
 import { Recorder } from '../../src/media/recorder.js';
-import { wavHeader } from '../../src/media/wav.js';
+import { decodeWav, readWavFormat, wavHeader } from '../../src/media/wav.js';
 import { frequencyHz, levelDb, sine } from './signal.js';
 import { readWav } from './wav-file.js';
 
@@ -227,6 +230,78 @@ t.test('a recording that was never closed can be played up to its last second', 
   t.same(content.subarray(0, 44), Buffer.from(wavHeader(RATE, RATE)));
   t.equal(content.length, 44 + RATE * 2);
   await recorder.close();
+});
+
+t.test(
+  'a recorder that is killed leaves what it had written, whole, and a header that says so',
+  async t => {
+    const file = join(folder, 'killed.wav');
+    const child = spawn(process.execPath, [
+      fileURLToPath(new URL('./recording-child.js', import.meta.url)),
+      file,
+    ]);
+    t.teardown(() => child.kill('SIGKILL'));
+    const lines = createInterface({ input: child.stdout });
+    let seconds = 0;
+    for await (const line of lines) {
+      seconds = Number(line);
+      // It goes on writing while it is killed.
+      if (seconds === 20) child.kill('SIGKILL');
+    }
+    const { samples, sampleRate } = await readWav(file);
+    t.equal(sampleRate, RATE);
+    t.ok(samples.length >= seconds * RATE, `${samples.length} samples after ${seconds} s`);
+    t.ok(samples.every((sample, i) => sample === i % 30_000));
+  },
+);
+
+t.test(
+  'more than 4 GiB are played to the end, in RF64 and where the length had no room',
+  async t => {
+    const octets = 5 * 2 ** 30;
+    t.same(wavHeader(48_000, octets / 2).subarray(40), Buffer.alloc(4, 0xff), 'as a stream');
+    const ds64 = Buffer.alloc(28);
+    ds64.writeBigUInt64LE(BigInt(octets), 8);
+    const long = Buffer.alloc(8, 'data');
+    long.fill(0xff, 4);
+    const riff = wavFile({ kind: 1, bits: 16, data: Buffer.alloc(0) });
+    const rf64 = Buffer.concat([
+      ...[Buffer.from('RF64\xff\xff\xff\xffWAVE', 'latin1'), chunk('ds64', ds64)],
+      ...[riff.subarray(12, -8), long],
+    ]);
+    for (const [head, after] of [
+      [Buffer.from(wavHeader(48_000, octets / 2)), 0],
+      [rf64, 1000],
+    ] as const) {
+      const file = await save(head);
+      // A hole: the file takes no room on the disk.
+      await truncate(file, head.length + octets + after);
+      const handle = await open(file, 'r+');
+      await handle.write(pcm16(Int16Array.of(1234)), 0, 2, head.length + octets - 2);
+      const format = await readWavFormat(handle, file);
+      t.equal(format.dataEnd - format.dataStart, octets);
+      const last = new Uint8Array(2);
+      await handle.read(last, 0, 2, format.dataEnd - 2);
+      t.same([...decodeWav(format, last)], [1234]);
+      await handle.close();
+      await rm(file);
+    }
+  },
+);
+
+t.test('samples of 12 and 20 bits lie at the upper end of theirs', async t => {
+  for (const [bits, octets] of [
+    [12, 2],
+    [20, 3],
+  ] as const) {
+    const data = Buffer.alloc(octets * 4);
+    for (let i = 0; i < 4; i++)
+      data.writeIntLE(i * 0x1000 * (octets === 3 ? 256 : 1), i * octets, octets);
+    const content = wavFile({ kind: 1, bits, data });
+    content.writeUInt16LE(octets, 12 + 8 + 12);
+    const played = await playFile(content);
+    t.same([...played.subarray(0, 4)], [0, 0x1000, 0x2000, 0x3000], `${bits} bits`);
+  }
 });
 
 t.test('a disk that fails is told once, and does not stop the call', async t => {
