@@ -33,10 +33,11 @@ async function fromFile(file: string): Promise<string> {
 /** Without showing what is typed. */
 function ask(question: string): Promise<string> {
   const { stdin, stderr } = process;
-  stderr.write(question);
+  // Before the question, lest a quick answer be shown.
   stdin.setRawMode(true);
   stdin.setEncoding('utf8');
   stdin.resume();
+  stderr.write(question);
   return new Promise((resolve, reject) => {
     let typed = '';
     const done = (settle: () => void) => {

@@ -2,7 +2,7 @@
 
 const MAX_NAME_OCTETS = 64;
 /** Nothing that cannot be seen, and no white space but single blanks inside. */
-const NAME = /^[^\p{C}\p{Z}]+( [^\p{C}\p{Z}]+)*$/u;
+const NAME = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Z}]+( [^\p{Cc}\p{Cf}\p{Cs}\p{Z}]+)*$/u;
 
 /** One form of each name: NFC, lower case. Undefined for what is none. Look-alikes of other scripts stay apart. */
 export function foldedName(name: string): string | undefined {

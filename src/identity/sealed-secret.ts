@@ -1,5 +1,5 @@
 /**
- * A secret sealed by a passphrase, as one line of text that a file or a QR code holds (about 190 characters):
+ * A secret sealed by a passphrase, as one line of text that a file or a QR code holds (about 150 characters):
  * `ringline-KIND-1:` and base64url of
  *
  *   [salt: bytes .size 16, cost: uint, name: text, counter: uint, nonce: bytes .size 12, sealed: bytes .size 48]

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { type Event, killAll, run } from './command.js';
 
@@ -91,6 +94,31 @@ t.test('an overlay is founded, somebody is enrolled, joins, and is expelled', as
   });
   t.match(await on('four', 'overlay', 'join', 'village'), { event: 'joined', open: true });
   t.match(await on('four', 'overlay', 'show'), { overlay: 'village', open: true });
+});
+
+t.test('a passphrase is asked for at a terminal, twice where it is new, and not shown', async t => {
+  const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+  const command = `${process.execPath} ${main} user export --data ${join(directory, 'one')}`;
+  /** `script` gives it a terminal (util-linux). */
+  const typed = async (...lines: string[]) => {
+    const child = spawn('script', ['-qec', command, '/dev/null']);
+    t.teardown(() => child.kill('SIGKILL'));
+    let shown = '';
+    child.stdout.setEncoding('utf8').on('data', text => {
+      shown += text;
+      const asked = shown.split(/Passphrase: |Once more: /).length - 1;
+      if (asked > answered && /: $/.test(shown)) child.stdin.write(lines[answered++] ?? '\u0003');
+    });
+    let answered = 0;
+    await once(child, 'close');
+    return shown;
+  };
+  const exported = await typed('correct horse\r', 'correct horsx\u007fe\r');
+  t.match(exported, /ringline-user-1:/);
+  t.notMatch(exported, 'horse');
+  t.match(await typed('correct horse\r', 'another horse\r'), /the two passphrases differ/);
+  t.match(await typed('short\r', 'short\r'), /at least 8 characters/);
+  t.match(await typed('\u0003'), /no passphrase was given/);
 });
 
 const mistakes: readonly [args: string[], code: number, says: RegExp][] = [
