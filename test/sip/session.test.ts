@@ -209,6 +209,7 @@ t.test('OPTIONS is answered with what this phone can do', async t => {
     'UPDATE',
     'REFER',
     'NOTIFY',
+    'INFO',
   ]);
 });
 
