@@ -216,6 +216,33 @@ t.test('a sender that begins its timestamps anew is heard; what is no digit is n
   t.same(heard, ['5', '5', '6', '6'], 'two events in a packet');
 });
 
+t.test(
+  'whatever arrives, digits begin and end in turn, and no length is less than nothing',
+  async t => {
+    const random = new SeededRandom(7);
+    let sounding = '';
+    let told = 0;
+    const receiver = new EventReceiver(48_000, 8000, (digit, ms) => {
+      told++;
+      if ((ms === undefined) !== (sounding === ''))
+        t.fail(`${digit} ${ms} while "${sounding}" sounds`);
+      if (ms !== undefined && (digit !== sounding || ms < 0))
+        t.fail(`${digit} ends after ${ms} ms`);
+      sounding = ms === undefined ? digit : '';
+    });
+    let timestamp = 0;
+    for (let now = 0; now < 20_000; now++) {
+      const [size, event, flags, high, low, step, marker] = random.bytes(7);
+      if (step! < 40) timestamp = (timestamp + (step! - 20) * 0xffff) >>> 0;
+      const payload = Uint8Array.of(event! % 18, flags!, high!, low!, ...random.bytes(8));
+      receiver.receive(payload, 0, size! % 13, timestamp, marker! > 128, now);
+      if (step! > 250) receiver.reset();
+      if (step! % 2) receiver.expire(now + (step! % 3) * 200);
+    }
+    t.ok(told > 1000, `${told} told`);
+  },
+);
+
 t.test('digits are typed with what numbers are written with', async t => {
   t.equal(parseDigits(' (030) 123-4.5 *#a'), '03012345*#A');
   for (const bad of ['', '12x', '12,3', '1'.repeat(65)])
