@@ -53,7 +53,8 @@ export class CallTones {
       if (phase === 'trying' || phase === 'ringing' || phase === 'connected') {
         this.#step({ type: phase });
       }
-      if (phase === 'ringing') this.#lookForVoice();
+      // With or without ringing: a gateway may speak at once (183).
+      if (phase === 'trying') this.#lookForVoice();
     });
     call.once('ended', ({ code }) => this.#step({ type: 'ended', code }));
     const waits = (other: Call) => this.#onOther(other);
@@ -81,7 +82,7 @@ export class CallTones {
   async #lookOnce(): Promise<void> {
     const { call } = this.#options;
     const statistics = await call.statistics().catch(() => undefined);
-    if (call.phase !== 'ringing') return;
+    if (call.phase !== 'trying' && call.phase !== 'ringing') return;
     if ((statistics?.packetsReceived ?? 0) > 0) this.#step({ type: 'voice' });
     else this.#lookForVoice();
   }

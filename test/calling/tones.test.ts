@@ -13,12 +13,15 @@ import {
   type ToneState,
 } from '../../src/calling/call-tones-machine.js';
 import { COUNTRIES, parseCountry, tonesOf } from '../../src/calling/country-tones.js';
+import { LocalMediaEngine } from '../../src/media/local-engine.js';
 import { Tone } from '../../src/media/tone.js';
 import { isPassing, parseTones } from '../../src/media/tone-notation.js';
+import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { Simulation } from '../../src/simulation/simulated-phones.js';
 import { explore, sameTable } from '../harness/explore.js';
 import { frequencyHz, levelAtDb, levelDb } from '../media/signal.js';
 import { readWav } from '../media/wav-file.js';
+import { peerAt } from '../sip/peer.js';
 
 const RATE = 8000;
 const directory = mkdtempSync(join(tmpdir(), 'ringline-tones-'));
@@ -315,22 +318,57 @@ for (const [what, target, answer, tone] of [
   });
 }
 
-t.test(
-  'a tone of the other side is heard in place of ours; who hangs up hears nothing',
-  async t => {
-    const { world, alice, call, advance, heard } = await town();
-    alice.person.attend(() => undefined);
-    const { outgoing, tones } = call('alice');
-    await advance(1000);
-    outgoing.hangUp();
-    await tones.over;
-    await advance(1000);
-    const told = score(await heard());
-    t.notMatch(told, /b/);
-    t.match(told, /r/);
-    await world.stop();
-  },
-);
+for (const rings of [true, false]) {
+  const how = rings ? 'after ringing' : 'at once';
+  t.test(
+    `what the other side says before it answers, ${how}, is heard in place of our tones`,
+    async t => {
+      const { world, call, advance, heard } = await town();
+      const address = '10.0.0.9';
+      const { clock, network } = world;
+      const media = new LocalMediaEngine({
+        ...{ clock, network: network.host(address), random: new SeededRandom(5) },
+      });
+      await media.start();
+      const leg = await media.openLeg({ address });
+      const tone = await media.openTone({ tones: [{ frequencies: [950] }] });
+      media.connect(tone, leg);
+      await peerAt(network, { address, port: 5060 }, request => {
+        if (request.method !== 'INVITE') return request.method === 'ACK' ? [] : [{ status: 200 }];
+        const port = Number(/m=audio (\d+)/.exec(Buffer.from(request.body).toString())?.[1]);
+        const remote = { address: '10.0.0.2', port };
+        const format = { name: 'PCMU', payloadType: 0 };
+        clock.after(2000, () => leg.configure({ remote, format, send: true, receive: true }));
+        const lines = ['v=0', `o=- 1 1 IN IP4 ${address}`, 's=-', `c=IN IP4 ${address}`, 't=0 0'];
+        const body = [...lines, `m=audio ${leg.port} RTP/AVP 0`, ''].join('\r\n');
+        return [...(rings ? [{ status: 180 }] : []), { status: 183, body }];
+      });
+      const { outgoing } = call(address);
+      await advance(5000);
+      const told = score(await heard());
+      const ringback = rings ? 'r{3,4}[?.]{2,3}r{3,4}[?.]+' : '[?.]+';
+      t.match(told, new RegExp(`^[?.]{0,3}${ringback}i{20,}`), told);
+      outgoing.hangUp();
+      const stopped = media.stop();
+      await world.stop();
+      await stopped;
+    },
+  );
+}
+
+t.test('who hangs up hears nothing more', async t => {
+  const { world, alice, call, advance, heard } = await town();
+  alice.person.attend(() => undefined);
+  const { outgoing, tones } = call('alice');
+  await advance(1000);
+  outgoing.hangUp();
+  await tones.over;
+  await advance(1000);
+  const told = score(await heard());
+  t.notMatch(told, /b/);
+  t.match(told, /r/);
+  await world.stop();
+});
 
 t.test('a call that waits is heard amid another, until it is gone', async t => {
   const { world, alice, bob, call, advance, heard } = await town();
