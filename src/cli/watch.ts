@@ -1,5 +1,6 @@
 /** `ringline watch`: the lamps of other phones, as they change. */
 import { CodedError } from '../core/errors.js';
+import { afterSeconds, firstOf } from '../core/signals.js';
 import { loadSettings } from '../runtime/config.js';
 import type { Config } from '../runtime/config-settings.js';
 import { askPhone, type ControlSession } from '../runtime/control-client.js';
@@ -18,11 +19,11 @@ export async function watch(
   output: Output,
 ): Promise<number> {
   const settings = await loadSettings(flags, configFile);
-  const within = seconds === undefined ? [] : [AbortSignal.timeout(seconds * 1000)];
+  const within = afterSeconds(seconds);
   const session = await askPhone(settings.data, { method: 'watch', names });
-  if (session) return follow(session, AbortSignal.any([stopSignal(), ...within]), output);
+  if (session) return follow(session, firstOf(stopSignal(), within), output);
   return withPassingPhone(settings, flags, (telephone, stop) =>
-    watchFrom(telephone, names, AbortSignal.any([stop, ...within]), output),
+    watchFrom(telephone, names, firstOf(stop, within), output),
   );
 }
 
@@ -58,7 +59,7 @@ async function watchFrom(
       if (watched === 0) allEnded.abort();
     });
   }
-  await aborted(AbortSignal.any([stop, allEnded.signal]));
+  await aborted(firstOf(stop, allEnded.signal));
   return stop.aborted ? EXIT.ok : code;
 }
 

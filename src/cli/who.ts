@@ -1,5 +1,6 @@
 /** `ringline who`: the phones on this network, as they come and go. */
 import { formatEndpoint } from '../core/endpoint.js';
+import { afterSeconds, firstOf } from '../core/signals.js';
 import type { PhoneSighting } from '../discovery/discovery.js';
 import { createLogger } from '../runtime/logging.js';
 import { systemSeams } from '../runtime/system.js';
@@ -10,9 +11,7 @@ import { aborted, stopSignal } from './stop-signal.js';
 const SIGNS = { up: '+', changed: '~', down: '-' } as const;
 
 export async function who(seconds: number | undefined, output: Output): Promise<number> {
-  const signal = stopSignal();
-  const until =
-    seconds === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]);
+  const until = firstOf(stopSignal(), afterSeconds(seconds));
   const { browser, watcher } = systemSeams(await createLogger('error'));
   const tell = (event: keyof typeof SIGNS) => (phone: PhoneSighting) => {
     const endpoints = phone.endpoints.map(formatEndpoint);
