@@ -191,6 +191,23 @@ t.test('a digit whose end is lost is over after a while, and does not come again
   t.same(received(late), ['9+', '980'], 'its end is told too late');
 });
 
+t.test(
+  'a packet of a digit that comes amid the next one, or after it, is not a digit again',
+  async t => {
+    const told = reports('12', 100, 80);
+    for (const delay of [120, 400]) {
+      for (let i = 0; i < 7; i++) {
+        const straggler = { ...told[i]!, atMs: told[i]!.atMs + delay };
+        t.same(
+          received([...told, straggler]),
+          ['1+', '1100', '2+', '2100'],
+          `packet ${i}, ${delay} ms`,
+        );
+      }
+    }
+  },
+);
+
 t.test('segments of a long event are one digit, with or without the packets between', async t => {
   for (const clocks of [
     [48_000, 48_000],
