@@ -87,7 +87,8 @@ t.test('names in other scripts stand in it as the DNS has them', async t => {
   const certificate = parsed(await made(new MemoryStore(), new SystemRandom(), names));
   t.equal(certificate.subject, 'CN=küche');
   t.ok(speaksFor(certificate, 'xn--kche-0ra.local'));
-  const none = phoneCertificateNames('xn--a', 'ringline-1.local');
+  // Node versions differ on broken Punycode; no DNS has blanks.
+  const none = phoneCertificateNames('a b', 'ringline-1.local');
   t.same(
     [none.dns, none.uri],
     [['ringline-1.local'], []],
