@@ -34,10 +34,10 @@ export function start(...args: string[]) {
       resolve(code);
     });
   });
-  const until = (name: string) =>
+  const until = (name: string, fits: (event: Event) => boolean = () => true) =>
     new Promise<Event>((resolve, reject) => {
       const watch = () => {
-        const found = events.find(({ event }) => event === name);
+        const found = events.find(each => each.event === name && fits(each));
         if (!found) return;
         watchers.delete(watch);
         resolve(found);
