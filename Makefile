@@ -11,7 +11,7 @@ PARSER_BENCH := test/bench/parser
 # Compiled tests by their sources, so that one that was deleted is not run from an old build.
 TESTS := $(shell find test -name '*.test.ts' | sed 's,^,dist/,; s,\.ts$$,.js,' | sort)
 
-.PHONY: help run build native test lint format interop browser lan bench fuzz soak clean
+.PHONY: help run build native test lint format interop browser lan bench simulate fuzz soak clean
 
 help: ## this list
 	@echo 'Ringline: a SIP desk phone that needs no server.'
@@ -65,6 +65,9 @@ bench: build ## figures: parser, SIP, keys, media, whole process, calls (apt ins
 	@$(NODE) dist/test/bench/media/quality.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/process.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/load/load.bench.js $(ARGS)
+
+simulate: build ## what is asked of a ring of super-nodes, at full size (half an hour; ARGS=--quick a tenth)
+	@$(NODE) dist/test/simulation/experiments.js $(ARGS)
 
 fuzz: build ## random schedules, a million broken inputs, then noise at every port for FUZZ_SECONDS (60)
 	@$(NODE) dist/test/fuzz/schedules.js $(ARGS)

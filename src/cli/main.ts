@@ -87,6 +87,7 @@ key has its copies, no wrong owner answers. If one breaks, the exit status is 1 
 
 function program(): Command {
   const ringline = new Command('ringline')
+    .exitOverride()
     .description(
       'A SIP desk phone that needs no server: phones on a network find each other by name.',
     )
@@ -515,7 +516,7 @@ function positive(text: string): number {
 }
 
 try {
-  await program().exitOverride().parseAsync();
+  await program().parseAsync();
 } catch (error) {
   if (error instanceof CodedError) {
     newOutput(process.argv.includes('--json')).error(error);

@@ -40,13 +40,15 @@ const SIZES_FOR_FORECAST = 3;
 export async function simulate(flags: SimulateFlags, output: Output): Promise<number> {
   const seed = flags.seed ?? Math.floor(Math.random() * 2 ** 31);
   const reports: RingReport[] = [];
-  for (const nodes of sizesOf(flags.nodes)) {
+  const sizes = sizesOf(flags.nodes);
+  for (const nodes of sizes) {
     const experiment = experimentOf(flags, nodes, seed);
     const report = runExperiment(experiment, progressOn(process.stderr), () => performance.now());
     reports.push(report);
-    output.event({ event: 'simulated', ...report }, undefined);
+    // People get one table of all sizes, programs each as it is done.
+    const table = reports.length === sizes.length ? describe(reports) : undefined;
+    output.event({ event: 'simulated', ...report }, table);
   }
-  output.event({ event: 'table' }, describe(reports));
   const forecast = forecastOf(reports);
   if (forecast !== undefined) {
     output.event(

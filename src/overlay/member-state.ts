@@ -124,6 +124,8 @@ export interface Pending {
   readonly request: RingRequest;
   readonly purpose: Purpose;
   readonly sentAt: number;
+  /** Waited for until then, since its receiver has said that it sees to it. */
+  until?: number;
 }
 
 export type TimerName =
@@ -165,21 +167,72 @@ export type MemberEvent =
       readonly tag: number;
     }
   | { readonly type: 'get'; readonly now: number; readonly key: Id; readonly tag: number }
+  /** A value of up to 1 MiB, as `valueRecords` made it; ends with `put-done` too. */
+  | {
+      readonly type: 'put-value';
+      readonly now: number;
+      readonly records: readonly RingRecord[];
+      readonly tag: number;
+    }
+  | {
+      readonly type: 'get-value';
+      readonly now: number;
+      readonly key: Id;
+      readonly publisher: string;
+      readonly tag: number;
+    }
   /** Members seen by discovery: perhaps of another ring. */
   | { readonly type: 'contacts'; readonly now: number; readonly contacts: readonly Peer[] }
   | { readonly type: 'leave'; readonly now: number };
 
+/** Who is told of the end: whoever gave the tag, or a larger value of which this is a part. */
+export type PutAsker = { readonly tag: number } | { readonly transfer: number };
+export type GetAsker =
+  | { readonly tag: number }
+  | { readonly transfer: number; readonly part: number | undefined };
+
+/** `incomplete`: parts are missing, or are not what was published. */
+export type ValueFailure = 'absent' | 'no-answer' | 'incomplete';
+
+/** A value in parts, on its way. */
+export type Transfer =
+  | {
+      readonly type: 'put';
+      readonly tag: number;
+      readonly waiting: RingRecord[];
+      named: RingRecord | undefined;
+      inFlight: number;
+      copies: number;
+    }
+  | {
+      readonly type: 'get';
+      readonly tag: number;
+      readonly publisher: string;
+      inFlight: number;
+      parts: ValueParts | undefined;
+    };
+
+export interface ValueParts {
+  /** What names them. */
+  readonly of: RingRecord;
+  readonly size: number;
+  readonly hash: Buffer;
+  readonly count: number;
+  next: number;
+  readonly got: Map<number, Uint8Array>;
+}
+
 /** A record on its way to its owner. */
 export interface PutOperation {
   readonly record: RingRecord;
-  readonly tag: number;
+  readonly asker: PutAsker;
   readonly deadline: number;
 }
 
 /** A key asked of those who hold it. */
 export interface GetOperation {
   readonly key: Id;
-  readonly tag: number;
+  readonly asker: GetAsker;
   readonly deadline: number;
   owner: Peer | undefined;
   /** Yet to be asked. */
@@ -218,6 +271,12 @@ export type MemberAction =
       readonly tag: number;
       readonly records: readonly RingRecord[] | undefined;
     }
+  | {
+      readonly type: 'value-done';
+      readonly tag: number;
+      readonly value: Uint8Array | undefined;
+      readonly failure?: ValueFailure;
+    }
   | { readonly type: 'merged'; readonly with: Peer }
   | { readonly type: 'routing'; readonly routing: Routing };
 
@@ -229,6 +288,18 @@ export type Signal =
   | { readonly type: 'died'; readonly peer: Peer }
   /** A new predecessor, nearer than the last. */
   | { readonly type: 'neighbour'; readonly peer: Peer }
+  | {
+      readonly type: 'part-put';
+      readonly transfer: number;
+      readonly copies: number;
+      readonly reason: StoreRefusal | 'no-answer' | undefined;
+    }
+  | {
+      readonly type: 'part-got';
+      readonly transfer: number;
+      readonly part: number | undefined;
+      readonly records: readonly RingRecord[] | undefined;
+    }
   /** Neither successor nor predecessor is left. */
   | { readonly type: 'alone' };
 
@@ -276,6 +347,7 @@ export interface MemberState {
   readonly finished: FinishedLookup[];
   readonly puts: Map<number, PutOperation>;
   readonly gets: Map<number, GetOperation>;
+  readonly transfers: Map<number, Transfer>;
   readonly records: RecordStore;
   /** Raised when what is owned, or by how many others it is to be held, changes. */
   ownedStamp: number;

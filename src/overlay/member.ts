@@ -34,7 +34,15 @@ import {
   replicate,
   wantedOf,
 } from './replication.js';
-import { aboutMs, answer, isSuspect, schedule, takeAnswered, takeOverdue } from './requests.js';
+import {
+  aboutMs,
+  answer,
+  isSuspect,
+  schedule,
+  takeAnswered,
+  takeOverdue,
+  takeTrying,
+} from './requests.js';
 import {
   beginRing,
   beyondAnswered,
@@ -62,6 +70,7 @@ import {
   spreadUnanswered,
 } from './spread.js';
 import { judgeTable, metWithoutTable } from './table-budget.js';
+import { partGot, partPut, startGetValue, startPutValue } from './values.js';
 
 export function newMember(
   self: Peer,
@@ -105,6 +114,7 @@ export function newMember(
     finished: [],
     puts: new Map(),
     gets: new Map(),
+    transfers: new Map(),
     records: new RecordStore(bounds),
     ownedStamp: 1,
     synced: new Map(),
@@ -147,10 +157,14 @@ function handle(state: MemberState, event: MemberEvent): void {
         takeRequest(state, from, number, message.request);
         return;
       }
+      if (message.answer.type === 'trying') {
+        takeTrying(state, from, number);
+        return;
+      }
       const pending = takeAnswered(state, from, number);
       if (!pending) return;
       state.suspects.delete(from.id);
-      considerFinger(state, from, state.now - pending.sentAt);
+      if (pending.until === undefined) considerFinger(state, from, state.now - pending.sentAt);
       takeAnswer(state, from, pending, message.answer);
       return;
     }
@@ -165,10 +179,16 @@ function handle(state: MemberState, event: MemberEvent): void {
       });
       return;
     case 'put':
-      startPut(state, event.record, event.tag);
+      startPut(state, event.record, { tag: event.tag });
       return;
     case 'get':
-      startGet(state, event.key, event.tag);
+      startGet(state, event.key, { tag: event.tag });
+      return;
+    case 'put-value':
+      startPutValue(state, event.records, event.tag);
+      return;
+    case 'get-value':
+      startGetValue(state, event.key, event.publisher, event.tag);
       return;
     case 'contacts':
       state.contacts = event.contacts;
@@ -207,6 +227,12 @@ function takeSignal(state: MemberState, signal: Signal): void {
       return;
     case 'neighbour':
       handOver(state, signal.peer);
+      return;
+    case 'part-put':
+      partPut(state, signal.transfer, signal.copies, signal.reason);
+      return;
+    case 'part-got':
+      partGot(state, signal.transfer, signal.part, signal.records);
       return;
     case 'alone':
       recover(state);

@@ -50,6 +50,8 @@ export type RingRequest =
   | { readonly type: 'merge'; readonly contact: Peer };
 
 export type RingAnswer =
+  /** 100: a recursive lookup has been passed on; the answer follows. */
+  | { readonly type: 'trying' }
   /** 200 */
   | { readonly type: 'pong' }
   /** 200: the key is mine, with what proves it and who holds the copies. */

@@ -2,7 +2,13 @@
 import type { Id } from './ids.js';
 import { LOOKUP_MS, startLookup } from './lookup.js';
 import type { FinishedLookup } from './lookup-state.js';
-import type { GetOperation, MemberState, PutOperation } from './member-state.js';
+import type {
+  GetAsker,
+  GetOperation,
+  MemberState,
+  PutAsker,
+  PutOperation,
+} from './member-state.js';
 import type { RingAnswer } from './messages.js';
 import type { Peer } from './peer.js';
 import { compareVersions, type RingRecord } from './records.js';
@@ -13,9 +19,9 @@ const ASKED_AT_ONCE = 2;
 /** The owner answers after those who hold the copies: a timeout of theirs, and its own way. */
 const PUT_ATTEMPT = 3;
 
-export function startPut(state: MemberState, record: RingRecord, tag: number): void {
+export function startPut(state: MemberState, record: RingRecord, asker: PutAsker): void {
   const number = state.nextNumber++;
-  state.puts.set(number, { record, tag, deadline: state.now + LOOKUP_MS });
+  state.puts.set(number, { record, asker, deadline: state.now + LOOKUP_MS });
   startLookup(state, { key: record.key, purpose: { type: 'put', operation: number } });
 }
 
@@ -55,19 +61,23 @@ type PutFailure = Extract<MemberState['out'][number], { type: 'put-done' }>['rea
 function endPut(
   state: MemberState,
   operation: number,
-  { tag }: PutOperation,
+  { asker }: PutOperation,
   copies: number,
   reason?: PutFailure,
 ): void {
   state.puts.delete(operation);
-  state.out.push({ type: 'put-done', tag, copies, ...(reason && { reason }) });
+  if ('transfer' in asker) {
+    state.signals.push({ type: 'part-put', transfer: asker.transfer, copies, reason });
+    return;
+  }
+  state.out.push({ type: 'put-done', tag: asker.tag, copies, ...(reason && { reason }) });
 }
 
-export function startGet(state: MemberState, key: Id, tag: number): void {
+export function startGet(state: MemberState, key: Id, asker: GetAsker): void {
   const number = state.nextNumber++;
   state.gets.set(number, {
     key,
-    tag,
+    asker,
     deadline: state.now + LOOKUP_MS,
     owner: undefined,
     holders: [],
@@ -138,5 +148,7 @@ function endGet(state: MemberState, operation: number, get: GetOperation): void 
     ask(state, get.owner, request, { type: 'replicate', stamp: undefined, confirm: undefined });
   }
   const known = get.answers > 0 ? records : undefined;
-  state.out.push({ type: 'get-done', tag: get.tag, records: known });
+  const { asker } = get;
+  if ('transfer' in asker) state.signals.push({ type: 'part-got', ...asker, records: known });
+  else state.out.push({ type: 'get-done', tag: asker.tag, records: known });
 }

@@ -34,6 +34,7 @@ export function answerFind(
     answer(state, from, number, whoIsCloser(state, key, avoid));
     return;
   }
+  answer(state, from, number, { type: 'trying' });
   const deadline = state.now + Math.min(withinMs, MAX_RELAY_MS);
   relay(state, { to: from, number, key, tried: new Set([from.id, self.id]), deadline });
 }

@@ -42,14 +42,26 @@ export function takeAnswered(state: MemberState, from: Peer, number: number): Pe
   const pending = state.pending.get(number);
   if (!pending || (pending.to.id !== UNKNOWN_ID && pending.to.id !== from.id)) return undefined;
   state.pending.delete(number);
-  measure(state, state.now - pending.sentAt);
+  if (pending.until === undefined) measure(state, state.now - pending.sentAt);
   return pending;
+}
+
+/** It is being seen to (100): who is asked is alive, and answers within `withinMs`. */
+export function takeTrying(state: MemberState, from: Peer, number: number): void {
+  const pending = state.pending.get(number);
+  if (pending?.to.id !== from.id || pending.request.type !== 'find') return;
+  const { withinMs = 0 } = pending.request;
+  if (pending.until !== undefined || withinMs <= 0) return;
+  measure(state, state.now - pending.sentAt);
+  pending.until = pending.sentAt + withinMs;
+  const ms = Math.max(0, pending.until - state.now);
+  state.out.push({ type: 'set-timer', timer: { type: 'request', number }, ms });
 }
 
 /** The request that was not answered, if it still waits; its receiver is suspected from now on. */
 export function takeOverdue(state: MemberState, number: number): Pending | undefined {
   const pending = state.pending.get(number);
-  if (!pending) return undefined;
+  if (!pending || (pending.until ?? 0) > state.now) return undefined;
   state.pending.delete(number);
   if (pending.to.id !== UNKNOWN_ID) suspect(state, pending.to);
   return pending;

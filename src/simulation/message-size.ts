@@ -52,6 +52,7 @@ function bodyBytes(body: RingRequest | RingAnswer): number {
     case 'stored':
     case 'refused':
     case 'accepted':
+    case 'trying':
       return 0;
   }
 }

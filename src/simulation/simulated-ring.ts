@@ -48,6 +48,8 @@ export interface SimulatedMember {
 export type LookupDone = Extract<MemberAction, { type: 'lookup-done' }>;
 export type PutDone = Extract<MemberAction, { type: 'put-done' }>;
 export type GetDone = Extract<MemberAction, { type: 'get-done' }>;
+export type ValueDone = Extract<MemberAction, { type: 'value-done' }>;
+type Done = LookupDone | PutDone | GetDone | ValueDone;
 
 type Scheduled =
   | { readonly type: 'message'; readonly to: SimulatedMember; readonly message: RingMessage }
@@ -80,7 +82,7 @@ export class SimulatedRing {
   readonly #hostile: Peer[] = [];
   readonly #options: SimulatedRingOptions;
   readonly #keys: RingKeys;
-  readonly #waiting = new Map<number, (done: LookupDone | PutDone | GetDone) => void>();
+  readonly #waiting = new Map<number, (done: Done) => void>();
   /** Owners that answered rightly, for lookups whose answer is still on its way. */
   readonly #claims = new Map<string, number>();
   #nextTag = 1;
@@ -192,6 +194,24 @@ export class SimulatedRing {
   get(at: SimulatedMember, key: Id, done: (result: GetDone) => void): void {
     const tag = this.#wait(result => done(result as GetDone));
     this.step(at, { type: 'get', now: this.now, key, tag });
+  }
+
+  putValue(
+    at: SimulatedMember,
+    records: readonly RingRecord[],
+    done: (result: PutDone) => void,
+  ): void {
+    const tag = this.#wait(result => done(result as PutDone));
+    this.step(at, { type: 'put-value', now: this.now, records, tag });
+  }
+
+  getValue(
+    at: SimulatedMember,
+    { key, publisher }: Pick<RingRecord, 'key' | 'publisher'>,
+    done: (result: ValueDone) => void,
+  ): void {
+    const tag = this.#wait(result => done(result as ValueDone));
+    this.step(at, { type: 'get-value', now: this.now, key, publisher, tag });
   }
 
   after(delayMs: number, call: () => void): void {
@@ -321,7 +341,8 @@ export class SimulatedRing {
         return;
       case 'lookup-done':
       case 'put-done':
-      case 'get-done': {
+      case 'get-done':
+      case 'value-done': {
         const done = this.#waiting.get(action.tag);
         this.#waiting.delete(action.tag);
         done?.(action);
@@ -379,7 +400,7 @@ export class SimulatedRing {
     }
   }
 
-  #wait(done: (result: LookupDone | PutDone | GetDone) => void): number {
+  #wait(done: (result: Done) => void): number {
     const tag = this.#nextTag++;
     this.#waiting.set(tag, done);
     return tag;
@@ -417,7 +438,7 @@ export function simulatedRecord(
   return { ...record, signature: recordSignature(record) };
 }
 
-function recordSignature({
+export function recordSignature({
   key,
   publisher,
   sequence,

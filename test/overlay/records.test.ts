@@ -2,10 +2,13 @@
 import { test } from 'tap';
 import { idOf } from '../../src/overlay/ids.js';
 import { RecordStore, type RingRecord } from '../../src/overlay/records.js';
+import { valueRecords } from '../../src/overlay/values.js';
 import {
+  recordSignature,
   type SimulatedMember,
   SimulatedRing,
   simulatedRecord,
+  type ValueDone,
 } from '../../src/simulation/simulated-ring.js';
 
 const MINUTE = 60_000;
@@ -188,4 +191,57 @@ test('of one sequence signed twice the same one stays, in whatever order they co
     return store.get(idOf('a'), 0)[0]?.value?.length;
   });
   t.equal(stays[0], stays[1]);
+});
+
+test('a value of a mebibyte is stored in parts, and survives the death of who holds them', async t => {
+  const ring = grown(20, 39);
+  const [one, other] = ring.members;
+  const value = Buffer.alloc(2 ** 20, 'voicemail');
+  const named = { key: idOf('mail'), publisher: 'alice', sequence: 1, lifeMs: HOUR, value };
+  const records = valueRecords(named, recordSignature);
+  let kept: number | undefined;
+  ring.putValue(one!, records, ({ copies }) => {
+    kept = copies;
+  });
+  ring.run(ring.now + MINUTE);
+  t.equal(kept, 5);
+  const most = Math.max(...ring.members.map(({ state }) => state.records.bytes));
+  t.ok(most < 0.8 * 2 ** 20, `no member holds all of it: ${most} octets`);
+  for (const member of ring.holdersOf(named.key, 4)) if (member !== other) ring.crash(member);
+  ring.run(ring.now + MINUTE);
+
+  const read = () => {
+    let found: ValueDone | undefined;
+    ring.getValue(other!, named, done => {
+      found = done;
+    });
+    ring.run(ring.now + 2 * MINUTE);
+    return found;
+  };
+  t.ok(read()?.value && value.equals(read()!.value!), 'octet for octet');
+  for (const { state } of ring.members) state.records.drop(records[3]!);
+  t.equal(read()?.failure, 'incomplete', 'a part is missing');
+  for (const { state } of ring.members) state.records.drop(records.at(-1)!);
+  t.equal(read()?.failure, 'absent');
+});
+
+test('a small value is one record; a larger one than a mebibyte is refused', async t => {
+  const named = { key: idOf('note'), publisher: 'alice', sequence: 1, lifeMs: HOUR };
+  t.equal(valueRecords({ ...named, value: new Uint8Array(100) }, () => '').length, 1);
+  t.throws(() => valueRecords({ ...named, value: new Uint8Array(2 ** 20 + 1) }, () => ''), {
+    code: 'VALUE_TOO_LARGE',
+  });
+  const ring = grown(6, 40);
+  ring.putValue(
+    ring.members[1]!,
+    valueRecords({ ...named, value: Buffer.from('hi') }, recordSignature),
+    () => undefined,
+  );
+  ring.run(ring.now + MINUTE);
+  let text = '';
+  ring.getValue(ring.members[2]!, named, ({ value = new Uint8Array() }) => {
+    text = Buffer.from(value).toString();
+  });
+  ring.run(ring.now + MINUTE);
+  t.equal(text, 'hi');
 });
