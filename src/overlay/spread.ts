@@ -115,8 +115,16 @@ export function membershipTold(
   entries: readonly MembershipEntry[],
   hops: number,
 ): void {
-  const fresh = entries.filter(entry => take(state, entry));
-  gather(state, fresh, Math.min(hops, MAX_HOPS));
+  // What a comparison has brought before is passed on all the same: others in the tree wait for it.
+  const news = entries.filter(entry => take(state, entry) || isKnown(state, entry));
+  gather(state, news, Math.min(hops, MAX_HOPS));
+}
+
+function isKnown({ membership, self }: MemberState, entry: MembershipEntry): boolean {
+  const known = membership?.entry(entry.peer.id);
+  return (
+    entry.peer.id !== self.id && known?.version === entry.version && known.state === entry.state
+  );
 }
 
 function take(state: MemberState, entry: MembershipEntry): boolean {
