@@ -83,9 +83,14 @@ function watch(uri: string, cleanup: Site['cleanup'], data: string): Ringline {
   return new Ringline(['watch', uri, '--listen', '127.0.0.1:0'], { cleanup, data });
 }
 
+/** As soon as there is one: baresip subscribes when it has been up for a while. */
 async function watchersOf(cleanup: Site['cleanup'], data: string): Promise<number> {
-  const status = await new Ringline(['status'], { cleanup, data }).heard('status', WITHIN_MS);
-  return (status.watchers as readonly unknown[]).length;
+  for (const began = performance.now(); ; ) {
+    const status = await new Ringline(['status'], { cleanup, data }).heard('status', WITHIN_MS);
+    const { length } = status.watchers as readonly unknown[];
+    if (length > 0 || performance.now() - began > WITHIN_MS) return length;
+    await new Promise(resolve => setTimeout(resolve, 200));
+  }
 }
 
 async function shows(found: () => boolean): Promise<boolean> {
