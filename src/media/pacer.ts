@@ -93,7 +93,8 @@ export class Pacer {
   readonly #run = (): void => {
     if (!this.#running) return;
     const { clock, periodMs, tick, skip } = this.#options;
-    const lateMs = clock.now() - this.#dueMs;
+    const beganMs = clock.now();
+    const lateMs = beganMs - this.#dueMs;
     this.#count(lateMs);
     if (lateMs > MAX_BEHIND_MS) {
       const frames = Math.floor(lateMs / periodMs);
@@ -103,8 +104,10 @@ export class Pacer {
     }
     tick(clock.now());
     this.#dueMs += periodMs;
-    const aheadMs = this.#dueMs - clock.now();
-    this.#wakeIn(aheadMs > 0 ? aheadMs : CATCH_UP_MS);
+    const now = clock.now();
+    const aheadMs = this.#dueMs - now;
+    // From tick to tick: long ones would never catch up if the pause came on top.
+    this.#wakeIn(aheadMs > 0 ? aheadMs : Math.max(0, CATCH_UP_MS - (now - beganMs)));
   };
 
   #count(lateMs: number): void {

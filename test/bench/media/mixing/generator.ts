@@ -28,14 +28,13 @@ import {
   type ToGenerator,
   toneFrames,
   toneOf,
+  WARM_UP_MS,
 } from './plan.js';
 
 const ADDRESS = '127.0.0.1';
 const FIRST_PORT = 33_000;
 const FRAME_MS = 20;
 const HEADER = RTP_HEADER_OCTETS + AUDIO_LEVEL_OCTETS;
-/** Before it is looked at what is heard. */
-const WARM_UP_MS = 2000;
 /** Of sound that is sent again and again. */
 const LOOP_FRAMES = 50;
 /** Of what a listener heard, looked at for levels. */

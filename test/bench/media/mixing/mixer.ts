@@ -44,8 +44,6 @@ async function talkTo(ports: readonly number[]): Promise<void> {
       ...security,
     });
   }
-  await engine.clockStatistics({ restart: true });
-  began = { cpu: process.cpuUsage(), at: performance.now() };
   tell({ type: 'ready' });
 }
 
@@ -76,6 +74,10 @@ process.on('message', async (message: ToMixer) => {
       return;
     case 'talk-to':
       await talkTo(message.ports);
+      return;
+    case 'restart':
+      await engine.clockStatistics({ restart: true });
+      began = { cpu: process.cpuUsage(), at: performance.now() };
       return;
     case 'statistics':
       await statistics();

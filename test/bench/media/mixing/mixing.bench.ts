@@ -9,14 +9,15 @@ import { fileURLToPath } from 'node:url';
 import { temporaryDirectory } from '../../../harness/child.js';
 import { atLeast, atMost, type Figure, median, plain } from '../../../harness/figures.js';
 import { type Cleanup, progress, runProgram } from '../../../harness/program.js';
-import type {
-  FromGenerator,
-  FromMixer,
-  Heard,
-  MixerStatistics,
-  Plan,
-  ToGenerator,
-  ToMixer,
+import {
+  type FromGenerator,
+  type FromMixer,
+  type Heard,
+  type MixerStatistics,
+  type Plan,
+  type ToGenerator,
+  type ToMixer,
+  WARM_UP_MS,
 } from './plan.js';
 
 const MIXER_CORE = '0';
@@ -112,6 +113,8 @@ async function carry(
   await ready;
   const heard = generator.answer<Extract<FromGenerator, { type: 'heard' }>>('heard');
   toGenerator({ type: 'run', ports });
+  await new Promise(resolve => setTimeout(resolve, WARM_UP_MS));
+  toMixer({ type: 'restart' });
   const { heard: found } = await heard;
   const statistics = mixer.answer<Extract<FromMixer, { type: 'statistics' }>>('statistics');
   toMixer({ type: 'statistics' });
@@ -139,6 +142,8 @@ function figuresOf(
       : plain(`${what}: ${label}`, value, unit);
   // Opus keeps a sum of dozens of voices, but not each tone of it.
   const each = codec === 'opus' && talkers > 3 ? informative : most;
+  // Among hundreds of tones, what the codec adds lies on one's own; that it is taken away exactly is unit tested.
+  const own = talkers > 10 ? informative : most;
   return [
     most(5, 'tick lateness p99', mixer.latenessP99Ms, 'ms'),
     most(20, 'packets late, the most', heard.lateMaxMs, 'ms'),
@@ -147,7 +152,7 @@ function figuresOf(
     most(1, 'all talkers together, level off', heard.togetherDb, 'dB'),
     each(1, 'talkers’ level off, median', heard.medianDb, 'dB'),
     plain(`${what}: talkers’ level off, the most`, heard.worstDb, 'dB'),
-    ...(heard.ownDb === undefined ? [] : [each(-60, 'own voice', heard.ownDb, 'dB')]),
+    ...(heard.ownDb === undefined ? [] : [own(-60, 'own voice', heard.ownDb, 'dB')]),
     atLeast(
       heard.received,
       `${what}: packets heard, of those due`,

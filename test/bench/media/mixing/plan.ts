@@ -25,9 +25,14 @@ export const SRTP_KEY = {
   master: Uint8Array.from({ length: 30 }, (_, i) => 7 * i + 1),
 };
 
+/** Before it is looked at what is heard, and how late ticks are: the compiler works, buffers find their depth. */
+export const WARM_UP_MS = 4000;
+
 export type ToMixer =
   | { readonly type: 'open'; readonly plan: Plan }
   | { readonly type: 'talk-to'; readonly ports: readonly number[] }
+  /** Everything is warm: what is measured begins. */
+  | { readonly type: 'restart' }
   | { readonly type: 'statistics' }
   | { readonly type: 'stop' };
 
