@@ -1,6 +1,7 @@
 /** User, service and directory agents on a virtual network: RFC 2608 §6, §8.3, §12. */
 import {
   attributesOf,
+  decode,
   encode,
   type ServiceAgent,
   type SlpMessage,
@@ -317,6 +318,68 @@ t.test('whatever octets come, the agents stay', async t => {
   t.same(urls((await lab.result(ua.findServices(TYPE, { predicate: '(id=a)' }))).value), [
     urlOf('192.0.2.1'),
   ]);
+});
+
+t.test('who asks what cannot be read is told so, by UDP and alone (§7)', async t => {
+  const lab = await SlpLab.open();
+  await lab.directoryAgent('192.0.2.2');
+  const asker = await lab.network.host('192.0.2.66').bindDatagram({
+    ...{ address: '192.0.2.66', port: 0, trafficClass: 'default' },
+  });
+  const answers: SlpMessage[] = [];
+  asker.onMessage = data => answers.push(decode(data));
+  const broken = fromWords(SAMPLES.AttrRqst.octets);
+  broken.fill(0xff, 20, 24); // no UTF-8
+  asker.send(broken, { address: '192.0.2.2', port: 427 });
+  const multicast = Uint8Array.from(broken);
+  multicast[5] = 0x20;
+  asker.send(multicast, { address: '192.0.2.2', port: 427 });
+  asker.send(fromWords(SAMPLES.SrvAck.octets).fill(9, 0, 1), { address: '192.0.2.2', port: 427 });
+  await lab.clock.advance(100);
+  t.match(answers, [{ kind: 'AttrRply', xid: 0x1234, error: 2 }]);
+  t.equal(answers.length, 1);
+});
+
+t.test('an answer counts only from whom was asked', async t => {
+  const lab = await SlpLab.open();
+  await lab.directoryAgent('192.0.2.2');
+  const ua = await lab.userAgent('192.0.2.100');
+  await lab.clock.advance(20_000);
+  lab.network.link = { ...lab.network.link, delayMs: 100 };
+  const stranger = await lab.network.host('192.0.2.66').bindDatagram({
+    ...{ address: '192.0.2.66', port: 427, trafficClass: 'default' },
+  });
+  const asked = lab.result(ua.findServices(TYPE));
+  const request = lab.network.trace.at(-1)!;
+  const [address = '', port] = request.from.split(':');
+  const forged = { url: urlOf('192.0.2.66'), lifetime: 60 };
+  lab.network.link = { ...lab.network.link, delayMs: 1 };
+  // Every XID there is: one of them is right.
+  for (let xid = 1; xid <= 0xffff; xid++) {
+    const reply = encode({ kind: 'SrvRply', xid, language: 'en', error: 0, urls: [forged] });
+    stranger.send(reply, { address, port: Number(port) });
+  }
+  t.same((await asked).value, []);
+});
+
+t.test('connections of others are bounded, and closed when idle (§6.2)', async t => {
+  const lab = await SlpLab.open();
+  await lab.directoryAgent('192.0.2.2');
+  const asker = lab.network.host('192.0.2.66');
+  const to = { address: '192.0.2.2', port: 427 };
+  let closed = 0;
+  for (let i = 0; i < 70; i++) {
+    const { value } = await lab.result(asker.connectStream({ to }));
+    value.onClose = () => {
+      closed++;
+    };
+  }
+  await lab.clock.advance(1000);
+  t.equal(closed, 6, '64 stay');
+  await lab.clock.advance(250_000);
+  t.equal(closed, 6);
+  await lab.clock.advance(60_000);
+  t.equal(closed, 70, 'after five minutes without a word');
 });
 
 t.test('without port 427 a service agent registers, and is not heard otherwise', async t => {
