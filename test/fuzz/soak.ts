@@ -8,12 +8,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { requireProgram, temporaryDirectory } from '../harness/child.js';
-import { atLeast, atMost, exactly, type Figure, median, plain } from '../harness/figures.js';
+import { atLeast, atMost, exactly, type Figure, plain } from '../harness/figures.js';
 import { openDescriptors } from '../harness/process-status.js';
 import { type Cleanup, PlainFailure, progress, runProgram } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
 import { runSipp } from '../harness/sipp.js';
 import { readSound, SAMPLE_RATE, stretch, writeSound } from '../harness/sound.js';
+import { witnessed } from '../harness/witness.js';
 import { levelDb, sine } from '../media/signal.js';
 import { MixedTraffic, placesOf, type Tally } from './mixed-traffic.js';
 
@@ -100,7 +101,12 @@ async function callsByUdp(
   directory: string,
   target: string,
 ): Promise<Pick<Round, 'calls' | 'failed' | 'levelChange'>> {
-  const levelChange = await callWithSound(cleanup, directory, target);
+  // What a machine that stands still conceals is measured again; nothing else is forgiven.
+  const { result: levelChange } = await witnessed(
+    cleanup,
+    () => callWithSound(cleanup, directory, target),
+    change => change <= LEVEL_GOAL_DB,
+  );
   const many = await runSipp({ cleanup, directory, target, user: '*43', ...CALLS });
   return { calls: many.successful + 1, failed: many.failed, levelChange };
 }
@@ -145,12 +151,10 @@ function figuresOf(rounds: readonly Round[], tally: Tally): Figure[] {
     ),
     atMost(
       LEVEL_GOAL_DB,
-      'change of level, median call',
-      median(rounds.map(round => round.levelChange)),
+      'change of level, worst call',
+      Math.max(...rounds.map(round => round.levelChange)),
       'dB',
     ),
-    // A machine that stands still conceals what it did not send in time.
-    plain('change of level, worst call', Math.max(...rounds.map(round => round.levelChange)), 'dB'),
     plain('other things done: calls by every protocol, REGISTER, OPTIONS, noise', tally.done, ''),
     exactly(0, 'of them that did not end as they should', tally.failed.length, ''),
     atMost(
