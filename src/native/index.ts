@@ -55,6 +55,8 @@ function load(): Loaded {
   }
   try {
     const addon: Addon = createRequire(import.meta.url)(ADDON);
+    // After an update without `make`: what is built is that of before.
+    if (!addon.datagrams) throw new Error('it was built from older sources');
     return { native: new AddonNative(addon) };
   } catch (error) {
     const reason =
