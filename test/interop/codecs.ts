@@ -1,4 +1,4 @@
-/** Wideband codecs: baresip calls the echo test and is called, by G.722 and by Opus. */
+/** Every codec that baresip has too: it calls the echo test, and is called. */
 import { join } from 'node:path';
 import {
   type BaresipOptions,
@@ -17,6 +17,8 @@ import type { Site } from './site.js';
 
 /** With the rate of each in baresip, in Hz. */
 const CODECS = [
+  ['PCMU', 8000],
+  ['PCMA', 8000],
   ['G722', 16_000],
   ['opus', 48_000],
 ] as const;
@@ -89,7 +91,7 @@ async function callPeer(callee: BaresipOptions): Promise<string> {
 }
 
 /** How far what was heard, at any rate, is from the tone that was sent. */
-async function toneFigures({ toneHz }: Site, name: string, file: string): Promise<Figure[]> {
+export async function toneFigures({ toneHz }: Site, name: string, file: string): Promise<Figure[]> {
   const { samples, sampleRate } = await readWav(file);
   const heard = samples.subarray(FROM * sampleRate, TO * sampleRate);
   const level = Math.abs(levelDb(heard) - levelDb(sine(toneHz, sampleRate, sampleRate)));

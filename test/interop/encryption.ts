@@ -11,7 +11,7 @@ import { PlainFailure, progress } from '../harness/program.js';
 import { Ringline, type RinglineEvent } from '../harness/ringline.js';
 import { freePort } from '../harness/udp.js';
 import { witnessed } from '../harness/witness.js';
-import { toneFigures } from './calls.js';
+import { toneFigures } from './codecs.js';
 import type { Site } from './site.js';
 
 const CALL_SECONDS = 4;
@@ -56,7 +56,7 @@ async function callsUs(site: Site, attempt: Attempt): Promise<Figure[]> {
   const name = 'baresip must encrypt and calls';
   return [
     encrypted(name, connected),
-    ...toneFigures(site, `${name}: echo`, recordingOf(caller.directory)),
+    ...(await toneFigures(site, `${name}: echo`, recordingOf(caller.directory))),
   ];
 }
 
@@ -79,8 +79,8 @@ async function isCalled(
   await child.stop();
   return [
     encrypted(name, connected),
-    ...toneFigures(site, `${name}: it hears us`, recordingOf(callee.directory)),
-    ...toneFigures(site, `${name}: we hear it`, recording),
+    ...(await toneFigures(site, `${name}: it hears us`, recordingOf(callee.directory))),
+    ...(await toneFigures(site, `${name}: we hear it`, recording)),
   ];
 }
 
