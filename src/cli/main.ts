@@ -6,7 +6,7 @@ import { COUNTRIES, parseCountry } from '../calling/country-tones.js';
 import { ENCRYPTION_POLICIES, type EncryptionPolicy } from '../calling/encryption.js';
 import { HANDSET_KEYS, parseHandsetKey } from '../calling/handset-key.js';
 import { parseEndpoint } from '../core/endpoint.js';
-import { CodedError } from '../core/errors.js';
+import { CodedError, errorCode } from '../core/errors.js';
 import { parseDigits } from '../media/dtmf/digits.js';
 import { type PortChoices, parsePortChoice } from '../runtime/config-listen.js';
 import {
@@ -514,6 +514,12 @@ function positive(text: string): number {
     `expected a number of seconds from above 0 to 86400, found "${text}"`,
   );
 }
+
+// Who reads us has read enough, as `head` does: that is no error, and there is nothing more to do.
+process.stdout.on('error', error => {
+  if (errorCode(error) !== 'EPIPE') throw error;
+  process.exit();
+});
 
 try {
   await program().parseAsync();
