@@ -82,7 +82,7 @@ export class Linphone {
   }
 }
 
-/** A port of its own for voice: all would take the same. */
+/** A port of its own for voice: all would take the same. No tones of its own in what it records. */
 function configurationText(voicePort: number): string {
   return `[sip]
 sip_port=-1
@@ -98,5 +98,8 @@ firewall_policy=0
 
 [sound]
 echocancellation=0
+
+[misc]
+tone_indications=0
 `;
 }

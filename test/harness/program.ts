@@ -58,7 +58,12 @@ export async function runProgram(
   try {
     const figures = await measure(cleanup);
     printFigures(figures);
-    process.exitCode = figures.every(({ met }) => met !== false) ? 0 : 1;
+    const missed = figures.filter(({ met }) => met === false);
+    // Last, where a long table would hide them.
+    for (const { name, value, unit, goal } of missed) {
+      progress(`missed: ${name}: expected ${goal} ${unit}, found ${value}`);
+    }
+    process.exitCode = missed.length === 0 ? 0 : 1;
   } catch (error) {
     // What fails because everything is being undone is no news.
     if (leaving) return;
