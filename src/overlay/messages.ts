@@ -1,6 +1,6 @@
 /**
  * What members say to each other: a closed union of requests, and of their answers. Each request is one
- * SIP REGISTER and each answer its final response; the status is beside each answer. Who sent a message
+ * SIP REGISTER and each answer its final response (sip/status.ts tells its status). Who sent a message
  * is known from the link it came by, which authenticates both ends: `from` is not what somebody claims.
  */
 import type { Id } from './ids.js';
@@ -50,11 +50,10 @@ export type RingRequest =
   | { readonly type: 'merge'; readonly contact: Peer };
 
 export type RingAnswer =
-  /** 100: a recursive lookup has been passed on; the answer follows. */
+  /** A recursive lookup has been passed on; the answer follows. */
   | { readonly type: 'trying' }
-  /** 200 */
   | { readonly type: 'pong' }
-  /** 200: the key is mine, with what proves it and who holds the copies. */
+  /** The key is mine, with what proves it and who holds the copies. */
   | {
       readonly type: 'owner';
       readonly predecessor: Peer | undefined;
@@ -63,42 +62,39 @@ export type RingAnswer =
       readonly owner?: Peer;
       readonly hops?: number;
     }
-  /** 302: `closer` precede the key, nearest first; `owners` follow it, nearest first. */
+  /** `closer` precede the key, nearest first; `owners` follow it, nearest first. */
   | {
       readonly type: 'closer';
       readonly closer: readonly Peer[];
       readonly owners: readonly Peer[];
       readonly predecessor: Peer | undefined;
     }
-  /** 200 */
   | {
       readonly type: 'links';
       readonly predecessor: Peer | undefined;
       readonly successors: readonly Peer[];
     }
-  /** 480 with Retry-After: no member yet, or its own successors are in doubt. */
+  /** No member yet, or its own successors are in doubt. */
   | { readonly type: 'busy' }
-  /** 200: this is my predecessor now, and `previous` was before it: what lies between went over. */
+  /** This is my predecessor now, and `previous` was before it: what lies between went over. */
   | {
       readonly type: 'notified';
       readonly predecessor: Peer | undefined;
       readonly previous: Peer | undefined;
     }
-  /** 200: kept, by so many members. */
+  /** Kept, by so many members. */
   | { readonly type: 'stored'; readonly copies: number }
-  /** 302 (not the owner), 413, 493 or 480; to `compare`: no table is kept here. */
+  /** Not kept, and why; to `compare`: no table is kept here. */
   | { readonly type: 'refused'; readonly reason: StoreRefusal | 'no-table' }
-  /** 200, or 404 where empty */
   | { readonly type: 'records'; readonly records: readonly RingRecord[] }
-  /** 200: what of the offer is missing here. */
+  /** What of the offer is missing here. */
   | { readonly type: 'wanted'; readonly versions: readonly RecordVersion[] }
-  /** 200: what differs, as far as one message holds; `entries` of the parts whose digests differ. */
+  /** What differs, as far as one message holds; `entries` of the parts whose digests differ. */
   | {
       readonly type: 'compared';
       readonly parts: readonly number[];
       readonly entries: readonly MembershipEntry[];
     }
-  /** 200 */
   | { readonly type: 'accepted' };
 
 export type RingMessage =

@@ -1,6 +1,6 @@
 /**
  * What stands in the body: records, versions of records, membership entries and digests, each on a line of words
- * (WIRE.md); the value of a record follows its line. Lines of an unknown kind are passed over, with their octets.
+ * (README.md); the value of a record follows its line. Lines of an unknown kind are passed over, with their octets.
  */
 import { CodedError } from '../../core/errors.js';
 import type { MembershipEntry } from '../membership-entry.js';

@@ -3,19 +3,12 @@
  * again. What comes from outside is checked here; how it stands in header fields is not known here.
  */
 import type { Id } from '../ids.js';
-import type { RingAnswer, RingMessage, RingRequest } from '../messages.js';
+import type { RingAnswer, RingRequest } from '../messages.js';
 import type { Peer } from '../peer.js';
 import type { StoreRefusal } from '../records.js';
 import { type Items, readBody, writeBody } from './body.js';
 import type { Link, LinkLetter } from './fields.js';
 import { type Decoded, shown, taken, Unreadable } from './refusal.js';
-
-/** 100: a recursive lookup was passed on; the answer follows. */
-export type WireAnswer = RingAnswer | { readonly type: 'trying' };
-
-export type WireMessage =
-  | Extract<RingMessage, { kind: 'request' }>
-  | (Omit<Extract<RingMessage, { kind: 'answer' }>, 'answer'> & { readonly answer: WireAnswer });
 
 export interface Content {
   /** As in DHT-Message: the type of the request or answer. */
@@ -78,7 +71,7 @@ export function requestContent(request: RingRequest): Content {
 }
 
 /** @throws {CodedError} `UNWRITABLE` */
-export function answerContent(answer: WireAnswer): Content {
+export function answerContent(answer: RingAnswer): Content {
   const { type: name } = answer;
   switch (answer.type) {
     case 'trying':
@@ -120,7 +113,7 @@ export function readRequestContent(from: Content): Decoded<RingRequest> {
   return guarded(() => requestOf(from));
 }
 
-export function readAnswerContent(from: Content): Decoded<WireAnswer> {
+export function readAnswerContent(from: Content): Decoded<RingAnswer> {
   return guarded(() => answerOf(from));
 }
 
@@ -184,7 +177,7 @@ function requestOf(from: Content): RingRequest {
   }
 }
 
-function answerOf(from: Content): WireAnswer {
+function answerOf(from: Content): RingAnswer {
   const { name, words } = from;
   switch (name) {
     case 'trying':

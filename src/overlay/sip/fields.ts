@@ -1,4 +1,4 @@
-/** The header fields of the ring (WIRE.md), by the parser's own tools. */
+/** The header fields of the ring (README.md), by the parser's own tools. */
 import {
   formatNameAddr,
   headerField,

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { CodedError } from '../../core/errors.js';
 import type { Peer } from '../peer.js';
 import type { Content } from './content.js';
-import { MAX_BODY_OCTETS, MAX_LINKS, type PartPlace } from './fields.js';
+import { type Link, MAX_BODY_OCTETS, MAX_LINKS, type PartPlace } from './fields.js';
 import { type Decoded, refused, type WireRefusal } from './refusal.js';
 
 /** Links of one message: some 3.6 kB. */
@@ -86,16 +86,28 @@ export const ASSEMBLY_BOUNDS: AssemblyBounds = {
   timeoutMs: 32_000,
 };
 
+const NO_BODY = new Uint8Array(0);
+
 /** What a link, and a part, cost beside the octets of the body. */
 const LINK_OCTETS = 512;
 const PART_OCTETS = 1_024;
+
+/** What is kept of a part: the rest is in every part, and kept once. */
+interface Piece {
+  readonly links: readonly Link[];
+  readonly body: Uint8Array;
+  readonly offset: number;
+}
 
 interface Assembly {
   readonly number: number;
   readonly origin: PartOrigin;
   readonly first: PartPlace;
+  /** Name, words and key, as the part that came first has them. */
+  readonly content: Content;
+  /** Set aside. */
   readonly octets: number;
-  readonly parts: Map<number, Part>;
+  readonly pieces: Map<number, Piece>;
 }
 
 /** Pure: what happens comes in by `step`, and what is to be done comes out. */
@@ -137,8 +149,8 @@ export class PartAssembler {
     if (!place) return [{ type: 'whole', origin, content: part.content }];
     const key = keyOf(origin);
     const known = this.#assemblies.get(key);
-    const assembly = known ?? this.#begin(key, origin, place);
-    if (!('parts' in assembly)) return [{ type: 'refused', origin, refusal: assembly }];
+    const assembly = known ?? this.#begin(key, origin, part.content, place);
+    if (!('pieces' in assembly)) return [{ type: 'refused', origin, refusal: assembly }];
     const actions: AssemblyAction[] = [];
     if (!known) {
       const ms = this.#bounds.timeoutMs;
@@ -149,7 +161,9 @@ export class PartAssembler {
       this.#assemblies.delete(key);
       return [...actions, { type: 'refused', origin, refusal }];
     }
-    if (!assembly.parts.has(place.index)) assembly.parts.set(place.index, copied(part));
+    if (!assembly.pieces.has(place.index)) {
+      assembly.pieces.set(place.index, pieceOf(part.content, place));
+    }
     const missing = missingOf(assembly)[0];
     if (missing !== undefined) return [...actions, { type: 'waiting', origin, missing }];
     this.#assemblies.delete(key);
@@ -159,7 +173,12 @@ export class PartAssembler {
       : [...actions, { type: 'refused', origin, refusal: whole }];
   }
 
-  #begin(key: string, origin: PartOrigin, first: PartPlace): Assembly | WireRefusal {
+  #begin(
+    key: string,
+    origin: PartOrigin,
+    content: Content,
+    first: PartPlace,
+  ): Assembly | WireRefusal {
     const octets = first.octets + first.links * LINK_OCTETS + first.count * PART_OCTETS;
     const { bounds, sender } = { bounds: this.#bounds, sender: origin.from.id };
     const ofSender = [...this.#assemblies.values()].filter(
@@ -176,8 +195,9 @@ export class PartAssembler {
       number: this.#next++,
       origin,
       first,
+      content: { ...content, links: [], body: NO_BODY },
       octets,
-      parts: new Map<number, Part>(),
+      pieces: new Map<number, Piece>(),
     };
     this.#assemblies.set(key, assembly);
     return assembly;
@@ -193,46 +213,60 @@ export class PartAssembler {
   }
 }
 
-function mismatch({ first, parts }: Assembly, { content }: Part, place: PartPlace) {
+function mismatch({ first, content, pieces }: Assembly, part: Part, place: PartPlace) {
+  const { name, links, body } = part.content;
   const same =
+    name === content.name &&
     place.count === first.count &&
     place.links === first.links &&
     place.octets === first.octets &&
     place.digest === first.digest;
   if (!same) return refused('MALFORMED', 'expected parts of one message, found parts of several');
-  if (place.offset + content.body.length > place.octets || content.links.length > place.links) {
-    return refused('MALFORMED', 'expected a part of the message, found more than the whole');
+  const known = pieces.get(place.index);
+  if (known) {
+    return Buffer.from(known.body).equals(body)
+      ? undefined
+      : refused('MALFORMED', `expected part ${place.index + 1} as before, found another`);
   }
-  const known = parts.get(place.index);
-  if (known && !Buffer.from(known.content.body).equals(content.body)) {
-    return refused('MALFORMED', `expected part ${place.index + 1} as before, found another`);
+  const octets = held(pieces, piece => piece.body.length) + body.length;
+  if (
+    octets > first.octets ||
+    held(pieces, piece => piece.links.length) + links.length > first.links
+  ) {
+    return refused('MALFORMED', 'expected parts of the message, found more than the whole');
   }
   return undefined;
 }
 
-function join({ first, parts }: Assembly): Decoded<Content> {
-  const inOrder = [...parts.values()].sort((a, b) => a.place!.index - b.place!.index);
+function join({ first, content, pieces }: Assembly): Decoded<Content> {
+  const inOrder = [...pieces].sort(([a], [b]) => a - b).map(([, piece]) => piece);
   let octets = 0;
-  for (const { place, content } of inOrder) {
-    if (place!.offset !== octets) return refused('MALFORMED', 'expected parts side by side');
-    octets += content.body.length;
+  for (const { offset, body } of inOrder) {
+    if (offset !== octets) return refused('MALFORMED', 'expected parts side by side');
+    octets += body.length;
   }
-  const links = inOrder.flatMap(({ content }) => content.links);
-  const body = Buffer.concat(inOrder.map(({ content }) => content.body));
-  if (octets !== first.octets || links.length > first.links || digestOf(body) !== first.digest) {
+  const links = inOrder.flatMap(piece => piece.links);
+  const body = Buffer.concat(inOrder.map(piece => piece.body));
+  if (octets !== first.octets || digestOf(body) !== first.digest) {
     return refused('MALFORMED', 'the parts are not the message that their DHT-Part announces');
   }
-  return { ok: true, value: { ...inOrder[0]!.content, links, body } };
+  return { ok: true, value: { ...content, links, body } };
 }
 
-/** A body is a view of a buffer that is used again. */
-function copied({ content, place }: Part): Part {
-  return { content: { ...content, body: content.body.slice() }, place };
+/** A copy: a body is a view of a buffer that is used again. */
+function pieceOf({ links, body }: Content, { offset }: PartPlace): Piece {
+  return { links, body: new Uint8Array(body), offset };
 }
 
-function missingOf({ first, parts }: Assembly): number[] {
+function held(pieces: ReadonlyMap<number, Piece>, of: (piece: Piece) => number): number {
+  let total = 0;
+  for (const piece of pieces.values()) total += of(piece);
+  return total;
+}
+
+function missingOf({ first, pieces }: Assembly): number[] {
   return Array.from({ length: first.count }, (_, index) => index).filter(
-    index => !parts.has(index),
+    index => !pieces.has(index),
   );
 }
 

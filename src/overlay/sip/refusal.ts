@@ -28,30 +28,6 @@ export interface WireRefusal {
 
 export type Decoded<Value> = { readonly ok: true; readonly value: Value } | WireRefusal;
 
-/** 420, 428, 438, 488 and 493 as in earlier DHTs of SIP messages. */
-export const WIRE_REFUSAL_STATUS: Readonly<Record<WireRefusalCode, number>> = {
-  WRONG_METHOD: 405,
-  NOT_OVERLAY: 421,
-  UNSUPPORTED_EXTENSION: 420,
-  UNKNOWN_VERSION: 420,
-  WRONG_OVERLAY: 488,
-  WRONG_ALGORITHM: 488,
-  BAD_ID: 493,
-  UNSIGNED: 428,
-  BAD_SIGNATURE: 438,
-  UNKNOWN_MESSAGE: 501,
-  UNKNOWN_CONTENT: 415,
-  MALFORMED: 400,
-  TOO_LARGE: 413,
-  OVERLOADED: 503,
-  NO_SUCH_PART: 481,
-};
-
-/** From the code as another member wrote it. */
-export function isRefusalCode(text: string): text is WireRefusalCode {
-  return Object.hasOwn(WIRE_REFUSAL_STATUS, text);
-}
-
 export function taken<Value>(value: Value): { readonly ok: true; readonly value: Value } {
   return { ok: true, value };
 }

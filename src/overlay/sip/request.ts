@@ -1,4 +1,4 @@
-/** Requests of the ring as REGISTER (WIRE.md): written in one form, read in all that earlier work used. */
+/** Requests of the ring as REGISTER (README.md): written in one form, read in all that earlier work used. */
 import {
   CallId,
   Contact,
@@ -17,9 +17,10 @@ import {
   Supported,
   To,
 } from '@sip-stack/parser';
+import type { RingMessage } from '../messages.js';
 import type { Peer } from '../peer.js';
 import { BODY_TYPE } from './body.js';
-import { type Content, readRequestContent, requestContent, type WireMessage } from './content.js';
+import { type Content, readRequestContent, requestContent } from './content.js';
 import {
   DhtLink,
   DhtMessage,
@@ -60,7 +61,7 @@ export type WireRequest =
   /** The part of that index, of our answer to that request. */
   | { readonly type: 'more'; readonly from: Peer; readonly number: number; readonly index: number };
 
-type RequestMessage = Extract<WireMessage, { kind: 'request' }>;
+type RequestMessage = Extract<RingMessage, { kind: 'request' }>;
 
 /**
  * One REGISTER, or as many as the message has parts. Each waits for the answer to the one before it.

@@ -1,4 +1,4 @@
-/** Answers of the ring as responses to its REGISTER requests (WIRE.md), and how a request is refused. */
+/** Answers of the ring as responses to its REGISTER requests (README.md), and how a request is refused. */
 import {
   Contact,
   ContentType,
@@ -11,31 +11,30 @@ import {
   To,
   Unsupported,
 } from '@sip-stack/parser';
-import type { RingRequest } from '../messages.js';
+import type { RingMessage, RingRequest } from '../messages.js';
 import type { Peer } from '../peer.js';
 import { BODY_TYPE } from './body.js';
-import {
-  answerContent,
-  type Content,
-  readAnswerContent,
-  type WireAnswer,
-  type WireMessage,
-} from './content.js';
+import { answerContent, type Content, readAnswerContent } from './content.js';
 import { DhtLink, DhtMessage, DhtPart, DhtPeerId, type Link, writeLink } from './fields.js';
 import { cutContent, type Part, type PartOrigin } from './parts.js';
 import { readPeer } from './peer-uri.js';
 import {
   type Decoded,
-  isRefusalCode,
   shown,
   taken,
   Unreadable,
-  WIRE_REFUSAL_STATUS,
   type WireRefusal,
   type WireRefusalCode,
 } from './refusal.js';
 import { bodyOf, numberOf, OPTION_TAG, readLinks, wordsOf } from './request.js';
-import { type Expected, readSender, refusing, senderField } from './sender.js';
+import { type Expected, readSender, refusing, senderField, VERSION } from './sender.js';
+import {
+  isRefusalCode,
+  nameByStatus,
+  statusOf,
+  WIRE_REFUSAL_STATUS,
+  wordsByStatus,
+} from './status.js';
 
 /** When who is busy may be asked again. */
 const RETRY_AFTER: RetryAfterValue = { seconds: 1, comment: undefined, params: new Params() };
@@ -43,7 +42,7 @@ const RETRY_AFTER: RetryAfterValue = { seconds: 1, comment: undefined, params: n
 const CONTINUE = 'continue';
 const REJECTED = 'rejected';
 
-type AnswerMessage = Extract<WireMessage, { kind: 'answer' }>;
+type AnswerMessage = Extract<RingMessage, { kind: 'answer' }>;
 
 export type WireResponse =
   | { readonly type: 'part'; readonly origin: PartOrigin; readonly part: Part }
@@ -79,7 +78,8 @@ export function encodeContinue(from: Peer, number: number, overlay: string): Sip
 /** The response that tells a refusal: readable without knowing the ring. */
 export function encodeRefusal({ code, detail, unsupported }: WireRefusal): SipResponse {
   const sip = new SipResponse({ status: WIRE_REFUSAL_STATUS[code] });
-  const params = Params.from({ code, text: detail.replace(/[^\x20-\x7e]/g, '?') });
+  const version = String(VERSION);
+  const params = Params.from({ code, version, text: detail.replace(/[^\x20-\x7e]/g, '?') });
   sip.headers.set(DhtMessage, { token: REJECTED, params }).set(Supported, OPTION_TAG);
   if (unsupported) sip.headers.set(Unsupported, ...unsupported);
   return sip;
@@ -172,99 +172,6 @@ function response(
 /** For who reads RFC 3261 §8.1.3.4 and no links. */
 function contactOf(link: Link) {
   return { uri: writeLink(link).uri, params: new Params() };
-}
-
-/** The status beside each answer; where several share one, DHT-Message tells them apart. */
-function statusOf(answer: WireAnswer): number {
-  switch (answer.type) {
-    case 'trying':
-      return 100;
-    case 'closer':
-      return 302;
-    case 'busy':
-      return 480;
-    case 'records':
-      return answer.records.length > 0 ? 200 : 404;
-    case 'refused':
-      return refusedStatus(answer);
-    case 'pong':
-    case 'owner':
-    case 'links':
-    case 'notified':
-    case 'stored':
-    case 'wanted':
-    case 'compared':
-    case 'accepted':
-      return 200;
-  }
-}
-
-function refusedStatus({ reason }: Extract<WireAnswer, { type: 'refused' }>): number {
-  switch (reason) {
-    case 'not-owner':
-      return 302;
-    case 'too-large':
-      return 413;
-    case 'bad-signature':
-      return 438;
-    case 'outdated':
-      return 403;
-    case 'full':
-    case 'no-table':
-      return 480;
-  }
-}
-
-/** What an answer of earlier work is, by its status and by what was asked; undefined for a refusal. */
-function nameByStatus(status: number, asked: RingRequest['type'] | 'more'): string | undefined {
-  if (status === 100) return 'trying';
-  if (status === 480) return 'busy';
-  if (status === 302) return asked === 'store' ? 'refused' : 'closer';
-  // Responsible, and nothing is there: to who looks for the place that is the owner.
-  if (status === 404 && asked === 'find') return 'owner';
-  if (status === 404 && asked === 'fetch') return 'records';
-  if (asked === 'store' && (status === 413 || status === 438 || status === 403)) return 'refused';
-  if (status !== 200) return undefined;
-  switch (asked) {
-    case 'ping':
-      return 'pong';
-    case 'find':
-      return 'owner';
-    case 'join':
-    case 'neighbours':
-      return 'links';
-    case 'notify':
-      return 'notified';
-    case 'store':
-      return 'stored';
-    case 'fetch':
-      return 'records';
-    case 'offer':
-      return 'wanted';
-    case 'compare':
-      return 'compared';
-    case 'leave':
-    case 'membership':
-    case 'merge':
-      return 'accepted';
-    case 'more':
-      return undefined;
-  }
-}
-
-function wordsByStatus(status: number): Record<string, string> {
-  switch (status) {
-    case 302:
-      return { reason: 'not-owner' };
-    case 413:
-      return { reason: 'too-large' };
-    case 438:
-      return { reason: 'bad-signature' };
-    case 403:
-      return { reason: 'outdated' };
-    default:
-      return { copies: '1' };
-  }
 }
 
 /** A 302 of earlier work names the member to ask in Contact. */

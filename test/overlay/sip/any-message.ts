@@ -9,10 +9,9 @@ import {
 } from '@sip-stack/parser';
 import fc from 'fast-check';
 import type { MembershipEntry } from '../../../src/overlay/membership-entry.js';
-import type { RingRequest } from '../../../src/overlay/messages.js';
+import type { RingAnswer, RingMessage, RingRequest } from '../../../src/overlay/messages.js';
 import type { Peer } from '../../../src/overlay/peer.js';
 import type { RecordVersion, RingRecord, StoreRefusal } from '../../../src/overlay/records.js';
-import type { WireAnswer, WireMessage } from '../../../src/overlay/sip/content.js';
 import { PartAssembler, type PartOrigin } from '../../../src/overlay/sip/parts.js';
 import type { Decoded } from '../../../src/overlay/sip/refusal.js';
 import {
@@ -80,9 +79,9 @@ export function accepted<Value>(decoded: Decoded<Value>): Value {
 
 /** Over the wire and back, its parts in the order that `shuffle` gives them. */
 export function travelled(
-  message: WireMessage,
+  message: RingMessage,
   shuffle: <T>(parts: readonly T[]) => readonly T[] = parts => parts,
-): { message: WireMessage; octets: Uint8Array[] } {
+): { message: RingMessage; octets: Uint8Array[] } {
   const requests =
     message.kind === 'request' ? encodeRequest(message, FRAME) : encodeRequest(PING, FRAME);
   const asked = octetsOf(requests[0]!);
@@ -110,7 +109,7 @@ export function travelled(
 
 const PING = { kind: 'request', from: SELF, number: 1, request: { type: 'ping' } } as const;
 
-function readWhole(origin: PartOrigin, content: Parameters<typeof readRequest>[1]): WireMessage {
+function readWhole(origin: PartOrigin, content: Parameters<typeof readRequest>[1]): RingMessage {
   return origin.kind === 'request'
     ? accepted(readRequest(origin, content))
     : accepted(readAnswer(origin, content));
@@ -197,7 +196,7 @@ const reason: fc.Arbitrary<StoreRefusal | 'no-table'> = fc.constantFrom(
   'no-table',
 );
 
-export const anyAnswer: fc.Arbitrary<WireAnswer> = fc.oneof(
+export const anyAnswer: fc.Arbitrary<RingAnswer> = fc.oneof(
   fc.record({ type: fc.constantFrom('trying', 'pong', 'busy', 'accepted') }),
   fc.record({ type: type('owner'), ...neighbours }),
   fc.record({ type: type('owner'), ...neighbours, owner: peer, hops: fc.nat(30) }),
@@ -215,7 +214,7 @@ export const anyAnswer: fc.Arbitrary<WireAnswer> = fc.oneof(
   }),
 );
 
-export const anyMessage: fc.Arbitrary<WireMessage> = fc.oneof(
+export const anyMessage: fc.Arbitrary<RingMessage> = fc.oneof(
   fc.record({ kind: type('request'), from: peer, number: fc.nat(2 ** 45), request: anyRequest }),
   fc.record({ kind: type('answer'), from: peer, number: fc.nat(2 ** 45), answer: anyAnswer }),
 );

@@ -4,11 +4,11 @@ import { checkRequest, SipResponse, Supported } from '@sip-stack/parser';
 import fc from 'fast-check';
 import { test } from 'tap';
 import { idOf } from '../../../src/overlay/ids.js';
+import type { RingMessage } from '../../../src/overlay/messages.js';
 import type { Peer } from '../../../src/overlay/peer.js';
 import type { RingRecord } from '../../../src/overlay/records.js';
-import type { WireMessage } from '../../../src/overlay/sip/content.js';
 import { BODY_IN_PART, cutContent, LINKS_IN_PART } from '../../../src/overlay/sip/parts.js';
-import { WIRE_REFUSAL_STATUS, type WireRefusalCode } from '../../../src/overlay/sip/refusal.js';
+import type { WireRefusalCode } from '../../../src/overlay/sip/refusal.js';
 import {
   decodeRequest,
   encodeMore,
@@ -22,6 +22,7 @@ import {
   readAnswer,
 } from '../../../src/overlay/sip/response.js';
 import { signMessage } from '../../../src/overlay/sip/signature.js';
+import { WIRE_REFUSAL_STATUS } from '../../../src/overlay/sip/status.js';
 import {
   accepted,
   anyMessage,
@@ -40,9 +41,9 @@ const EXPECTED = { overlay: OVERLAY };
 const KEY = idOf('alice');
 
 function request(
-  of: Extract<WireMessage, { kind: 'request' }>['request'],
+  of: Extract<RingMessage, { kind: 'request' }>['request'],
   number = 17,
-): WireMessage {
+): RingMessage {
   return { kind: 'request', from: SELF, number, request: of };
 }
 
@@ -216,6 +217,7 @@ test('answers of earlier work are told by their status', t => {
   t.strictSame(answer(404, 'fetch'), { type: 'records', records: [] });
   t.strictSame(answer(302, 'store'), { type: 'refused', reason: 'not-owner' });
   t.strictSame(answer(200, 'store'), { type: 'stored', copies: 1 });
+  t.strictSame(answer(403, 'store'), { type: 'refused', reason: 'outdated' });
   t.strictSame(answer(480, 'find'), { type: 'busy' });
   t.match(answer(403, 'join'), { type: 'rejected', status: 403, code: undefined });
   t.end();
