@@ -45,7 +45,7 @@ const TONE_SECONDS = 8;
 const chosen = process.argv.slice(2).filter(argument => !argument.startsWith('--'));
 const names = Object.keys(CHECKS) as CheckName[];
 
-await runProgram({ withinSeconds: 240 }, async cleanup => {
+await runProgram({ withinSeconds: 900 }, async cleanup => {
   const unknown = chosen.find(name => !names.some(known => known === name));
   if (unknown) throw new PlainFailure(`expected ${names.join(', ')}, found ${unknown}`);
   requireProgram('baresip', 'baresip-core');
