@@ -74,6 +74,7 @@ fuzz: build ## random schedules, a million broken inputs, then noise at every po
 	@$(NODE) dist/test/sip-parser/fuzz.js $(ARGS)
 	@$(NODE) dist/test/fuzz/framing.js $(ARGS)
 	@$(NODE) dist/test/fuzz/transactions.js $(ARGS)
+	@$(NODE) dist/test/fuzz/ring-messages.js $(ARGS)
 	@$(NODE) dist/test/fuzz/codecs.js $(ARGS)
 	@$(NODE) dist/test/fuzz/frames.js $(ARGS)
 	@$(NODE) dist/test/fuzz/rtp.js $(ARGS)

@@ -105,14 +105,16 @@ export function readBody(body: Uint8Array): Items {
 }
 
 function readRecord(words: string[], value: Uint8Array | undefined): RingRecord {
-  const [, , , , life = '', age = '', signature = '', length = ''] = words;
-  if (value === undefined && length !== GONE) throw malformed('a value, or "-" for none', length);
+  const [, , , , life = '', age = '', signature = ''] = words;
+  const last = words.at(-1);
+  if (value === undefined && last !== GONE) throw malformed('a value, or "-" for none', last);
   return {
     ...readVersion(words),
     lifeMs: readCount(life),
     ageMs: readCount(age),
     signature: readWord(signature),
-    value,
+    // A copy: the whole message is not kept for one of its records.
+    value: value && new Uint8Array(value),
   };
 }
 

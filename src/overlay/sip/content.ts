@@ -223,7 +223,8 @@ function answerOf(from: Content): RingAnswer {
   }
 }
 
-function reasonOf(text = ''): StoreRefusal | 'no-table' {
+/** A reason of later versions is as good as "full": it is not kept, and others may. */
+function reasonOf(text: string | undefined): StoreRefusal | 'no-table' {
   switch (text) {
     case 'not-owner':
     case 'too-large':
@@ -232,8 +233,10 @@ function reasonOf(text = ''): StoreRefusal | 'no-table' {
     case 'outdated':
     case 'no-table':
       return text;
+    case undefined:
+      throw new Unreadable('MALFORMED', 'expected why it is refused, found nothing');
     default:
-      throw new Unreadable('MALFORMED', `expected why it is refused, found ${shown(text)}`);
+      return 'full';
   }
 }
 

@@ -179,7 +179,12 @@ export class PartAssembler {
     content: Content,
     first: PartPlace,
   ): Assembly | WireRefusal {
-    const octets = first.octets + first.links * LINK_OCTETS + first.count * PART_OCTETS;
+    const kept = detached({ origin, content: { ...content, links: [], body: undefined } });
+    const octets =
+      first.octets +
+      first.links * LINK_OCTETS +
+      first.count * PART_OCTETS +
+      JSON.stringify(kept).length;
     const { bounds, sender } = { bounds: this.#bounds, sender: origin.from.id };
     const ofSender = [...this.#assemblies.values()].filter(
       ({ origin: { from } }) => from.id === sender,
@@ -193,9 +198,9 @@ export class PartAssembler {
     }
     const assembly = {
       number: this.#next++,
-      origin,
+      origin: kept.origin,
       first,
-      content: { ...content, links: [], body: NO_BODY },
+      content: { ...kept.content, body: NO_BODY },
       octets,
       pieces: new Map<number, Piece>(),
     };
@@ -255,7 +260,12 @@ function join({ first, content, pieces }: Assembly): Decoded<Content> {
 
 /** A copy: a body is a view of a buffer that is used again. */
 function pieceOf({ links, body }: Content, { offset }: PartPlace): Piece {
-  return { links, body: new Uint8Array(body), offset };
+  return { links: detached(links), body: new Uint8Array(body), offset };
+}
+
+/** A copy whose strings are no slices of the head of a message, 64 KiB at most, which they would keep in memory. */
+function detached<Value>(value: Value): Value {
+  return JSON.parse(JSON.stringify(value)) as Value;
 }
 
 function held(pieces: ReadonlyMap<number, Piece>, of: (piece: Piece) => number): number {
