@@ -4,6 +4,7 @@
  */
 import { CodedError } from '../../core/errors.js';
 import type { MembershipEntry } from '../membership-entry.js';
+import type { AttachedNode } from '../node-messages.js';
 import type { RecordVersion, RingRecord } from '../records.js';
 import { isAddress, readId } from './peer-uri.js';
 import { shown, Unreadable } from './refusal.js';
@@ -16,6 +17,7 @@ export interface Items {
   readonly entries: readonly MembershipEntry[];
   readonly digests: readonly number[];
   readonly parts: readonly number[];
+  readonly nodes: readonly AttachedNode[];
 }
 
 const LF = 0x0a;
@@ -38,13 +40,14 @@ export function writeBody(items: Partial<Items>): Uint8Array {
     if (octets.length > MAX_LINE_OCTETS) throw unwritable('a line of 4096 octets', words[0]!);
     pieces.push(octets);
   };
-  for (const record of items.records ?? []) {
+  const writeRecord = (record: RingRecord) => {
     const { value, lifeMs, ageMs, signature } = record;
     const times = [count(lifeMs), count(Math.max(0, Math.round(ageMs)))];
     const length = value ? `+${value.length}` : GONE;
     line('record', ...versionWords(record), ...times, word(signature), length);
     if (value) pieces.push(value, LINE_END);
-  }
+  };
+  for (const record of items.records ?? []) writeRecord(record);
   for (const version of items.versions ?? []) line('version', ...versionWords(version));
   for (const { peer, version, state, signer, signature } of items.entries ?? []) {
     if (!isAddress(peer.address)) throw unwritable('the address of a member', peer.address);
@@ -52,6 +55,12 @@ export function writeBody(items: Partial<Items>): Uint8Array {
     line('member', peer.id, peer.address, count(version), state, by, word(signature));
   }
   if (items.digests) line('digests', ...items.digests.map(digest => count(digest, 16)));
+  for (const { peer, contact, expiresS, records } of items.nodes ?? []) {
+    if (!isAddress(peer.address)) throw unwritable('the address of a node', peer.address);
+    const words = [peer.id, peer.address, word(contact), count(expiresS), count(records.length)];
+    line('node', ...words);
+    for (const record of records) writeRecord(record);
+  }
   if (items.parts) line('parts', ...items.parts.map(part => count(part)));
   return Buffer.concat(pieces);
 }
@@ -64,6 +73,9 @@ export function readBody(body: Uint8Array): Items {
   const entries: MembershipEntry[] = [];
   const digests: number[] = [];
   const parts: number[] = [];
+  const nodes: AttachedNode[] = [];
+  /** The records that follow are those of the last node, as many as it says. */
+  let ofNode: { records: RingRecord[]; count: number } = { records: [], count: 0 };
   let at = 0;
   while (at < octets.length) {
     const end = octets.subarray(at, at + MAX_LINE_OCTETS).indexOf(LF) + at;
@@ -83,8 +95,16 @@ export function readBody(body: Uint8Array): Items {
     }
     switch (words[0]) {
       case 'record':
-        records.push(readRecord(words, value));
+        (ofNode.records.length < ofNode.count ? ofNode.records : records).push(
+          readRecord(words, value),
+        );
         break;
+      case 'node': {
+        const [node, count] = readNode(words);
+        ofNode = { records: [], count };
+        nodes.push({ ...node, records: ofNode.records });
+        break;
+      }
       case 'version':
         versions.push(readVersion(words));
         break;
@@ -101,7 +121,7 @@ export function readBody(body: Uint8Array): Items {
         break;
     }
   }
-  return { records, versions, entries, digests, parts };
+  return { records, versions, entries, digests, parts, nodes };
 }
 
 function readRecord(words: string[], value: Uint8Array | undefined): RingRecord {
@@ -142,6 +162,16 @@ function readEntry([
     signer,
     signature: readWord(signature),
   } as const;
+}
+
+function readNode([, id = '', address = '', contact = '', expires = '', count = '']: string[]) {
+  if (!isAddress(address)) throw malformed('the address of a node', address);
+  const node = {
+    peer: { id: readId(id), address },
+    contact: readWord(contact),
+    expiresS: readCount(expires),
+  };
+  return [node, readCount(count)] as const;
 }
 
 function versionWords({ key, publisher, sequence }: RecordVersion): string[] {

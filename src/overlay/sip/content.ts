@@ -16,6 +16,9 @@ export interface Content {
   readonly words: Readonly<Record<string, string>>;
   /** What is looked for, or stored. */
   readonly key?: Id;
+  /** Where a node is reached, and for how long that holds, in s. */
+  readonly contact?: string;
+  readonly expiresS?: number;
   readonly links: readonly Link[];
   readonly body: Uint8Array;
 }
@@ -245,7 +248,7 @@ interface Neighbours {
   readonly successors: readonly Peer[];
 }
 
-function content(of: Partial<Content> & { readonly name: string }): Content {
+export function content(of: Partial<Content> & { readonly name: string }): Content {
   return { words: {}, links: [], body: NO_BODY, ...of };
 }
 
@@ -253,7 +256,7 @@ function neighbourLinks({ predecessor, successors }: Neighbours): Link[] {
   return [...links('P', [predecessor]), ...links('S', successors)];
 }
 
-function links(letter: LinkLetter, of: readonly (Peer | undefined)[]): Link[] {
+export function links(letter: LinkLetter, of: readonly (Peer | undefined)[]): Link[] {
   return of.flatMap((peer, index) => (peer ? [{ letter, number: index + 1, peer }] : []));
 }
 
@@ -262,29 +265,29 @@ function neighbours(from: Content): Neighbours {
 }
 
 /** Those of a letter by their numbers, however they stood. */
-function peers({ links }: Content, letter: LinkLetter): Peer[] {
+export function peers({ links }: Content, letter: LinkLetter): Peer[] {
   const of = links.filter(link => link.letter === letter).sort((a, b) => a.number - b.number);
   const twice = of.find(({ number }, index) => number === of[index + 1]?.number);
   if (!twice) return of.map(({ peer }) => peer);
   throw new Unreadable('MALFORMED', `expected link ${letter}${twice.number} once, found it twice`);
 }
 
-function peerAt({ links }: Content, letter: LinkLetter, number: number): Peer | undefined {
+export function peerAt({ links }: Content, letter: LinkLetter, number: number): Peer | undefined {
   const [found, another] = links.filter(link => link.letter === letter && link.number === number);
   if (!another) return found?.peer;
   throw new Unreadable('MALFORMED', `expected link ${letter}${number} once, found it twice`);
 }
 
-function items({ body }: Content): Items {
+export function items({ body }: Content): Items {
   return readBody(body);
 }
 
-function needed(key: Id | undefined): Id {
+export function needed(key: Id | undefined): Id {
   if (key !== undefined) return key;
   throw new Unreadable('MALFORMED', 'expected what is looked for in To, found a member');
 }
 
-function number(text: string | undefined, what: string, max: number): number {
+export function number(text: string | undefined, what: string, max: number): number {
   const value = text !== undefined && /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
   if (value <= max) return value;
   throw new Unreadable(

@@ -10,6 +10,7 @@ export type WireRefusalCode =
   | 'BAD_ID'
   | 'UNSIGNED'
   | 'BAD_SIGNATURE'
+  | 'REPLAYED'
   | 'UNKNOWN_MESSAGE'
   | 'UNKNOWN_CONTENT'
   | 'MALFORMED'

@@ -6,10 +6,13 @@ import {
   CSeq,
   Expires,
   From,
+  formatUri,
   isSipUri,
   MaxForwards,
   type NameAddr,
   Params,
+  parseUri,
+  ReferTo,
   RequestDisposition,
   Require,
   SipRequest,
@@ -17,10 +20,10 @@ import {
   Supported,
   To,
 } from '@sip-stack/parser';
-import type { RingMessage } from '../messages.js';
+import type { RequestMessage } from '../link-messages.js';
 import type { Peer } from '../peer.js';
 import { BODY_TYPE } from './body.js';
-import { type Content, readRequestContent, requestContent } from './content.js';
+import { type Content, guarded, readRequestContent, requestContent } from './content.js';
 import {
   DhtLink,
   DhtMessage,
@@ -32,6 +35,7 @@ import {
   readLink,
   writeLink,
 } from './fields.js';
+import { isNodeRequest, nodeRequestContent, nodeRequestOf } from './node-content.js';
 import { cutContent, type Part, type PartOrigin } from './parts.js';
 import { isPeerUri, nodeUri, peerUri, placeUri, readPlace } from './peer-uri.js';
 import { type Decoded, refused, shown, taken, Unreadable } from './refusal.js';
@@ -39,6 +43,8 @@ import { type Expected, readSender, refusing, senderField } from './sender.js';
 
 export const OPTION_TAG = 'dht';
 const METHOD = 'REGISTER';
+/** Sends a node to another super-node. */
+const MOVE_METHOD = 'REFER';
 /** RFC 3261 §8.1.1.6 */
 const HOPS = 70;
 /** How long a member says that it stays, unless it says so again. */
@@ -61,8 +67,6 @@ export type WireRequest =
   /** The part of that index, of our answer to that request. */
   | { readonly type: 'more'; readonly from: Peer; readonly number: number; readonly index: number };
 
-type RequestMessage = Extract<RingMessage, { kind: 'request' }>;
-
 /**
  * One REGISTER, or as many as the message has parts. Each waits for the answer to the one before it.
  * @throws {CodedError} `UNWRITABLE`
@@ -71,7 +75,8 @@ export function encodeRequest(
   { from, number, request }: RequestMessage,
   frame: RequestFrame,
 ): SipRequest[] {
-  return cutContent(requestContent(request)).map((part, index) =>
+  const content = isNodeRequest(request) ? nodeRequestContent(request) : requestContent(request);
+  return cutContent(content).map((part, index) =>
     register(from, number, part, { ...frame, sequence: frame.sequence + index }),
   );
 }
@@ -97,7 +102,7 @@ export function encodeMore(
  * `PartAssembler`.
  */
 export function decodeRequest(sip: SipRequest, expected: Expected): Decoded<WireRequest> {
-  if (sip.method !== METHOD)
+  if (sip.method !== METHOD && sip.method !== MOVE_METHOD)
     return refused('WRONG_METHOD', `expected REGISTER, found ${shown(sip.method)}`);
   return refusing(() => {
     checkOptions(sip);
@@ -115,6 +120,7 @@ export function decodeRequest(sip: SipRequest, expected: Expected): Decoded<Wire
       name,
       words: recursive ? { within: '', ...words } : words,
       ...(place && { key: place.key }),
+      ...(name === 'attach' && registered(sip)),
       links: readLinks(sip),
       body: bodyOf(sip),
     };
@@ -123,12 +129,29 @@ export function decodeRequest(sip: SipRequest, expected: Expected): Decoded<Wire
   });
 }
 
+/** What an ordinary registration says too. */
+function registered({ headers }: SipRequest): { contact: string; expiresS: number } {
+  const contact = headers.first(Contact);
+  if (contact === undefined || contact === '*') {
+    throw new Unreadable(
+      'MALFORMED',
+      'expected Contact with where the node is reached, found none',
+    );
+  }
+  return {
+    contact: formatUri(contact.uri),
+    expiresS: headers.first(Expires) ?? MEMBER_EXPIRES_S,
+  };
+}
+
 /** The message of a whole content. */
 export function readRequest(origin: PartOrigin, content: Content): Decoded<RequestMessage> {
-  const request = readRequestContent(content);
-  if (!request.ok) return request;
   const { from, number } = origin;
-  return taken({ kind: 'request', from, number, request: request.value });
+  const node = guarded(() => nodeRequestOf(content));
+  if (!node.ok) return node;
+  if (node.value) return taken({ kind: 'request', from, number, request: node.value });
+  const ring = readRequestContent(content);
+  return ring.ok ? taken({ kind: 'request', from, number, request: ring.value }) : ring;
 }
 
 /** Name and value of the parameters of DHT-Message. */
@@ -168,7 +191,7 @@ export function numberOf(
 ): number {
   const text = words.number;
   if (text === undefined) return sip.headers.require(CSeq).sequence;
-  if (/^\d{1,15}$/.test(text)) return Number(text);
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
   throw new Unreadable('MALFORMED', `expected the number of a request, found ${shown(text)}`);
 }
 
@@ -178,26 +201,34 @@ function register(
   { content, place }: Part,
   frame: RequestFrame,
 ): SipRequest {
-  const { name, words, links, body } = content;
+  const { name, words, links, body, contact } = content;
   const { overlay, to, callId, sequence, tag } = frame;
-  const sip = new SipRequest({ method: METHOD, uri: peerUri({ ...to, id: '' }), body });
+  const method = name === 'move' ? MOVE_METHOD : METHOD;
+  const sip = new SipRequest({ method, uri: peerUri({ ...to, id: '' }), body });
   const { headers } = sip;
   headers
     .set(MaxForwards, HOPS)
     .set(From, { uri: nodeUri(from), params: Params.from({ tag }) })
     .set(To, { uri: toward(content, from, to), params: new Params() })
     .set(CallId, callId)
-    .set(CSeq, { sequence, method: METHOD });
-  if (saysOfItself(name)) {
+    .set(CSeq, { sequence, method });
+  if (contact !== undefined) {
+    headers
+      .set(Contact, { uri: parseUri(contact), params: new Params() })
+      .set(Expires, content.expiresS ?? MEMBER_EXPIRES_S);
+  } else if (saysOfItself(name)) {
     headers
       .set(Contact, { uri: peerUri(from), params: new Params() })
-      .set(Expires, name === 'leave' ? 0 : MEMBER_EXPIRES_S);
+      .set(Expires, name === 'leave' || name === 'detach' ? 0 : MEMBER_EXPIRES_S);
   }
   headers.set(Require, OPTION_TAG).set(Supported, OPTION_TAG);
   if (name === 'find') {
     headers.set(RequestDisposition, words.within === undefined ? 'redirect' : 'proxy');
   }
-  const params = Params.from({ number: String(number), ...words });
+  if (name === 'move' && links[0]) {
+    headers.set(ReferTo, { uri: peerUri(links[0].peer), params: new Params() });
+  }
+  const params = Params.from({ number: String(number), ...(to.id && { to: to.id }), ...words });
   headers.set(DhtPeerId, senderField(from, overlay)).set(DhtMessage, { token: name, params });
   if (place) headers.set(DhtPart, place);
   headers.set(DhtLink, ...links.map(writeLink));
@@ -213,7 +244,13 @@ function toward({ name, key }: Content, from: Peer, to: Peer): SipUri {
 }
 
 function saysOfItself(name: string): boolean {
-  return name === 'join' || name === 'notify' || name === 'leave';
+  return (
+    name === 'join' ||
+    name === 'notify' ||
+    name === 'leave' ||
+    name === 'attach' ||
+    name === 'detach'
+  );
 }
 
 /** RFC 3261 §8.2.2.3 */
@@ -249,7 +286,7 @@ function nameByShape({ headers }: SipRequest): string {
 }
 
 function placeOf(to: NameAddr, name: string) {
-  return name === 'find' || name === 'fetch' ? readPlace(to) : undefined;
+  return name === 'find' || name === 'fetch' || name === 'query' ? readPlace(to) : undefined;
 }
 
 function partAsked(words: Readonly<Record<string, string>>): number {

@@ -11,11 +11,12 @@ import {
   To,
   Unsupported,
 } from '@sip-stack/parser';
-import type { RingMessage, RingRequest } from '../messages.js';
+import type { AnswerMessage } from '../link-messages.js';
 import type { Peer } from '../peer.js';
 import { BODY_TYPE } from './body.js';
-import { answerContent, type Content, readAnswerContent } from './content.js';
+import { answerContent, type Content, guarded, readAnswerContent } from './content.js';
 import { DhtLink, DhtMessage, DhtPart, DhtPeerId, type Link, writeLink } from './fields.js';
+import { isNodeAnswer, nodeAnswerContent, nodeAnswerOf } from './node-content.js';
 import { cutContent, type Part, type PartOrigin } from './parts.js';
 import { readPeer } from './peer-uri.js';
 import {
@@ -29,6 +30,7 @@ import {
 import { bodyOf, numberOf, OPTION_TAG, readLinks, wordsOf } from './request.js';
 import { type Expected, readSender, refusing, senderField, VERSION } from './sender.js';
 import {
+  type AskedName,
   isRefusalCode,
   nameByStatus,
   statusOf,
@@ -41,8 +43,6 @@ const RETRY_AFTER: RetryAfterValue = { seconds: 1, comment: undefined, params: n
 /** A part of a request is kept; the next is waited for. */
 const CONTINUE = 'continue';
 const REJECTED = 'rejected';
-
-type AnswerMessage = Extract<RingMessage, { kind: 'answer' }>;
 
 export type WireResponse =
   | { readonly type: 'part'; readonly origin: PartOrigin; readonly part: Part }
@@ -65,9 +65,8 @@ export function encodeAnswer(
   overlay: string,
 ): SipResponse[] {
   const status = statusOf(answer);
-  return cutContent(answerContent(answer)).map(part =>
-    response(status, from, number, part, overlay),
-  );
+  const content = isNodeAnswer(answer) ? nodeAnswerContent(answer) : answerContent(answer);
+  return cutContent(content).map(part => response(status, from, number, part, overlay));
 }
 
 export function encodeContinue(from: Peer, number: number, overlay: string): SipResponse {
@@ -106,7 +105,7 @@ export function answering(sip: SipResponse, request: SipRequest, tag: string): S
  */
 export function decodeResponse(
   sip: SipResponse,
-  asked: RingRequest['type'] | 'more',
+  asked: AskedName,
   expected: Expected,
 ): Decoded<WireResponse> {
   return refusing(() => {
@@ -139,10 +138,12 @@ export function decodeResponse(
 
 /** The message of a whole content. */
 export function readAnswer(origin: PartOrigin, content: Content): Decoded<AnswerMessage> {
-  const answer = readAnswerContent(content);
-  if (!answer.ok) return answer;
   const { from, number } = origin;
-  return taken({ kind: 'answer', from, number, answer: answer.value });
+  const node = guarded(() => nodeAnswerOf(content));
+  if (!node.ok) return node;
+  if (node.value) return taken({ kind: 'answer', from, number, answer: node.value });
+  const ring = readAnswerContent(content);
+  return ring.ok ? taken({ kind: 'answer', from, number, answer: ring.value }) : ring;
 }
 
 function response(
@@ -162,7 +163,8 @@ function response(
     .set(DhtPeerId, senderField(from, overlay))
     .set(DhtMessage, { token: name, params });
   if (place) headers.set(DhtPart, place);
-  if (name === 'closer') headers.set(Contact, ...links.slice(0, 1).map(contactOf));
+  if (name === 'closer' || name === 'elsewhere')
+    headers.set(Contact, ...links.slice(0, 1).map(contactOf));
   headers.set(DhtLink, ...links.map(writeLink));
   if (body.length > 0) headers.set(ContentType, { type: BODY_TYPE, params: new Params() });
   sip.body = body;

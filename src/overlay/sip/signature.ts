@@ -9,7 +9,16 @@ import { DhtSignature } from './fields.js';
 import { Unreadable } from './refusal.js';
 
 /** Fields that say something about the ring; what SIP elements may change on the way is not signed. */
-const SIGNED = ['To', 'Contact', 'Expires', 'DHT-PeerID', 'DHT-Message', 'DHT-Part', 'DHT-Link'];
+const SIGNED = [
+  'To',
+  'Contact',
+  'Expires',
+  'Refer-To',
+  'DHT-PeerID',
+  'DHT-Message',
+  'DHT-Part',
+  'DHT-Link',
+];
 
 /** What is signed: what kind of message, its place in time, the fields in this order, and SHA-256 of the body. */
 export function signedText(message: SipMessage): string {

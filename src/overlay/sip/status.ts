@@ -2,7 +2,8 @@
  * What status a message of the ring is told by, in one place: of answers, of refusals, and what a status means from who
  * says no more than it. Where several answers share a status, DHT-Message tells them apart.
  */
-import type { RingAnswer, RingRequest } from '../messages.js';
+import type { LinkAnswer, LinkRequest } from '../link-messages.js';
+import type { RingAnswer } from '../messages.js';
 import type { WireRefusalCode } from './refusal.js';
 
 type Refused = Extract<RingAnswer, { type: 'refused' }>;
@@ -23,6 +24,7 @@ const REFUSED_STATUS: Readonly<Record<Refused['reason'], number>> = {
  */
 export const WIRE_REFUSAL_STATUS: Readonly<Record<WireRefusalCode, number>> = {
   MALFORMED: 400,
+  REPLAYED: 403,
   WRONG_METHOD: 405,
   TOO_LARGE: 413,
   UNKNOWN_CONTENT: 415,
@@ -39,11 +41,12 @@ export const WIRE_REFUSAL_STATUS: Readonly<Record<WireRefusalCode, number>> = {
   OVERLOADED: 503,
 };
 
-export function statusOf(answer: RingAnswer): number {
+export function statusOf(answer: LinkAnswer): number {
   switch (answer.type) {
     case 'trying':
       return 100;
     case 'closer':
+    case 'elsewhere':
       return 302;
     case 'busy':
       return 480;
@@ -59,6 +62,7 @@ export function statusOf(answer: RingAnswer): number {
     case 'wanted':
     case 'compared':
     case 'accepted':
+    case 'attached':
       return 200;
   }
 }
@@ -68,11 +72,11 @@ export function isRefusalCode(text: string): text is WireRefusalCode {
   return Object.hasOwn(WIRE_REFUSAL_STATUS, text);
 }
 
+/** What is asked for, as far as an answer that does not say what it is may mean different things. */
+export type AskedName = LinkRequest['type'] | 'more';
+
 /** What an answer of earlier work is, by its status and by what was asked; undefined for a refusal. */
-export function nameByStatus(
-  status: number,
-  asked: RingRequest['type'] | 'more',
-): RingAnswer['type'] | undefined {
+export function nameByStatus(status: number, asked: AskedName): RingAnswer['type'] | undefined {
   if (status === 100) return 'trying';
   if (status === 480) return 'busy';
   if (asked === 'store' && storeRefusal(status)) return 'refused';
@@ -105,7 +109,7 @@ function storeRefusal(status: number): Refused['reason'] | undefined {
   }
 }
 
-function nameByRequest(asked: RingRequest['type'] | 'more'): RingAnswer['type'] | undefined {
+function nameByRequest(asked: AskedName): RingAnswer['type'] | undefined {
   switch (asked) {
     case 'ping':
       return 'pong';
@@ -129,6 +133,12 @@ function nameByRequest(asked: RingRequest['type'] | 'more'): RingAnswer['type'] 
     case 'merge':
       return 'accepted';
     case 'more':
+    case 'attach':
+    case 'detach':
+    case 'query':
+    case 'publish':
+    case 'hand-over':
+    case 'move':
       return undefined;
   }
 }

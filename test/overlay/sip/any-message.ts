@@ -1,15 +1,23 @@
 /** Any message of the ring, its way over the wire and back, and the octets it took. */
 import {
+  formatUri,
   Params,
   parseMessage,
+  parseUri,
   SipRequest,
   type SipResponse,
   serializeMessage,
   Via,
 } from '@sip-stack/parser';
 import fc from 'fast-check';
+import type {
+  AnswerMessage,
+  LinkAnswer,
+  LinkRequest,
+  RequestMessage,
+} from '../../../src/overlay/link-messages.js';
 import type { MembershipEntry } from '../../../src/overlay/membership-entry.js';
-import type { RingAnswer, RingMessage, RingRequest } from '../../../src/overlay/messages.js';
+import type { AttachedNode } from '../../../src/overlay/node-messages.js';
 import type { Peer } from '../../../src/overlay/peer.js';
 import type { RecordVersion, RingRecord, StoreRefusal } from '../../../src/overlay/records.js';
 import { PartAssembler, type PartOrigin } from '../../../src/overlay/sip/parts.js';
@@ -28,6 +36,8 @@ import {
   readAnswer,
   type WireResponse,
 } from '../../../src/overlay/sip/response.js';
+
+export type AnyMessage = RequestMessage | AnswerMessage;
 
 export const OVERLAY = 'home.example';
 
@@ -79,9 +89,9 @@ export function accepted<Value>(decoded: Decoded<Value>): Value {
 
 /** Over the wire and back, its parts in the order that `shuffle` gives them. */
 export function travelled(
-  message: RingMessage,
+  message: AnyMessage,
   shuffle: <T>(parts: readonly T[]) => readonly T[] = parts => parts,
-): { message: RingMessage; octets: Uint8Array[] } {
+): { message: AnyMessage; octets: Uint8Array[] } {
   const requests =
     message.kind === 'request' ? encodeRequest(message, FRAME) : encodeRequest(PING, FRAME);
   const asked = octetsOf(requests[0]!);
@@ -109,7 +119,7 @@ export function travelled(
 
 const PING = { kind: 'request', from: SELF, number: 1, request: { type: 'ping' } } as const;
 
-function readWhole(origin: PartOrigin, content: Parameters<typeof readRequest>[1]): RingMessage {
+function readWhole(origin: PartOrigin, content: Parameters<typeof readRequest>[1]): AnyMessage {
   return origin.kind === 'request'
     ? accepted(readRequest(origin, content))
     : accepted(readAnswer(origin, content));
@@ -173,7 +183,15 @@ const neighbours = { predecessor: maybePeer, successors: peers };
 
 const type = <Name extends string>(name: Name) => fc.constant(name);
 
-export const anyRequest: fc.Arbitrary<RingRequest> = fc.oneof(
+const contact = address.map(at => formatUri(parseUri(`sip:ben@${at}`)));
+const node: fc.Arbitrary<AttachedNode> = fc.record({
+  peer,
+  contact: fc.oneof(contact, text),
+  expiresS: fc.nat(86_400),
+  records: fc.array(record, few),
+});
+
+export const anyRequest: fc.Arbitrary<LinkRequest> = fc.oneof(
   fc.record({ type: fc.constantFrom('ping', 'neighbours', 'join') }),
   fc.record({ type: type('find'), key: id, avoid: fc.array(id, few) }),
   fc.record({ type: type('find'), key: id, avoid: fc.array(id, few), withinMs: fc.nat(32_000) }),
@@ -185,6 +203,16 @@ export const anyRequest: fc.Arbitrary<RingRequest> = fc.oneof(
   fc.record({ type: type('membership'), hops: fc.nat(20), entries: fc.array(entry, few) }),
   fc.record({ type: type('compare'), digests: fc.array(fc.nat(0xffffffff), { maxLength: 256 }) }),
   fc.record({ type: type('merge'), contact: fc.oneof(peer, fc.record({ id: type(''), address })) }),
+  fc.record({
+    type: type('attach'),
+    contact,
+    expiresS: fc.nat(86_400),
+    records: fc.array(record, few),
+  }),
+  fc.record({ type: fc.constantFrom('detach', 'publish'), records: fc.array(record, few) }),
+  fc.record({ type: type('query'), key: id }),
+  fc.record({ type: type('hand-over'), nodes: fc.array(node, few) }),
+  fc.record({ type: type('move'), to: peer }),
 );
 
 const reason: fc.Arbitrary<StoreRefusal | 'no-table'> = fc.constantFrom(
@@ -196,7 +224,7 @@ const reason: fc.Arbitrary<StoreRefusal | 'no-table'> = fc.constantFrom(
   'no-table',
 );
 
-export const anyAnswer: fc.Arbitrary<RingAnswer> = fc.oneof(
+export const anyAnswer: fc.Arbitrary<LinkAnswer> = fc.oneof(
   fc.record({ type: fc.constantFrom('trying', 'pong', 'busy', 'accepted') }),
   fc.record({ type: type('owner'), ...neighbours }),
   fc.record({ type: type('owner'), ...neighbours, owner: peer, hops: fc.nat(30) }),
@@ -205,6 +233,8 @@ export const anyAnswer: fc.Arbitrary<RingAnswer> = fc.oneof(
   fc.record({ type: type('notified'), predecessor: maybePeer, previous: maybePeer }),
   fc.record({ type: type('stored'), copies: fc.nat(30) }),
   fc.record({ type: type('refused'), reason }),
+  fc.record({ type: type('attached'), expiresS: fc.nat(86_400), others: peers }),
+  fc.record({ type: type('elsewhere'), at: peers }),
   fc.record({ type: type('records'), records: fc.array(record, few) }),
   fc.record({ type: type('wanted'), versions: fc.array(version, few) }),
   fc.record({
@@ -214,7 +244,7 @@ export const anyAnswer: fc.Arbitrary<RingAnswer> = fc.oneof(
   }),
 );
 
-export const anyMessage: fc.Arbitrary<RingMessage> = fc.oneof(
+export const anyMessage: fc.Arbitrary<AnyMessage> = fc.oneof(
   fc.record({ kind: type('request'), from: peer, number: fc.nat(2 ** 45), request: anyRequest }),
   fc.record({ kind: type('answer'), from: peer, number: fc.nat(2 ** 45), answer: anyAnswer }),
 );
