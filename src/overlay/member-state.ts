@@ -152,6 +152,8 @@ export type MemberEvent =
   | { readonly type: 'start'; readonly now: number; readonly contacts: readonly Peer[] }
   | { readonly type: 'message'; readonly now: number; readonly message: RingMessage }
   | { readonly type: 'timer'; readonly now: number; readonly timer: Timer }
+  /** The request of that number could not be sent, or was refused: no answer will come. */
+  | { readonly type: 'unreachable'; readonly now: number; readonly number: number }
   /** `recursive` goes from member to member instead of back and forth. */
   | {
       readonly type: 'lookup';

@@ -171,6 +171,9 @@ function handle(state: MemberState, event: MemberEvent): void {
     case 'timer':
       takeTimer(state, event.timer);
       return;
+    case 'unreachable':
+      takeSilence(state, event.number);
+      return;
     case 'lookup':
       startLookup(state, {
         key: event.key,
@@ -302,13 +305,9 @@ function takeFinished(state: MemberState, finished: FinishedLookup): void {
 function takeTimer(state: MemberState, timer: Timer): void {
   const { options } = state;
   switch (timer.type) {
-    case 'request': {
-      const overdue = takeOverdue(state, timer.number);
-      if (!overdue) return;
-      dropFinger(state, overdue.to);
-      takeAnswer(state, overdue.to, overdue, undefined);
+    case 'request':
+      takeSilence(state, timer.number);
       return;
-    }
     case 'lookup':
       resumeLookup(state, timer.number);
       return;
@@ -354,6 +353,14 @@ function takeTimer(state: MemberState, timer: Timer): void {
       if (state.phase === 'joining') join(state);
       return;
   }
+}
+
+/** No answer came in time, or none can come. */
+function takeSilence(state: MemberState, number: number): void {
+  const overdue = takeOverdue(state, number);
+  if (!overdue) return;
+  dropFinger(state, overdue.to);
+  takeAnswer(state, overdue.to, overdue, undefined);
 }
 
 function takeRequest(state: MemberState, from: Peer, number: number, request: RingRequest): void {

@@ -42,6 +42,7 @@ export class ServerRole implements Service, Locator {
   #server: SipServer | undefined;
   #presence: UserPresence | undefined;
   #stopped = new AbortController();
+  #unroute: (() => void) | undefined;
 
   /** @throws {CodedError} `NAME_TAKEN` */
   constructor(options: ServerRoleOptions) {
@@ -82,14 +83,14 @@ export class ServerRole implements Service, Locator {
       publisher: (request, source) => server.publisherOf(request, source),
       changed: options.presenceChanged,
     });
-    userAgent.router = (request, transaction, source) => server.take(request, transaction, source);
+    this.#unroute = userAgent.addRouter((...received) => server.take(...received));
     this.#server = server;
     await server.start();
   }
 
   async stop(): Promise<void> {
     if (!this.#server) return;
-    this.#options.userAgent.router = undefined;
+    this.#unroute?.();
     this.#stopped.abort();
     await this.#server.stop();
     this.#presence?.stop();

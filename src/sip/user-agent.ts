@@ -118,8 +118,6 @@ export interface RequestOptions {
 export class UserAgent {
   /** A call came in. Answer it with `ring`, `accept` or `reject`; set before `start`. */
   onSession: (session: SipSession) => void = session => session.reject(480);
-  /** Sees every request first and takes, by answering true, those that are for others: a proxy, a registrar. */
-  router: RequestRouter | undefined;
   /** Our subscriptions to the state of others (RFC 6665). */
   readonly subscriber = new Subscriber();
   /** Those of others here: what can be subscribed to is said by its `serve`. */
@@ -127,6 +125,8 @@ export class UserAgent {
   readonly #options: UserAgentOptions;
   readonly #timers: TransactionTimers;
   readonly #handlers = new Map<string, RequestHandler>();
+  /** The one to be asked first comes first. */
+  #routers: readonly RequestRouter[] = [];
   #started: Started | undefined;
 
   constructor(options: UserAgentOptions) {
@@ -304,6 +304,19 @@ export class UserAgent {
     return this.#running.client.newSeries();
   }
 
+  /**
+   * From now on sees every request first and takes, by answering true, those that are for others than this user agent:
+   * a proxy, a registrar. Of several the one that was added last is asked first.
+   *
+   * @returns ends that
+   */
+  addRouter(router: RequestRouter): () => void {
+    this.#routers = [router, ...this.#routers];
+    return () => {
+      this.#routers = this.#routers.filter(other => other !== router);
+    };
+  }
+
   get #running(): Started {
     if (!this.#started) throw new Error('the user agent is not started');
     return this.#started;
@@ -320,7 +333,7 @@ export class UserAgent {
   // ---- requests that come in
 
   #receive(request: SipRequest, transaction: ServerTransaction | undefined, source: Source): void {
-    if (this.router?.(request, transaction, source)) return;
+    for (const router of this.#routers) if (router(request, transaction, source)) return;
     const { self, dialogs, sessions } = this.#running;
     makeRequestReadable(request);
     if (!transaction) {

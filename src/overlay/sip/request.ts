@@ -110,6 +110,12 @@ export function decodeRequest(sip: SipRequest, expected: Expected): Decoded<Wire
     const said = sip.headers.first(DhtMessage);
     const name = said?.token.toLowerCase() ?? nameByShape(sip);
     const words = said ? wordsOf(said.params) : {};
+    if (words.to !== undefined && words.to !== (expected.selfId ?? words.to)) {
+      throw new Unreadable(
+        'BAD_ID',
+        `expected a message for ${expected.selfId}, found one for ${shown(words.to)}`,
+      );
+    }
     const number = numberOf(words, sip);
     if (name === MORE) return { type: 'more', from, number, index: partAsked(words) };
     const place = placeOf(sip.headers.require(To), name);

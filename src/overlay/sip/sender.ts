@@ -26,6 +26,8 @@ export interface Expected {
   readonly overlay: string;
   /** By the keys of the link; without it what DHT-PeerID says is taken for true. */
   readonly linkId?: Id;
+  /** Ours: what names somebody else as its receiver was copied from another link. */
+  readonly selfId?: Id;
   /** Asks for a signature, and whether that member gave it. */
   readonly verify?: (signer: Id, text: string, signature: string) => boolean;
 }

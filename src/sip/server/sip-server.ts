@@ -46,7 +46,7 @@ export interface SipServerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly network: Network;
-  /** Started; what this server takes comes from its `router`. */
+  /** Started; what this server takes comes from a router of it. */
   readonly userAgent: Pick<UserAgent, 'transactions' | 'transports' | 'localEndpointFor' | 'local'>;
   readonly users: readonly UserSettings[];
   /** Keeps registrations over a restart; without one they end with the program. */

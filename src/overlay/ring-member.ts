@@ -1,0 +1,331 @@
+/**
+ * The driver of a member: the machine of member.ts on a clock and on links. Times, numbers and promises are here; what a
+ * member does is there.
+ */
+import { EventEmitter } from 'node:events';
+import type { Clock, Timer } from '../core/clock.js';
+import { CodedError } from '../core/errors.js';
+import type { Logger } from '../core/logger.js';
+import { type Random, randomUnit } from '../core/random.js';
+import type { Id } from './ids.js';
+import type { LinkAnswer, LinkRequest } from './link-messages.js';
+import type { LookupResult } from './lookup-state.js';
+import { newMember, stepMember } from './member.js';
+import type {
+  MemberAction,
+  MemberEvent,
+  MemberOptions,
+  MemberState,
+  Routing,
+} from './member-state.js';
+import type { RingAnswer, RingRequest } from './messages.js';
+import type { Peer } from './peer.js';
+import type { RecordBounds, RingRecord } from './records.js';
+import type { RingAccess } from './ring-access.js';
+import type { LinkKeys, Respond, RingLinks } from './ring-links.js';
+
+export interface RingMemberOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly links: Pick<RingLinks, 'ask'>;
+  readonly self: Peer;
+  readonly keys: LinkKeys;
+  /** Whether the publisher of a record signed it. */
+  readonly verifyRecord: (record: RingRecord) => boolean;
+  readonly member?: Partial<MemberOptions>;
+  readonly bounds?: RecordBounds;
+}
+
+export interface RingMemberEvents {
+  joined: [];
+  /** None of the contacts answered, or somebody has our id; it is tried again. */
+  'join-failed': [reason: 'no-answer' | 'id-in-use'];
+  merged: [other: Peer];
+  routing: [routing: Routing];
+  /** Predecessor or successors are others than before. */
+  neighbours: [];
+}
+
+export interface MemberStatus {
+  readonly id: Id;
+  readonly phase: MemberState['phase'];
+  readonly predecessor: Peer | undefined;
+  readonly successors: readonly Peer[];
+  readonly routing: Routing;
+  /** Of the table, where there is one. */
+  readonly known: number | undefined;
+  readonly records: number;
+  readonly recordBytes: number;
+}
+
+/** How long a member that leaves may take to hand over what it holds. */
+const LEAVE_WITHIN_MS = 3000;
+
+type Settle = (action: MemberAction) => void;
+
+export class RingMember extends EventEmitter<RingMemberEvents> implements RingAccess {
+  readonly #options: RingMemberOptions;
+  readonly #state: MemberState;
+  readonly #timers = new Set<Timer>();
+  readonly #waiting = new Map<number, Settle>();
+  /** Requests of others that wait for our answer. */
+  readonly #responders = new Map<string, Respond>();
+  #tag = 1;
+  #asking = 0;
+  #idle: (() => void) | undefined;
+  #stopped = false;
+  #neighbours = '';
+
+  constructor(options: RingMemberOptions) {
+    super();
+    this.#options = options;
+    const { random, keys, verifyRecord } = options;
+    const tools = {
+      chance: () => randomUnit(random),
+      sign: keys.sign,
+      verify: keys.verify,
+      verifyRecord,
+    };
+    this.#state = newMember(options.self, tools, options.member, options.bounds);
+  }
+
+  get self(): Peer {
+    return this.#state.self;
+  }
+
+  get joined(): boolean {
+    return this.#state.phase === 'member';
+  }
+
+  get status(): MemberStatus {
+    const { self, phase, predecessor, successors, routing, membership, records } = this.#state;
+    return {
+      id: self.id,
+      phase,
+      predecessor,
+      successors,
+      routing,
+      known: membership?.present.length,
+      records: records.size,
+      recordBytes: records.bytes,
+    };
+  }
+
+  /** Joins through the first of `contacts` that answers; founds a ring of its own where there are none. */
+  start(contacts: readonly Peer[]): void {
+    this.#step({ type: 'start', now: this.#now, contacts });
+  }
+
+  /** Other members were discovered: of this ring, or of another that is to become one with it. */
+  meet(contacts: readonly Peer[]): void {
+    this.#step({ type: 'contacts', now: this.#now, contacts });
+  }
+
+  /** Takes a request that came by a link. */
+  take(from: Peer, number: number, request: RingRequest, respond: Respond): void {
+    if (this.#stopped) return;
+    const key = keyOf(from, number);
+    this.#responders.set(key, respond);
+    const message = { kind: 'request', from, number, request } as const;
+    this.#step({ type: 'message', now: this.#now, message });
+    if (request.type === 'find' || request.type === 'store') {
+      // Answered later, perhaps, or never: forgotten when nobody waits any more.
+      this.#after(FORGET_REQUEST_MS, () => this.#responders.delete(key));
+    } else this.#responders.delete(key);
+  }
+
+  /** Who owns a key. @throws {CodedError} `NO_RING`, `NO_ANSWER` */
+  async lookup(key: Id): Promise<LookupResult> {
+    const done = await this.#ask(tag => ({ type: 'lookup', now: this.#now, key, tag }));
+    if (done.type === 'lookup-done' && done.result) return done.result;
+    throw noAnswer();
+  }
+
+  async get(key: Id): Promise<readonly RingRecord[]> {
+    const done = await this.#ask(tag => ({ type: 'get', now: this.#now, key, tag }));
+    if (done.type === 'get-done' && done.records) {
+      return done.records.filter(({ value }) => value !== undefined);
+    }
+    throw noAnswer();
+  }
+
+  async put(record: RingRecord): Promise<number> {
+    const done = await this.#ask(tag => ({ type: 'put', now: this.#now, record, tag }));
+    if (done.type !== 'put-done') throw noAnswer();
+    if (done.copies > 0) return done.copies;
+    if (done.reason === 'no-answer') throw noAnswer();
+    throw new CodedError('NOT_KEPT', `the ring did not keep the record: ${done.reason}`);
+  }
+
+  /** Hands over what it holds, says goodbye, and is gone. */
+  async leave(): Promise<void> {
+    if (this.#stopped) return;
+    this.#step({ type: 'leave', now: this.#now });
+    if (this.#asking > 0) {
+      await new Promise<void>(resolve => {
+        const timer = this.#options.clock.after(LEAVE_WITHIN_MS, resolve);
+        this.#idle = () => {
+          timer.cancel();
+          resolve();
+        };
+      });
+    }
+    this.stop();
+  }
+
+  /** Is gone at once, without a word. */
+  stop(): void {
+    this.#stopped = true;
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+    this.#responders.clear();
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const [tag, settle] of waiting) settle({ type: 'get-done', tag, records: undefined });
+  }
+
+  get #now(): number {
+    return this.#options.clock.now();
+  }
+
+  #ask(event: (tag: number) => MemberEvent): Promise<MemberAction> {
+    if (!this.joined || this.#stopped) {
+      return Promise.reject(new CodedError('NO_RING', 'this phone is in no ring yet'));
+    }
+    const tag = this.#tag++;
+    return new Promise(resolve => {
+      this.#waiting.set(tag, resolve);
+      this.#step(event(tag));
+    });
+  }
+
+  #step(event: MemberEvent): void {
+    if (this.#stopped) return;
+    for (const action of stepMember(this.#state, event)) this.#act(action);
+    this.#tellNeighbours();
+  }
+
+  #act(action: MemberAction): void {
+    switch (action.type) {
+      case 'send': {
+        const { to, message } = action;
+        if (message.kind === 'request') this.#send(to, message.number, message.request);
+        else this.#answer(to, message.number, message.answer);
+        return;
+      }
+      case 'set-timer': {
+        const { timer, ms } = action;
+        this.#after(ms, () => this.#step({ type: 'timer', now: this.#now, timer }));
+        return;
+      }
+      case 'joined':
+        this.#log('member of the ring');
+        this.emit('joined');
+        return;
+      case 'join-failed':
+        this.emit('join-failed', action.reason);
+        return;
+      case 'left':
+        return;
+      case 'merged':
+        this.#log('another ring was met');
+        this.emit('merged', action.with);
+        return;
+      case 'routing':
+        this.emit('routing', action.routing);
+        return;
+      case 'lookup-done':
+      case 'put-done':
+      case 'get-done':
+      case 'value-done': {
+        const settle = this.#waiting.get(action.tag);
+        this.#waiting.delete(action.tag);
+        settle?.(action);
+        return;
+      }
+    }
+  }
+
+  #send(to: Peer, number: number, request: RingRequest): void {
+    this.#asking++;
+    const settled = () => {
+      this.#asking--;
+      if (this.#asking === 0) this.#idle?.();
+    };
+    this.#options.links.ask(to, request, {
+      answered: (from, answer) => {
+        const body = ringAnswer(answer);
+        if (body?.type !== 'trying') settled();
+        if (!body) return;
+        const message = { kind: 'answer', from, number, answer: body } as const;
+        this.#step({ type: 'message', now: this.#now, message });
+      },
+      failed: () => {
+        settled();
+        this.#step({ type: 'unreachable', now: this.#now, number });
+      },
+    });
+  }
+
+  #answer(to: Peer, number: number, answer: RingAnswer): void {
+    const key = keyOf(to, number);
+    const respond = this.#responders.get(key);
+    if (answer.type !== 'trying') this.#responders.delete(key);
+    respond?.(answer);
+  }
+
+  #tellNeighbours(): void {
+    const { predecessor, successors } = this.#state;
+    const now = [predecessor, ...successors].map(peer => peer?.id).join(' ');
+    if (now === this.#neighbours) return;
+    this.#neighbours = now;
+    this.emit('neighbours');
+  }
+
+  #after(ms: number, fire: () => void): void {
+    const timer = this.#options.clock.after(ms, () => {
+      this.#timers.delete(timer);
+      fire();
+    });
+    this.#timers.add(timer);
+  }
+
+  #log(what: string): void {
+    const { id, address } = this.self;
+    this.#options.logger.info({ id, address }, what);
+  }
+}
+
+/** As long as any member waits for an answer. */
+const FORGET_REQUEST_MS = 32_000;
+
+function keyOf({ id }: Peer, number: number): string {
+  return `${id} ${number}`;
+}
+
+function noAnswer(): CodedError {
+  return new CodedError('NO_ANSWER', 'nobody in the ring answered in time', {
+    remedy: 'It is tried again when the ring has mended itself, within seconds.',
+  });
+}
+
+/** Undefined for what only super-nodes say to their nodes. */
+function ringAnswer(answer: LinkAnswer): RingAnswer | undefined {
+  return answer.type === 'attached' || answer.type === 'elsewhere' ? undefined : answer;
+}
+
+/** Whether a request is for a member, and not for what a super-node is to its nodes. */
+export function isRingRequest(request: LinkRequest): request is RingRequest {
+  switch (request.type) {
+    case 'attach':
+    case 'detach':
+    case 'query':
+    case 'publish':
+    case 'hand-over':
+    case 'move':
+      return false;
+    default:
+      return true;
+  }
+}
