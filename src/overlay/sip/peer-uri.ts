@@ -40,6 +40,16 @@ export function nodeUri(peer: Peer): SipUri {
   };
 }
 
+/**
+ * Where a node is reached.
+ * @throws {CodedError} `UNWRITABLE`
+ */
+export function contactUri(text: string): SipUri {
+  const uri = sipUriOf(text);
+  if (uri) return uri;
+  throw new CodedError('UNWRITABLE', `expected the SIP URI of a node, found ${shown(text)}`);
+}
+
 /** A place on the ring, whoever is there. */
 export function placeUri(key: Id, param: 'peer-ID' | 'resource-ID'): SipUri {
   return { ...uriOfAddress(ANYBODY, 'P'), params: Params.from({ [param]: writableId(key) }) };

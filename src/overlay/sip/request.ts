@@ -11,7 +11,6 @@ import {
   MaxForwards,
   type NameAddr,
   Params,
-  parseUri,
   ReferTo,
   RequestDisposition,
   Require,
@@ -37,7 +36,7 @@ import {
 } from './fields.js';
 import { isNodeRequest, nodeRequestContent, nodeRequestOf } from './node-content.js';
 import { cutContent, type Part, type PartOrigin } from './parts.js';
-import { isPeerUri, nodeUri, peerUri, placeUri, readPlace } from './peer-uri.js';
+import { contactUri, isPeerUri, nodeUri, peerUri, placeUri, readPlace } from './peer-uri.js';
 import { type Decoded, refused, shown, taken, Unreadable } from './refusal.js';
 import { type Expected, readSender, refusing, senderField } from './sender.js';
 
@@ -109,6 +108,9 @@ export function decodeRequest(sip: SipRequest, expected: Expected): Decoded<Wire
     const from = readSender(sip, expected);
     const said = sip.headers.first(DhtMessage);
     const name = said?.token.toLowerCase() ?? nameByShape(sip);
+    if (sip.method !== methodOf(name)) {
+      throw new Unreadable('WRONG_METHOD', `expected ${methodOf(name)}, found ${sip.method}`);
+    }
     const words = said ? wordsOf(said.params) : {};
     if (words.to !== undefined && words.to !== (expected.selfId ?? words.to)) {
       throw new Unreadable(
@@ -209,7 +211,7 @@ function register(
 ): SipRequest {
   const { name, words, links, body, contact } = content;
   const { overlay, to, callId, sequence, tag } = frame;
-  const method = name === 'move' ? MOVE_METHOD : METHOD;
+  const method = methodOf(name);
   const sip = new SipRequest({ method, uri: peerUri({ ...to, id: '' }), body });
   const { headers } = sip;
   headers
@@ -220,7 +222,7 @@ function register(
     .set(CSeq, { sequence, method });
   if (contact !== undefined) {
     headers
-      .set(Contact, { uri: parseUri(contact), params: new Params() })
+      .set(Contact, { uri: contactUri(contact), params: new Params() })
       .set(Expires, content.expiresS ?? MEMBER_EXPIRES_S);
   } else if (saysOfItself(name)) {
     headers
@@ -240,6 +242,10 @@ function register(
   headers.set(DhtLink, ...links.map(writeLink));
   if (body.length > 0) headers.set(ContentType, { type: BODY_TYPE, params: new Params() });
   return sip;
+}
+
+function methodOf(name: string): string {
+  return name === 'move' ? MOVE_METHOD : METHOD;
 }
 
 /** To: the sender itself, what is looked for or handed over (a third-party registration), or whom we talk to. */

@@ -1,19 +1,20 @@
 /** Messages of the ring, broken in all the ways that break readers, and read as a member reads them. */
 import { parseMessage, SipSyntaxError } from '@sip-stack/parser';
 import fc from 'fast-check';
-import type { RingRequest } from '../../../src/overlay/messages.js';
 import { PartAssembler } from '../../../src/overlay/sip/parts.js';
 import type { Decoded } from '../../../src/overlay/sip/refusal.js';
 import { decodeRequest, readRequest } from '../../../src/overlay/sip/request.js';
 import { decodeResponse, encodeRefusal, readAnswer } from '../../../src/overlay/sip/response.js';
+import type { AskedName } from '../../../src/overlay/sip/status.js';
 import { WIRE_REFUSAL_STATUS } from '../../../src/overlay/sip/status.js';
 import type { SeededRandom } from '../../../src/simulation/seeded-random.js';
 import { below, mutate, one } from '../../fuzz/mutate.js';
 import { anyMessage, OVERLAY, octetsOf, travelled } from './any-message.js';
 
-const ASKED: readonly (RingRequest['type'] | 'more')[] = [
+const ASKED: readonly AskedName[] = [
   ...['ping', 'find', 'neighbours', 'join', 'notify', 'leave', 'store', 'fetch'],
   ...['offer', 'membership', 'compare', 'merge', 'more'],
+  ...['attach', 'detach', 'query', 'publish', 'hand-over', 'move'],
 ] as const;
 
 /** What means something in a message of the ring, and means something else where it does not belong. */

@@ -238,6 +238,11 @@ test('what cannot be taken is refused, each by its code', t => {
   };
   const cases: [WireRefusalCode, Uint8Array, number][] = [
     ['WRONG_METHOD', Buffer.from(text(us, to).toString().replaceAll('REGISTER', 'OPTIONS')), 405],
+    [
+      'WRONG_METHOD',
+      Buffer.from(text(us, to, 'DHT-Message: find').toString().replaceAll('REGISTER', 'REFER')),
+      405,
+    ],
     ['NOT_OVERLAY', text(us, to, 'Require:'), 421],
     ['UNSUPPORTED_EXTENSION', text(us, to, 'Require: dht, dht-onion'), 420],
     ['UNKNOWN_VERSION', text(`${us};version=3;min-version=2`, to), 420],
@@ -371,6 +376,13 @@ test('lists and values are cut at their limits, and not before', t => {
   t.throws(() => travelled(request({ type: 'merge', contact: { id: KEY, address: 'a b' } })), {
     code: 'UNWRITABLE',
   });
+  const attach = { type: 'attach', contact: 'alice', expiresS: 600, records: [] } as const;
+  t.throws(
+    () => encodeRequest({ kind: 'request', from: SELF, number: 1, request: attach }, FRAME),
+    {
+      code: 'UNWRITABLE',
+    },
+  );
   const body = (n: number) =>
     cutContent({ name: 'store', words: {}, links: [], body: new Uint8Array(n) }).length;
   t.strictSame([body(BODY_IN_PART), body(BODY_IN_PART + 1)], [1, 2]);
