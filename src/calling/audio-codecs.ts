@@ -8,6 +8,7 @@ import {
   COMFORT_NOISE,
   TELEPHONE_EVENT,
 } from '../sip/audio-formats.js';
+import type { SilencePolicy } from './silence.js';
 
 /** As settings name them. `opus-fullband` is Opus at 48 kHz, where the other side plays that too. */
 export const CODEC_NAMES = ['opus', 'opus-fullband', 'g722', 'pcmu', 'pcma', 'l16'] as const;
@@ -55,8 +56,13 @@ const EVENT_NUMBERS: readonly [clockRate: number, payloadType: number][] = [
 const EVENT_PARAMETERS = '0-15';
 
 /** What is offered and accepted: speech in this order, then what goes with it. */
-export function audioFormats(names: readonly CodecName[]): AudioFormat[] {
-  const speech = names.flatMap(name => FORMATS[name]);
+export function audioFormats(
+  names: readonly CodecName[],
+  silence: SilencePolicy = 'send',
+): AudioFormat[] {
+  const speech = names
+    .flatMap(name => FORMATS[name])
+    .map(format => (silence === 'suppress' ? withDtx(format) : format));
   // Both kinds of Opus have one number, and one of them is enough.
   const once = speech.filter(
     (format, at) => speech.findIndex(other => other.payloadType === format.payloadType) === at,
@@ -87,8 +93,10 @@ export function parseCodecName(text: string): CodecName {
 export function payloadFormat(
   { format, ptimeMs }: AgreedFormats,
   ours: readonly AudioFormat[],
+  silence: SilencePolicy = 'send',
 ): PayloadFormat {
-  const { name, payloadType, fmtp } = format;
+  const { name, payloadType } = format;
+  const fmtp = silence === 'suppress' ? format.fmtp : withoutDtx(format.fmtp);
   const sampleRate = sampleRateOf(format, ours);
   return {
     name,
@@ -114,4 +122,14 @@ function sampleRateOf(
 /** RFC 7587 §6.1: what we play and record, and that we can use in-band FEC. */
 function opusParameters(rate: number): string {
   return `maxplaybackrate=${rate};sprop-maxcapturerate=${rate};useinbandfec=1`;
+}
+
+/** Who sends to us may leave pauses out, RFC 7587 §6.1. */
+function withDtx(format: AudioFormat): AudioFormat {
+  return format.name === OPUS.name ? { ...format, fmtp: `${format.fmtp};usedtx=1` } : format;
+}
+
+/** That pauses are left out is a wish of the other side's, which need not be done. */
+function withoutDtx(fmtp: string | undefined): string | undefined {
+  return fmtp?.replace(/(^|;)\s*usedtx\s*=\s*1\s*(?=;|$)/gi, '$1');
 }

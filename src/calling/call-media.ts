@@ -13,6 +13,7 @@ import {
 import type { LocalCrypto } from '../sip/sdes.js';
 import { payloadFormat } from './audio-codecs.js';
 import { type CallEncryption, type EncryptionPolicy, localCrypto } from './encryption.js';
+import type { SilencePolicy } from './silence.js';
 
 export interface CallMediaOptions {
   readonly media: MediaEngine;
@@ -21,6 +22,7 @@ export interface CallMediaOptions {
   /** For the o= line; any number. */
   readonly sessionId: number;
   readonly encryption: EncryptionPolicy;
+  readonly silence: SilencePolicy;
   /** Keys come from it. */
   readonly random: Random;
 }
@@ -169,8 +171,9 @@ export class CallMedia {
   #configure(agreed: AgreedAudio): void {
     if (!this.#leg) return;
     this.#agreed = agreed;
-    const { remote, rtcp, send, receive, crypto: security, events } = agreed;
-    const format = payloadFormat(agreed, this.#options.formats);
+    const { remote, rtcp, send, receive, crypto: security, events, comfortNoise } = agreed;
+    const { formats, silence } = this.#options;
+    const format = payloadFormat(agreed, formats, silence);
     this.#leg.configure({
       remote,
       rtcp,
@@ -179,6 +182,8 @@ export class CallMedia {
       receive,
       ...reportingOf(agreed),
       ...(security && { security }),
+      ...(comfortNoise && { comfortNoise: comfortNoise.payloadType }),
+      suppressSilence: silence === 'suppress',
       // Who has no telephone-event may send digits as tones.
       ...(events ? { events } : { hearTones: true }),
     });

@@ -30,6 +30,7 @@ import { callerOf, type DivertedBy, diversionsOf, nameOf } from './caller.js';
 import type { DigitRoute } from './digits-machine.js';
 import type { CallEncryption, EncryptionPolicy } from './encryption.js';
 import { redirections } from './redirections.js';
+import type { SilencePolicy } from './silence.js';
 import { progressOf, referralOf, referTo, reportedStatus } from './transfer.js';
 
 export interface CallEvents {
@@ -65,6 +66,7 @@ export interface CallContext {
   /** Codecs offered and accepted, best first. */
   readonly formats: readonly AudioFormat[];
   readonly encryption: EncryptionPolicy;
+  readonly silence: SilencePolicy;
   /** Keys come from it. */
   readonly random: Random;
   /** Whether a server may be believed who calls through it (RFC 3325); none by default. */

@@ -5,6 +5,7 @@ import { CODEC_NAMES, parseCodecName } from '../calling/audio-codecs.js';
 import { COUNTRIES, parseCountry } from '../calling/country-tones.js';
 import { ENCRYPTION_POLICIES, type EncryptionPolicy } from '../calling/encryption.js';
 import { HANDSET_KEYS, parseHandsetKey } from '../calling/handset-key.js';
+import { SILENCE_POLICIES, type SilencePolicy } from '../calling/silence.js';
 import { parseEndpoint } from '../core/endpoint.js';
 import { CodedError, errorCode } from '../core/errors.js';
 import { parseDigits } from '../media/dtmf/digits.js';
@@ -33,6 +34,7 @@ interface Flags {
   readonly log?: string;
   readonly codec?: string;
   readonly srtp?: EncryptionPolicy;
+  readonly silence?: SilencePolicy;
   readonly json?: boolean;
   readonly echo?: boolean;
   readonly clean?: boolean;
@@ -150,6 +152,7 @@ phone works without.
     .option('--digits <keys>', "press these keys when they have answered: '123#'")
     .option('--message <text>', 'send them this text when they have answered')
     .addOption(encryptionOption())
+    .addOption(silenceOption())
     .option('--codec <name>', `speak this one and no other: ${CODEC_NAMES.join(', ')}`)
     .option('--name <name>', 'call under this name (default: the host name)')
     .option('--listen <address:port>', 'local address and port (default: any)')
@@ -433,6 +436,7 @@ function phoneOptions(command: Command): Command {
     )
     .option('--config <file>', 'YAML file (default: ringline.yaml in the data directory, if there)')
     .addOption(encryptionOption())
+    .addOption(silenceOption())
     .addOption(
       new Option('--log <level>', 'log on standard error (default: warn)').choices([...LOG_LEVELS]),
     );
@@ -461,8 +465,15 @@ function encryptionOption(): Option {
   ).choices([...ENCRYPTION_POLICIES]);
 }
 
+function silenceOption(): Option {
+  return new Option(
+    '--silence <what>',
+    'send pauses of voices, or suppress them where the other phone takes comfort noise (default: send)',
+  ).choices([...SILENCE_POLICIES]);
+}
+
 function configOf(flags: Flags): Config {
-  const { name, listen, tls, ws, wss, data, log, codec, srtp, country } = flags;
+  const { name, listen, tls, ws, wss, data, log, codec, srtp, silence, country } = flags;
   const ports: PortChoices = {
     ...(tls !== undefined && { TLS: parsePortChoice(tls) }),
     ...(ws !== undefined && { WS: parsePortChoice(ws) }),
@@ -476,6 +487,7 @@ function configOf(flags: Flags): Config {
     ...(log !== undefined && { log: parseLogLevel(log) }),
     ...(codec !== undefined && { codecs: [parseCodecName(codec)] }),
     ...(srtp !== undefined && { srtp }),
+    ...(silence !== undefined && { silence }),
     ...(country !== undefined && { country: parseCountry(country) }),
   };
 }

@@ -31,6 +31,7 @@ export async function withPassingPhone(
     product: productName(),
     codecs: settings.codecs,
     srtp: settings.srtp,
+    silence: settings.silence,
     // One call needs no registration, but the credentials and the way to its server.
     accounts: settings.accounts,
     register: false,

@@ -47,6 +47,10 @@ export interface LegSettings {
   readonly security?: LegSecurity;
   /** Keys that are pressed, as agreed on in SDP; absent: the other side knows no telephone-event. */
   readonly events?: EventFormat;
+  /** Payload type of comfort noise (RFC 3389), where both sides have it. */
+  readonly comfortNoise?: number;
+  /** Pauses of the voice are described by comfort noise in place of being sent; by default, or without it, not. */
+  readonly suppressSilence?: boolean;
   /** Whether the tones of keys are listened for in the voice; by default not. */
   readonly hearTones?: boolean;
 }

@@ -1,7 +1,8 @@
 /** One RTP stream each way: a source and a sink of the graph over a packet path. */
 import type { Clock } from '../core/clock.js';
-import { type Random, randomToken, randomUint32, randomUnit } from '../core/random.js';
+import { type Random, randomToken, randomUnit } from '../core/random.js';
 import type { Codec, CodingOptions, Decoder, Encoder } from './codecs/codec.js';
+import { comfortNoise } from './codecs/comfort-noise.js';
 import { codecByName, codecByPayloadType } from './codecs/registry.js';
 import type { Codings } from './codings.js';
 import { LegDigits } from './dtmf/leg-digits.js';
@@ -17,13 +18,14 @@ import { BASE_RATE, FRAME_MS, type NodeBehaviour } from './graph.js';
 import { JitterBuffer, MAX_DELAY_MS } from './jitter-buffer.js';
 import type { Coding } from './mix.js';
 import { OwnSsrc } from './own-ssrc.js';
-import { PacketBuffers } from './packet-buffers.js';
 import type { PacketPath } from './packet-path.js';
 import { Packetiser } from './packetiser.js';
 import { RtcpSession, type SendState } from './rtcp-session.js';
-import { RTP_HEADER_OCTETS, type RtpPacket, writeRtpHeader } from './rtp.js';
-import { AUDIO_LEVEL_OCTETS, audioLevelOf, writeAudioLevel } from './rtp-extensions.js';
+import type { RtpPacket } from './rtp.js';
+import { audioLevelOf } from './rtp-extensions.js';
+import { RtpSender } from './rtp-sender.js';
 import { RtpSource } from './rtp-source.js';
+import type { SilenceSuppressor } from './voice/silence-suppressor.js';
 import { type VoiceQuality, voiceQuality } from './voice-quality.js';
 import type { VoipMetrics } from './xr.js';
 
@@ -63,16 +65,9 @@ export class Leg implements NodeBehaviour {
   readonly #decoders = new Map<Codec, Decoder>();
 
   readonly #digits = new LegDigits(BASE_RATE, BASE_RATE);
-  #packets = new PacketBuffers(RTP_HEADER_OCTETS);
+  #silence: SilenceSuppressor | undefined;
   readonly #ssrc: OwnSsrc;
-  /** Of the frame that goes out, in dBov. */
-  #levelDbov = 0;
-  #sequence: number;
-  #timestamp: number;
-  /** The next packet follows a pause, RFC 3551 §4.1. */
-  #marker = true;
-  #packetsSent = 0;
-  #octetsSent = 0;
+  readonly #sender: RtpSender;
   #packetsAtReport = 0;
 
   constructor({ clock, random, path, codings, load = () => 0 }: LegDeps) {
@@ -82,10 +77,7 @@ export class Leg implements NodeBehaviour {
     this.#codings = codings;
     this.#load = load;
     this.#ssrc = new OwnSsrc(random);
-    // The lower half: the first wrap is far, which a receiver of SRTP has to count (RFC 3711 §3.3.1).
-    this.#sequence = randomUint32(random) & 0x7fff;
-    // Below 2^31 for the first days: larger numbers are boxed.
-    this.#timestamp = randomUint32(random) >>> 2;
+    this.#sender = new RtpSender(random, this.#ssrc, path);
     this.#openedMs = clock.now();
     this.#rtcp = new RtcpSession(
       randomToken(random, CNAME_OCTETS),
@@ -114,9 +106,13 @@ export class Leg implements NodeBehaviour {
 
   /** The codec has to be loaded. */
   configure(settings: LegSettings): void {
-    const { remote, rtcp, format, receive } = settings;
+    const { remote, rtcp, format, receive, audioLevel, security } = settings;
     const before = this.#settings?.format;
     this.#settings = settings;
+    this.#silence?.close();
+    this.#silence = undefined;
+    // Who listens on the way must not learn when somebody speaks (RFC 6464 §5).
+    this.#sender.levelExtension = security ? undefined : audioLevel;
     if (!before || !sameFormat(before, format))
       this.#use(codecByName(format.name, format.sampleRate), format);
     this.#rtcp.feedback = settings.rtcpFeedback ?? false;
@@ -125,6 +121,18 @@ export class Leg implements NodeBehaviour {
     this.#digits.configure(events, hearTones, this.#sampleRate, this.#clockRate);
     this.#path.setRemote(remote, rtcp ?? { address: remote.address, port: remote.port + 1 });
     if (!receive) this.#buffer.reset();
+  }
+
+  /**
+   * Sends no pauses from now on, if the settings say so and until they are others.
+   *
+   * @param suppressor makes one for frames of that rate in Hz and so many samples; closed by this leg
+   */
+  suppressSilence(suppressor: (rate: number, samples: number) => SilenceSuppressor): void {
+    const { suppressSilence, comfortNoise: payloadType } = this.#settings ?? {};
+    if (this.#silence || !suppressSilence || payloadType === undefined) return;
+    const rate = this.#sampleRate;
+    this.#silence = suppressor(rate, (rate * FRAME_MS) / 1000);
   }
 
   /** Throws `CodedError` `NO_EVENTS`. */
@@ -148,16 +156,18 @@ export class Leg implements NodeBehaviour {
   consume(frame: Int16Array, nowMs: number): void {
     const packetiser = this.#packetiser;
     if (!packetiser) return;
-    const spoken = this.#settings?.send && (this.#digits.busy ? this.#nextOfDigits() : frame);
-    if (spoken) {
+    const { busy } = this.#digits;
+    const spoken = this.#settings?.send && (busy ? this.#nextOfDigits() : frame);
+    if (busy || !spoken) this.#silence?.reset();
+    if (spoken && (busy || this.#isSent(spoken, packetiser.isEmpty))) {
       this.#measure(spoken);
       if (this.#sharedEncoder) packetiser.follow(this.#sharedEncoder);
       packetiser.push(spoken);
       for (let octets = packetiser.next(); octets >= 0; octets = packetiser.next()) {
-        this.#send(packetiser.payload, octets, packetiser.timestampUnits);
+        this.#sendSpeech(packetiser.payload, octets, packetiser.timestampUnits);
       }
     } else {
-      packetiser.clear();
+      this.#sender.pause(packetiser.clear());
       this.#pause(FRAME_MS);
     }
     this.#sharedEncoder = undefined;
@@ -171,8 +181,10 @@ export class Leg implements NodeBehaviour {
     encoder: Encoder,
     nowMs: number,
   ): void {
-    this.#measure(frame);
-    this.#send(payload, octets, (this.#clockRate * FRAME_MS) / 1000);
+    if (this.#isSent(frame, true)) {
+      this.#measure(frame);
+      this.#sendSpeech(payload, octets, (this.#clockRate * FRAME_MS) / 1000);
+    } else this.#pause(FRAME_MS);
     this.#sharedEncoder = encoder;
     this.#reportIfDue(nowMs);
   }
@@ -187,7 +199,7 @@ export class Leg implements NodeBehaviour {
     const buffer = this.#buffer.statistics;
     const { duplicates } = buffer;
     return {
-      packetsSent: this.#packetsSent,
+      packetsSent: this.#sender.packets,
       packetsReceived: this.#source.received,
       packetsLost: Math.max(0, this.#source.lost + duplicates),
       packetsLate: buffer.late,
@@ -214,11 +226,12 @@ export class Leg implements NodeBehaviour {
   /** Says goodbye to a far end that was talked to. */
   close(): void {
     this.#digits.close();
-    if (this.#settings && (this.#packetsSent > 0 || this.#source.received > 0)) {
+    if (this.#settings && (this.#sender.packets > 0 || this.#source.received > 0)) {
       this.#sayGoodbye(this.#ssrc.current);
     }
     this.#path.close();
     this.#packetiser?.close();
+    this.#silence?.close();
     for (const decoder of this.#decoders.values()) decoder.close?.();
   }
 
@@ -263,8 +276,8 @@ export class Leg implements NodeBehaviour {
     };
     this.#coding = this.#codings.of(codec, options);
     this.#packetiser = new Packetiser(codec, options, format.ptimeMs ?? FRAME_MS);
-    this.#packets = new PacketBuffers(
-      RTP_HEADER_OCTETS + AUDIO_LEVEL_OCTETS + this.#packetiser.payload.length,
+    this.#sender.useLength(
+      Math.max(this.#packetiser.payload.length, comfortNoise.maxPayloadOctets),
     );
   }
 
@@ -279,10 +292,7 @@ export class Leg implements NodeBehaviour {
   }
 
   #decoderOf(payloadType: number): Decoder | undefined {
-    const codec =
-      payloadType === this.#settings?.format.payloadType
-        ? this.#codec
-        : codecByPayloadType(payloadType);
+    const codec = this.#codecOf(payloadType);
     if (!codec?.sampleRates.includes(this.#sampleRate)) return undefined;
     let decoder = this.#decoders.get(codec);
     if (!decoder) {
@@ -292,56 +302,47 @@ export class Leg implements NodeBehaviour {
     return decoder;
   }
 
-  /** @param octets of the payload; with 0 nothing is sent, and time passes */
-  #send(payload: Uint8Array, octets: number, timestampUnits: number): void {
-    const timestamp = this.#timestamp;
-    this.#timestamp = (timestamp + timestampUnits) >>> 0;
-    if (octets === 0) {
-      this.#marker = true;
-      return;
+  #codecOf(payloadType: number): Codec | undefined {
+    if (payloadType === this.#settings?.format.payloadType) return this.#codec;
+    if (payloadType === this.#settings?.comfortNoise) return comfortNoise;
+    return codecByPayloadType(payloadType);
+  }
+
+  #sendSpeech(payload: Uint8Array, octets: number, timestampUnits: number): void {
+    this.#sender.sendSpeech(this.#settings!.format.payloadType, payload, octets, timestampUnits);
+  }
+
+  /** Whether a frame is sent as it is; if not, what describes it is sent where that is due. */
+  #isSent(frame: Int16Array, mayPause: boolean): boolean {
+    const silence = this.#silence;
+    const payloadType = this.#settings?.comfortNoise;
+    if (!silence || payloadType === undefined) return true;
+    const sent = silence.next(frame, mayPause);
+    if (sent === 'noise') {
+      this.#measure(frame);
+      // The marker belongs to the speech that follows (RFC 3551 §4.1).
+      const { timestamp } = this.#sender;
+      this.#sender.send(payloadType, false, timestamp, silence.payload, silence.octets);
     }
-    this.#sendPacket(this.#settings!.format.payloadType, this.#marker, timestamp, payload, octets);
-    this.#marker = false;
+    return sent === 'voice';
   }
 
   /** @returns the frame that is spoken in place of the voice; undefined where nothing is */
   #nextOfDigits(): Int16Array | undefined {
     const digits = this.#digits;
     const { payloadType } = digits;
-    const next = digits.next(this.#timestamp);
+    const next = digits.next(this.#sender.timestamp);
     if (next === 'nothing') return undefined;
     if (next !== 'event') return next;
-    this.#levelDbov = SILENCE_DBOV;
+    this.#sender.levelDbov = SILENCE_DBOV;
     const { marker, timestamp, payload } = digits;
-    this.#sendPacket(payloadType, marker, timestamp, payload, payload.length);
+    this.#sender.send(payloadType, marker, timestamp, payload, payload.length);
     return undefined;
-  }
-
-  #sendPacket(
-    payloadType: number,
-    marker: boolean,
-    timestamp: number,
-    payload: Uint8Array,
-    octets: number,
-  ): void {
-    const { audioLevel, security } = this.#settings!;
-    // Who listens on the way must not learn when somebody speaks (RFC 6464 §5).
-    const isLevelSent = audioLevel !== undefined && !security;
-    const header = RTP_HEADER_OCTETS + (isLevelSent ? AUDIO_LEVEL_OCTETS : 0);
-    const packet = this.#packets.next(header + octets);
-    writeRtpHeader(packet, payloadType, marker, this.#sequence, timestamp, this.#ssrc.current);
-    if (isLevelSent) writeAudioLevel(packet, audioLevel, this.#levelDbov);
-    for (let i = 0; i < octets; i++) packet[header + i] = payload[i]!;
-    this.#path.sendRtp(packet);
-    this.#sequence = (this.#sequence + 1) & 0xffff;
-    this.#packetsSent++;
-    this.#octetsSent += octets;
   }
 
   /** The listener hears where the gap was: the timestamp counts it, the sequence number does not. */
   #pause(ms: number): void {
-    this.#timestamp = (this.#timestamp + (this.#clockRate * ms) / 1000) >>> 0;
-    this.#marker = true;
+    this.#sender.pause((this.#clockRate * ms) / 1000);
   }
 
   #reportIfDue(nowMs: number): void {
@@ -353,11 +354,11 @@ export class Leg implements NodeBehaviour {
     const packet = this.#rtcp.report(state, this.#source, nowMs, unit, voice);
     if (!packet) return;
     this.#path.sendRtcp(packet);
-    this.#packetsAtReport = this.#packetsSent;
+    this.#packetsAtReport = this.#sender.packets;
   }
 
   #measure(frame: Int16Array): void {
-    if (this.#settings?.audioLevel !== undefined) this.#levelDbov = levelOf(frame);
+    if (this.#sender.levelExtension !== undefined) this.#sender.levelDbov = levelOf(frame);
   }
 
   /** Packets of our own SSRC are nobody's voice to hear; where it is theirs by chance, we take another. */
@@ -369,8 +370,8 @@ export class Leg implements NodeBehaviour {
         return true;
       case 'changed':
         this.#sayGoodbye(this.#ssrc.previous!);
-        this.#marker = true;
-        this.#packetsAtReport = this.#packetsSent;
+        this.#sender.mark();
+        this.#packetsAtReport = this.#sender.packets;
         return false;
     }
   }
@@ -441,10 +442,10 @@ export class Leg implements NodeBehaviour {
   #sendState(ssrc: number): SendState {
     return {
       ssrc,
-      packets: this.#packetsSent,
-      octets: this.#octetsSent,
-      timestamp: this.#timestamp,
-      sending: this.#packetsSent > this.#packetsAtReport,
+      packets: this.#sender.packets,
+      octets: this.#sender.octets,
+      timestamp: this.#sender.timestamp,
+      sending: this.#sender.packets > this.#packetsAtReport,
     };
   }
 }

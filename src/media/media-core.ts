@@ -31,7 +31,9 @@ import { Recorder } from './recorder.js';
 import { SecurePath, srtpKeys } from './secure-path.js';
 import { TickProfile } from './tick-profile.js';
 import { Tone } from './tone.js';
-import { VoiceProcessor } from './voice/voice-processor.js';
+import { SilenceSuppressor } from './voice/silence-suppressor.js';
+import { loadFvad, VoiceDetector } from './voice/voice-detector.js';
+import { processingUnavailable, VoiceProcessor } from './voice/voice-processor.js';
 
 export interface MediaCoreOptions {
   readonly clock: Clock;
@@ -68,6 +70,8 @@ export class MediaCore {
   readonly #pacer: Pacer;
   readonly #profile: TickProfile;
   readonly #nodes = new Map<NodeId, CoreNode>();
+  /** What tells a voice from its pauses, for all legs; loaded for the first that has to. */
+  #fvad: ReturnType<typeof loadFvad> | undefined;
   #stopped = false;
 
   constructor({ onEvent, defer, batch, ...deps }: MediaCoreOptions) {
@@ -194,6 +198,22 @@ export class MediaCore {
     this.#graph.setRate(node.graphNode, node.leg.sampleRate);
     // Its filter went with the rate.
     if (node.processing && !node.graphNode.filter) await this.#openProcessor(id, node);
+    if (settings.suppressSilence) await this.#suppressSilence(id, node);
+  }
+
+  /** Until what tells pauses is loaded, and where it cannot be, the leg sends them. */
+  async #suppressSilence(id: NodeId, { leg, settings }: CoreNode): Promise<void> {
+    this.#fvad ??= loadFvad();
+    try {
+      const fvad = await this.#fvad;
+      if (this.#nodes.get(id)?.settings !== settings) return;
+      leg?.suppressSilence(
+        (rate, samples) => new SilenceSuppressor(new VoiceDetector(fvad, rate, samples), samples),
+      );
+    } catch (cause) {
+      this.#fvad = undefined;
+      this.#onEvent({ type: 'failed', node: id, error: processingUnavailable(cause) });
+    }
   }
 
   async #process({ node: id, processing }: CommandOf<'process'>): Promise<undefined> {

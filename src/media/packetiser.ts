@@ -48,9 +48,16 @@ export class Packetiser {
     return this.#encoder.encode(samples, this.payload, 0);
   }
 
-  /** What did not fill a packet is not sent. */
-  clear(): void {
+  /** Whether all that was pushed is in packets. */
+  get isEmpty(): boolean {
+    return this.#filled === 0;
+  }
+
+  /** What did not fill a packet is not sent. @returns its time, in RTP timestamp units */
+  clear(): number {
+    const units = (this.#filled * this.timestampUnits) / this.#samples.length;
     this.#filled = 0;
+    return units;
   }
 
   /** Goes on where another encoder of the same coding is. */

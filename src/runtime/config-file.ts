@@ -8,6 +8,7 @@ import type { AccountSettings } from '../calling/accounts.js';
 import type { CodecName } from '../calling/audio-codecs.js';
 import type { Country } from '../calling/country-tones.js';
 import type { EncryptionPolicy } from '../calling/encryption.js';
+import type { SilencePolicy } from '../calling/silence.js';
 import { parseEndpoint } from '../core/endpoint.js';
 import { asError, CodedError, errorCode } from '../core/errors.js';
 import { isPhoneName } from '../discovery/phone-name.js';
@@ -31,6 +32,7 @@ interface RawConfig {
   readonly codecs?: readonly CodecName[];
   readonly country?: Country;
   readonly srtp?: EncryptionPolicy;
+  readonly silence?: SilencePolicy;
   readonly mediaThreads?: number;
   readonly accounts?: readonly RawAccount[];
   readonly users?: readonly UserSettings[];

@@ -5,6 +5,7 @@ import type { AccountSettings } from '../calling/accounts.js';
 import type { CodecName } from '../calling/audio-codecs.js';
 import type { Country } from '../calling/country-tones.js';
 import type { EncryptionPolicy } from '../calling/encryption.js';
+import type { SilencePolicy } from '../calling/silence.js';
 import { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
 import { isPhoneName } from '../discovery/phone-name.js';
@@ -34,6 +35,8 @@ export interface Settings {
   readonly country: Country;
   /** Whether voice is encrypted. */
   readonly srtp: EncryptionPolicy;
+  /** Whether pauses of voices are sent. */
+  readonly silence: SilencePolicy;
   /** Threads that voice is spread over. */
   readonly mediaThreads: number;
   readonly accounts: readonly AccountSettings[];

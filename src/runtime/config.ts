@@ -41,6 +41,7 @@ export async function loadSettings(flags: Config, path?: string): Promise<Settin
     codecs: flags.codecs ?? config.codecs ?? DEFAULT_CODECS,
     country: flags.country ?? config.country ?? DEFAULT_COUNTRY,
     srtp: flags.srtp ?? config.srtp ?? 'auto',
+    silence: flags.silence ?? config.silence ?? 'send',
     mediaThreads: config.mediaThreads ?? 1,
     accounts: config.accounts ?? [],
     users: config.users ?? [],

@@ -13,6 +13,7 @@ import type { EncryptionPolicy } from '../calling/encryption.js';
 import { Handset } from '../calling/handset.js';
 import { Person } from '../calling/person.js';
 import { Referrals } from '../calling/referrals.js';
+import type { SilencePolicy } from '../calling/silence.js';
 import { MeetingRoom } from '../conference/meeting-room.js';
 import type { Clock } from '../core/clock.js';
 import { asError, CodedError } from '../core/errors.js';
@@ -67,6 +68,8 @@ export interface TelephoneOptions {
   readonly codecs?: readonly CodecName[];
   /** Of voice; `auto` by default. */
   readonly srtp?: EncryptionPolicy;
+  /** What becomes of the pauses of voices; `send` by default. */
+  readonly silence?: SilencePolicy;
   /** At ordinary SIP servers; none by default. */
   readonly accounts?: readonly AccountSettings[];
   /** False: use the accounts for calling, but do not register. */
@@ -169,8 +172,9 @@ export class Telephone implements Service {
         if (forMe) this.messages.receive(request, call.callId, respond);
         else respond(405);
       },
-      formats: audioFormats(options.codecs ?? DEFAULT_CODECS),
+      formats: audioFormats(options.codecs ?? DEFAULT_CODECS, options.silence),
       encryption: options.srtp ?? 'auto',
+      silence: options.silence ?? 'send',
       destinations,
       ...(options.maxCalls !== undefined && { maxCalls: options.maxCalls }),
     });

@@ -64,6 +64,7 @@ export class Simulation {
       | 'instance'
       | 'watchers'
       | 'srtp'
+      | 'silence'
       | 'clickToDial'
       | 'maxCalls'
     > = {},

@@ -2,7 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { audioFormats, CODEC_NAMES, type CodecName } from '../../src/calling/audio-codecs.js';
+import {
+  audioFormats,
+  CODEC_NAMES,
+  type CodecName,
+  payloadFormat,
+} from '../../src/calling/audio-codecs.js';
+import type { SilencePolicy } from '../../src/calling/silence.js';
 import type { Telephone } from '../../src/runtime/telephone.js';
 import { Simulation } from '../../src/simulation/simulated-phones.js';
 import { frequencyHz, levelDb } from '../media/signal.js';
@@ -21,10 +27,15 @@ interface Pair {
   readonly bob: Telephone;
 }
 
-async function phones(ofAlice: readonly CodecName[], ofBob: readonly CodecName[]): Promise<Pair> {
+async function phones(
+  ofAlice: readonly CodecName[],
+  ofBob: readonly CodecName[],
+  silences: readonly SilencePolicy[] = ['send', 'send'],
+): Promise<Pair> {
   const world = new Simulation({ seed: 1 });
-  const alice = await world.addPhone('alice', '10.0.0.1', { codecs: ofAlice });
-  const bob = await world.addPhone('bob', '10.0.0.2', { codecs: ofBob });
+  const [silence = 'send', other = 'send'] = silences;
+  const alice = await world.addPhone('alice', '10.0.0.1', { codecs: ofAlice, silence });
+  const bob = await world.addPhone('bob', '10.0.0.2', { codecs: ofBob, silence: other });
   return { world, alice, bob };
 }
 
@@ -92,4 +103,72 @@ t.test('Opus runs at 48 kHz where both wish it', async t => {
     await pair.world.stop();
   }
   t.same(rates, [16_000, 48_000]);
+});
+
+/** Packets of five seconds in which nobody speaks, each way, of 250. */
+async function quietSeconds(codec: CodecName, alices: SilencePolicy, bobs: SilencePolicy) {
+  const { world, alice, bob } = await phones([codec], [codec], [alices, bobs]);
+  const call = bob.calls.dial('*43@alice');
+  await advanceUntil(world, () => call.phase === 'connected');
+  await advanceUntil(world, () => (alice.calls.current[0]?.leg ?? undefined) !== undefined);
+  const far = alice.calls.current[0];
+  const sent = async () => ({
+    bob: (await call.statistics())?.packetsSent ?? 0,
+    alice: (await far?.statistics())?.packetsSent ?? 0,
+  });
+  // What tells pauses is loaded in the time of this machine.
+  for (let tries = 0; tries < 200; tries++) {
+    const { bob: bobs_, alice: alices_ } = await sent();
+    await world.clock.advance(500);
+    await new Promise(resolve => setTimeout(resolve, 5));
+    const now = await sent();
+    const pausing = (policy: SilencePolicy, packets: number) => policy === 'send' || packets < 10;
+    if (pausing(bobs, now.bob - bobs_) && pausing(alices, now.alice - alices_)) break;
+    // Nobody will.
+    if (codec === 'opus' && alices !== bobs) break;
+  }
+  const before = await sent();
+  await world.clock.advance(5000);
+  const after = await sent();
+  const { phase } = call;
+  await world.stop();
+  return { bob: after.bob - before.bob, alice: after.alice - before.alice, phase };
+}
+
+t.test(
+  'pauses are left out by whom it was asked of, where the other side can do without',
+  async t => {
+    const few = (packets: number) => packets > 5 && packets < 40;
+    for (const codec of ['pcmu', 'g722', 'opus'] as const) {
+      const both = await quietSeconds(codec, 'suppress', 'suppress');
+      t.ok(few(both.bob) && few(both.alice), `${codec}: ${both.bob} and ${both.alice} of 250`);
+      t.equal(both.phase, 'connected');
+      const none = await quietSeconds(codec, 'send', 'send');
+      t.match(none, { bob: 250, alice: 250 }, codec);
+    }
+    const one = await quietSeconds('pcma', 'send', 'suppress');
+    t.ok(few(one.bob), 'comfort noise is always taken');
+    t.equal(one.alice, 250);
+    // Opus: Alice does not ask for it, and does not do it.
+    t.match(await quietSeconds('opus', 'send', 'suppress'), { bob: 250, alice: 250 });
+  },
+);
+
+t.test('Opus is asked to leave pauses out only by whom that was asked of', t => {
+  const fmtp = (silence: SilencePolicy) => audioFormats(['opus'], silence)[0]?.fmtp ?? '';
+  t.notMatch(fmtp('send'), /usedtx/);
+  t.match(fmtp('suppress'), /;usedtx=1$/);
+  const format = { name: 'opus', payloadType: 96, clockRate: 48_000, channels: 2 };
+  const agreed = (text: string) => ({
+    format: { ...format, fmtp: text },
+    events: undefined,
+    comfortNoise: undefined,
+    ptimeMs: 20,
+  });
+  for (const text of ['usedtx=1', 'useinbandfec=1; usedtx = 1 ;cbr=0', 'UseDTX=1;cbr=1']) {
+    t.notMatch(payloadFormat(agreed(text), [], 'send').fmtp, /usedtx/i);
+    t.equal(payloadFormat(agreed(text), [], 'suppress').fmtp, text);
+  }
+  t.match(payloadFormat(agreed('usedtx=1;cbr=1'), [], 'send').fmtp, /cbr=1/);
+  t.end();
 });

@@ -67,7 +67,7 @@ t.test('each error tells where it is, what was expected and what was found', asy
     [
       'colour: red',
       [
-        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, codecs, country, srtp, mediaThreads, accounts, watchers, limits, users, clickToDial',
+        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, codecs, country, srtp, silence, mediaThreads, accounts, watchers, limits, users, clickToDial',
       ],
     ],
     [
@@ -121,6 +121,7 @@ t.test('flags come before the file, the file before the defaults', async t => {
     codecs: DEFAULT_CODECS,
     country: 'us',
     srtp: 'auto',
+    silence: 'send',
     mediaThreads: 1,
     accounts: [],
     users: [],

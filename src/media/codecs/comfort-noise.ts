@@ -32,18 +32,30 @@ export const comfortNoise: Codec = {
   newDecoder: options => new NoiseDecoder(options),
 };
 
-class NoiseEncoder implements Encoder {
+export class NoiseEncoder implements Encoder {
   readonly #correlation = new Float64Array(SENT_ORDER + 1);
   readonly #predictor = new Float64Array(SENT_ORDER + 1);
   readonly #before = new Float64Array(SENT_ORDER + 1);
+  readonly #reflections = new Float64Array(SENT_ORDER);
 
   encode(frame: Int16Array, out: Uint8Array, at: number): number {
     this.#correlate(frame);
     const power = this.#correlation[0]! / frame.length / OVERLOAD ** 2;
     const level = power > 0 ? Math.round(-10 * Math.log10(power)) : MAX_LEVEL;
     out[at] = Math.min(MAX_LEVEL, Math.max(0, level));
-    this.#reflect(out, at + 1);
+    this.#predict();
+    for (let i = 0; i < SENT_ORDER; i++) {
+      const code = Math.round(ZERO + this.#reflections[i]! / STEP);
+      out[at + 1 + i] = Math.min(MAX_CODE, Math.max(0, code));
+    }
     return 1 + SENT_ORDER;
+  }
+
+  /** By how much a frame is above what its predictor leaves of it, in dB: 0 for white noise, much for a tone. */
+  predictionGainDb(frame: Int16Array): number {
+    this.#correlate(frame);
+    const power = this.#correlation[0]!;
+    return power > 0 ? 10 * Math.log10(power / this.#predict()) : 0;
   }
 
   #correlate(frame: Int16Array): void {
@@ -54,8 +66,8 @@ class NoiseEncoder implements Encoder {
     }
   }
 
-  /** Levinson and Durbin. */
-  #reflect(out: Uint8Array, at: number): void {
+  /** Levinson and Durbin. @returns the power that is left */
+  #predict(): number {
     const correlation = this.#correlation;
     const predictor = this.#predictor;
     let error = correlation[0]! * WHITENING;
@@ -63,7 +75,7 @@ class NoiseEncoder implements Encoder {
       let sum = correlation[order]!;
       for (let i = 1; i < order; i++) sum += predictor[i]! * correlation[order - i]!;
       const reflection = error > 0 ? -sum / error : 0;
-      out[at + order - 1] = Math.min(MAX_CODE, Math.max(0, Math.round(ZERO + reflection / STEP)));
+      this.#reflections[order - 1] = reflection;
       this.#before.set(predictor);
       for (let i = 1; i < order; i++) {
         predictor[i] = this.#before[i]! + reflection * this.#before[order - i]!;
@@ -71,6 +83,7 @@ class NoiseEncoder implements Encoder {
       predictor[order] = reflection;
       error *= 1 - reflection * reflection;
     }
+    return error;
   }
 }
 

@@ -8,6 +8,12 @@ const ATTACK_FRAMES = 2;
 /** Pauses between words are shorter than this. */
 const HANGOVER_FRAMES = 15;
 
+/** Memory of its own, for as many detectors as wanted. */
+export async function loadFvad(): Promise<FvadModule> {
+  const { default: load } = await import('@echogarden/fvad-wasm');
+  return load();
+}
+
 export class VoiceDetector {
   /** Whether somebody speaks: begins after 40 ms of voice, and ends after 300 ms without. */
   speaking = false;
@@ -18,13 +24,12 @@ export class VoiceDetector {
   readonly #frame: number;
   #run = 0;
 
-  /** @param sampleRate 8000, 16000 or 48000 Hz; frames of 20 ms */
   static async open(sampleRate: number, frameSamples: number): Promise<VoiceDetector> {
-    const { default: load } = await import('@echogarden/fvad-wasm');
-    return new VoiceDetector(await load(), sampleRate, frameSamples);
+    return new VoiceDetector(await loadFvad(), sampleRate, frameSamples);
   }
 
-  private constructor(fvad: FvadModule, sampleRate: number, frameSamples: number) {
+  /** @param sampleRate 8000, 16000 or 48000 Hz; frames of 20 ms */
+  constructor(fvad: FvadModule, sampleRate: number, frameSamples: number) {
     this.#fvad = fvad;
     this.#detector = fvad._fvad_new();
     this.#frame = fvad._malloc(frameSamples * 2);

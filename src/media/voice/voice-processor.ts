@@ -33,11 +33,7 @@ export class VoiceProcessor implements FrameFilter {
       return new VoiceProcessor(noise, detector, gain, voiceActivity ? onVoice : () => undefined);
     } catch (cause) {
       noise?.close();
-      const message = `expected to load what processes a voice, found: ${asError(cause).message}`;
-      throw new CodedError('PROCESSING_UNAVAILABLE', message, {
-        cause,
-        remedy: 'Install the packages again with `npm ci`.',
-      });
+      throw processingUnavailable(cause);
     }
   }
 
@@ -68,4 +64,12 @@ export class VoiceProcessor implements FrameFilter {
     this.#noise?.close();
     this.#detector?.close();
   }
+}
+
+export function processingUnavailable(cause: unknown): CodedError {
+  const message = `expected to load what processes a voice, found: ${asError(cause).message}`;
+  return new CodedError('PROCESSING_UNAVAILABLE', message, {
+    cause,
+    remedy: 'Install the packages again with `npm ci`.',
+  });
 }

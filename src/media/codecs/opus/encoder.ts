@@ -32,7 +32,7 @@ const BITRATE_STEP = 0.9;
 const LEAST_SHARE = 0.8;
 /** One lossy report does not say how the next seconds will be. */
 const LOSS_SMOOTHING = 0.5;
-/** Packets of this length or less need not be sent (opus_encode in opus.h). */
+/** Packets of this length or less need not be sent (opus_encode in opus.h); the first says that none will follow. */
 const DTX_OCTETS = 2;
 
 export class OpusEncoder implements Encoder {
@@ -43,6 +43,7 @@ export class OpusEncoder implements Encoder {
   #complexity = FIRST_COMPLEXITY;
   #lossPercent = 0;
   #loss = 0;
+  #silent = false;
 
   constructor(library: OpusLibrary, { sampleRate, fmtp }: CodingOptions) {
     const parameters = readOpusParameters(fmtp);
@@ -64,7 +65,9 @@ export class OpusEncoder implements Encoder {
   encode(frame: Int16Array, out: Uint8Array, at: number): number {
     const octets = this.#state.encode(frame, out, at);
     if (octets < 0) return 0;
-    return this.#parameters.dtx && octets <= DTX_OCTETS ? 0 : octets;
+    const told = this.#silent;
+    this.#silent = this.#parameters.dtx && octets <= DTX_OCTETS;
+    return this.#silent && told ? 0 : octets;
   }
 
   adapt({ lossFraction, load }: Conditions): void {
