@@ -35,7 +35,13 @@ export type NodeRequest =
 
 export type NodeAnswer =
   /** 200: for so long, and where to go should I not answer any more, best first. */
-  | { readonly type: 'attached'; readonly expiresS: number; readonly others: readonly Peer[] }
+  | {
+      readonly type: 'attached';
+      readonly expiresS: number;
+      readonly others: readonly Peer[];
+      /** How many nodes are with me: whether another super-node is needed. */
+      readonly nodes?: number;
+    }
   /** 302: I am no super-node, or have too many nodes; these are, best first. */
   | { readonly type: 'elsewhere'; readonly at: readonly Peer[] }
   /** `busy` 480 with Retry-After, `accepted` 200, `records` 200 or 404, `stored` 200, `refused` 4xx. */
