@@ -6,6 +6,7 @@ NODE ?= node
 ARGS ?=
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
+VOICE_SECONDS ?= 60
 PARSER_BENCH := test/bench/parser
 
 # Compiled tests by their sources, so that one that was deleted is not run from an old build.
@@ -80,7 +81,8 @@ fuzz: build ## random schedules, a million broken inputs, then noise at every po
 	@$(NODE) dist/test/fuzz/rtp.js $(ARGS)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(NODE) dist/test/fuzz/noise.js $(ARGS)
 
-soak: build ## calls without a pause for SOAK_SECONDS (600): memory and descriptors
+soak: build ## a minute of voice by every codec, then calls for SOAK_SECONDS (600): memory and descriptors
+	@VOICE_SECONDS=$(VOICE_SECONDS) npx tap --reporter=terse --timeout=600 dist/test/media/every-voice.test.js
 	@SOAK_SECONDS=$(SOAK_SECONDS) $(NODE) dist/test/fuzz/soak.js $(ARGS)
 
 clean: ## remove what was built

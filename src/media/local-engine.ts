@@ -1,14 +1,14 @@
 /** The media engine in this thread: for the simulator, for tests, and for programs without a voice clock to lose. */
 import type { Clock } from '../core/clock.js';
-import type { Network } from '../core/network.js';
 import type { Random } from '../core/random.js';
 import type { CommandOf, CommandType, MediaResults } from './commands.js';
 import { EngineClient, type EngineOptions } from './engine-client.js';
 import { engineStopped, MediaCore } from './media-core.js';
+import type { DatagramNetwork } from './plain-path.js';
 
 export interface LocalEngineOptions extends EngineOptions {
   readonly clock: Clock;
-  readonly network: Network;
+  readonly network: DatagramNetwork;
   readonly random: Random;
   /** `setImmediate` where real sockets are used (see `PacerOptions.defer`); by default at once. */
   readonly defer?: (task: () => void) => void;
