@@ -174,6 +174,28 @@ t.test(
   },
 );
 
+t.test('who is at the other end is asked for a sign of life at once', async t => {
+  const world = lab();
+  const alice = await world.agent(ALICE);
+  const bob = await world.agent(BOB);
+  let heard = 0;
+  const hear = () => heard++;
+  t.equal(alice.transports.ping(TO_BOB, hear), false, 'there is no connection');
+  await world.during(ping(alice, 'tcp', BOB_SIP));
+  t.equal(alice.transports.ping(TO_BOB, hear), true);
+  await world.clock.advance(100);
+  t.equal(heard, 1);
+  const back = { protocol: 'TCP', endpoint: { address: ALICE, port: SIP_PORT } } as const;
+  t.equal(bob.transports.ping(back, hear), false, 'who opened it asks (RFC 5626 §4.4.1)');
+  world.network.setLink(BOB, false);
+  t.equal(alice.transports.ping(TO_BOB, hear), true);
+  await world.clock.advance(DEFAULT_FLOW_LIMITS.pongMs - 100);
+  t.equal(heard, 1);
+  t.equal(alice.transports.connections, 1);
+  await world.clock.advance(200);
+  t.equal(alice.transports.connections, 0, 'and is given up where there is none');
+});
+
 t.test('pings are answered; a kept connection is pinged, and given up when it is dead', async t => {
   const world = lab();
   const alice = await world.agent(ALICE);

@@ -42,6 +42,8 @@ export class Flow implements LinkEvents {
   #unfinishedOctets = 0;
   #timer: { at: number; timer: Timer } | undefined;
   #keepAliveMs: number | undefined;
+  /** Told when something comes in next. */
+  #listening: (() => void)[] = [];
   #closed = false;
 
   constructor(options: FlowOptions) {
@@ -113,6 +115,22 @@ export class Flow implements LinkEvents {
     if (role === 'accepted' && (protocol === 'TCP' || protocol === 'TLS')) return false;
     this.#keepAliveMs = intervalMs;
     this.#schedulePing(intervalMs);
+    return true;
+  }
+
+  /**
+   * Asks for a sign of life now, and tells when something comes in next. Answers false where that cannot be: before it
+   * stands, and on a stream that the other side opened.
+   */
+  ping(heard: () => void): boolean {
+    const { role, protocol, clock } = this.options;
+    if (!this.#link || (role === 'accepted' && (protocol === 'TCP' || protocol === 'TLS'))) {
+      return false;
+    }
+    this.#listening.push(heard);
+    this.#life.pingedAt ??= clock.now();
+    this.#link.ping();
+    this.#watch();
     return true;
   }
 
@@ -217,6 +235,10 @@ export class Flow implements LinkEvents {
     this.#life.trafficAt = this.options.clock.now();
     this.#life.partialSince = undefined;
     this.#forgetUnfinished();
+    if (this.#listening.length === 0) return;
+    const listening = this.#listening;
+    this.#listening = [];
+    for (const heard of listening) heard();
   }
 
   #forgetUnfinished(): void {
@@ -231,6 +253,7 @@ export class Flow implements LinkEvents {
     if (!this.established) this.opening.abort(error);
     const waiting = this.#waiting;
     this.#waiting = [];
+    this.#listening = [];
     this.options.closed(error);
     for (const { onFailure } of waiting) queueMicrotask(() => onFailure(error));
   }

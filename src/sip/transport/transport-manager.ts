@@ -188,6 +188,14 @@ export class TransportManager {
     return () => watching.delete(lost);
   }
 
+  /**
+   * Asks who is at the other end of the connection to `target` for a sign of life, and tells when anything comes from
+   * there. Answers false where there is no connection, or it is not ours to ask by.
+   */
+  ping(target: Target, heard: () => void): boolean {
+    return this.#connections.get(target.protocol)?.find(target)?.ping(heard) ?? false;
+  }
+
   /** Closes everything, sending first what is queued. */
   close(): void {
     this.#udp?.close();
