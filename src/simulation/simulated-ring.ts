@@ -87,6 +87,7 @@ export class SimulatedRing {
   readonly #claims = new Map<string, number>();
   #nextTag = 1;
   #joined: ((member: SimulatedMember) => void) | undefined;
+  #sent: ((from: Peer, to: Peer, message: RingMessage) => void) | undefined;
   /** Set while rings are cut or merging: then a key may have two owners. */
   truthIsDivided = false;
 
@@ -108,6 +109,11 @@ export class SimulatedRing {
 
   onJoined(listener: (member: SimulatedMember) => void): void {
     this.#joined = listener;
+  }
+
+  /** Every message, also those that get lost. */
+  onSent(listener: (from: Peer, to: Peer, message: RingMessage) => void): void {
+    this.#sent = listener;
   }
 
   newPeer(): { peer: Peer; host: number } {
@@ -357,6 +363,7 @@ export class SimulatedRing {
   }
 
   #send(from: SimulatedMember, to: Peer, message: RingMessage): void {
+    this.#sent?.(from.peer, to, message);
     const bytes = messageBytes(message);
     const { traffic } = this;
     traffic.messages++;

@@ -1,0 +1,307 @@
+/** What members of small rings say to each other, written down as SIP: the text of EXAMPLES.md. */
+import { Params, serializeMessage, Via } from '@sip-stack/parser';
+import { Ed25519Signer, Ed25519Verifier } from '../../../src/identity/signing.js';
+import { type Id, idOf } from '../../../src/overlay/ids.js';
+import type { MemberTools } from '../../../src/overlay/member-state.js';
+import type { RingAnswer, RingMessage, RingRequest } from '../../../src/overlay/messages.js';
+import type { Peer } from '../../../src/overlay/peer.js';
+import { type RingRecord, recordText } from '../../../src/overlay/records.js';
+import { encodeRequest } from '../../../src/overlay/sip/request.js';
+import { answering, encodeAnswer } from '../../../src/overlay/sip/response.js';
+import { SigningKeys } from '../../../src/simulation/ring-keys.js';
+import {
+  SimulatedRing,
+  type SimulatedRingOptions,
+} from '../../../src/simulation/simulated-ring.js';
+import { OVERLAY, requestIn } from './any-message.js';
+
+const MINUTE_MS = 60_000;
+
+export interface Scenario {
+  readonly title: string;
+  readonly about: string;
+  readonly steps: readonly Step[];
+}
+
+interface Step {
+  readonly ms: number;
+  readonly from: Peer;
+  readonly to: Peer;
+  readonly message: RingMessage;
+}
+
+type Name = (RingRequest | RingAnswer)['type'];
+
+/** With the keys of devices, and addresses for documentation (RFC 5737). */
+class CapturedRing extends SimulatedRing {
+  readonly steps: Step[] = [];
+  readonly #keys: SigningKeys;
+
+  constructor(options: Omit<SimulatedRingOptions, 'keys'>) {
+    const keys = new SigningKeys(seed => new Ed25519Signer(seed), new Ed25519Verifier());
+    super({ ...options, keys });
+    this.#keys = keys;
+    this.onSent((from, to, message) => {
+      this.steps.push({ ms: this.now, from, to, message });
+    });
+  }
+
+  override newPeer(): { peer: Peer; host: number } {
+    const { peer, host } = super.newPeer();
+    return { peer: { id: peer.id, address: `192.0.2.${host + 1}:5061` }, host };
+  }
+
+  override toolsOf(peer: Peer): MemberTools {
+    const verifyRecord = (record: RingRecord) =>
+      this.#keys.verify(record.publisher, recordText(record), record.signature);
+    return { ...super.toolsOf(peer), verifyRecord };
+  }
+
+  grow(members: number): void {
+    for (let n = this.members.length; n < members; n++) {
+      this.start(n === 0 ? [] : [this.members[0]!.peer]);
+      this.run(this.now + 20_000);
+    }
+    this.run(this.now + MINUTE_MS);
+  }
+
+  record(publisher: Id, name: string, text: string): RingRecord {
+    const value = Buffer.from(text);
+    const of = { key: idOf(name), publisher, sequence: 1, lifeMs: 3_600_000, value };
+    return { ...of, ageMs: 0, signature: this.#keys.sign(publisher, recordText(of)) };
+  }
+
+  /** What is said while `act` is done and until `done`, as far as it belongs here. */
+  captured(act: () => void, done: () => boolean, belongs: (step: Step) => boolean): Step[] {
+    const start = this.steps.length;
+    const startMs = this.now;
+    act();
+    if (!this.runUntil(done, 2 * MINUTE_MS)) throw new Error('it does not end');
+    this.run(this.now + 2_000);
+    const steps = this.steps.slice(start).filter(belongs);
+    return steps.map(step => ({ ...step, ms: step.ms - startMs }));
+  }
+}
+
+function nameOf({ message }: Step): Name {
+  return message.kind === 'request' ? message.request.type : message.answer.type;
+}
+
+/** Requests of these names, and the answers to them. */
+function conversation(...names: RingRequest['type'][]): (step: Step) => boolean {
+  const asked = new Set<string>();
+  return step => {
+    const { message, from, to } = step;
+    if (message.kind === 'answer') return asked.has(`${to.id} ${message.number}`);
+    const belongs = names.includes(message.request.type) && from.id !== to.id;
+    if (belongs) asked.add(`${from.id} ${message.number}`);
+    return belongs;
+  };
+}
+
+export function scenarios(): Scenario[] {
+  return [joins(), looksUp(), stores(), leaves(), merges()];
+}
+
+function joins(): Scenario {
+  const ring = new CapturedRing({ seed: 1, member: { routing: 'table' } });
+  ring.grow(2);
+  const [first] = ring.members;
+  const record = ring.record(first!.peer.id, 'sip:alice@home.example', 'sip:alice@192.0.2.77');
+  ring.put(first!, record, () => undefined);
+  ring.run(ring.now + MINUTE_MS);
+  const steps = ring.captured(
+    () => void ring.start([first!.peer]),
+    () => ring.ring.length === 3,
+    conversation('find', 'join', 'notify', 'offer', 'store', 'membership', 'compare'),
+  );
+  return {
+    title: 'A member joins, is told of, and is handed what is its own to keep',
+    about:
+      'A third member joins a ring of two. It looks up its own ID, adopts the successor list of the owner, becomes its ' +
+      'predecessor, learns the table and is told to everybody. Neighbours offer what they hold and the newcomer should.',
+    steps,
+  };
+}
+
+function looksUp(): Scenario {
+  const ring = new CapturedRing({ seed: 2, member: { routing: 'base16' } });
+  ring.grow(40);
+  const asker = ring.members[7]!;
+  let answered = false;
+  const wanted = conversation('find');
+  const steps = ring.captured(
+    () => {
+      ring.lookup(asker, idOf('sip:bob@home.example'), () => {
+        answered = true;
+      });
+    },
+    () => answered,
+    step =>
+      (step.message.kind === 'answer' ? step.to.id : step.from.id) === asker.peer.id &&
+      wanted(step),
+  );
+  return {
+    title: 'A lookup',
+    about:
+      'In a ring of 40, too large for a table in this example: who knows somebody closer says so, the owner answers for ' +
+      'itself. The asker asks each in turn (iterative).',
+    steps,
+  };
+}
+
+function stores(): Scenario {
+  const ring = new CapturedRing({ seed: 3, member: { routing: 'table' } });
+  ring.grow(4);
+  const [publisher] = ring.members;
+  const record = ring.record(publisher!.peer.id, 'sip:bob@home.example', 'sip:bob@192.0.2.78');
+  let ended = 0;
+  const steps = ring.captured(
+    () => {
+      ring.put(publisher!, record, () => {
+        ended++;
+        ring.get(ring.members[1]!, record.key, () => {
+          ended++;
+        });
+      });
+    },
+    () => ended === 2,
+    conversation('find', 'store', 'fetch'),
+  );
+  return {
+    title: 'A record is stored, copied, and fetched',
+    about:
+      'The owner keeps it, sends copies to the members after it, and answers with their number.',
+    steps,
+  };
+}
+
+function leaves(): Scenario {
+  const ring = new CapturedRing({ seed: 4, member: { routing: 'table' } });
+  ring.grow(3);
+  const leaver = ring.members[1]!;
+  const left = { at: Number.POSITIVE_INFINITY };
+  const steps = ring.captured(
+    () => {
+      ring.leave(leaver);
+      left.at = ring.now;
+    },
+    () => ring.now > left.at,
+    conversation('leave', 'membership', 'offer', 'store'),
+  );
+  return {
+    title: 'A member leaves',
+    about:
+      'It tells its neighbours who is next to them now, and everybody that it is gone. It does not wait for answers.',
+    steps,
+  };
+}
+
+function merges(): Scenario {
+  const ring = new CapturedRing({ seed: 5, member: { routing: 'base16' } });
+  ring.truthIsDivided = true;
+  const firsts = [0, 1].map(part => ring.start([], { part }));
+  for (const part of [0, 1]) ring.start([firsts[part]!.peer], { part });
+  ring.run(MINUTE_MS);
+  for (const member of ring.members) member.part = 0;
+  const inOrder = () =>
+    ring.ring.every((peer, i) => {
+      const next = ring.ring[(i + 1) % ring.ring.length]!;
+      return ring.memberOf(peer).state.successors[0]?.id === next.id;
+    });
+  const steps = ring
+    .captured(
+      () => {
+        const [one, other] = firsts;
+        ring.step(one!, { type: 'contacts', now: ring.now, contacts: [other!.peer] });
+      },
+      inOrder,
+      conversation('find', 'merge', 'notify'),
+    )
+    .filter(({ ms }) => ms < 1_000);
+  return {
+    title: 'Two rings that meet',
+    about:
+      'A member of one ring of two has discovered a member of another ring of two, and looks up its own ID there. ' +
+      '' +
+      'Those it would leave without a predecessor are told by `merge`. Shown is the first second; stabilising does the rest.',
+    steps,
+  };
+}
+
+/** The whole of EXAMPLES.md. */
+export function examples(all: readonly Scenario[] = scenarios()): string {
+  const told = new Set<string>();
+  const sections = all.map(({ title, about, steps }) => {
+    const chart = steps.map(chartLine);
+    const shown = steps.flatMap((step, index) => {
+      const name = labelOf(step);
+      if (told.has(name) || isLong(step)) return [];
+      told.add(name);
+      return [`**${name}**\n\n${fenced(textOf(step, steps.slice(0, index)))}`];
+    });
+    return [`## ${title}`, about, `\`\`\`\n${chart.join('\n')}\n\`\`\``, ...shown].join('\n\n');
+  });
+  return `${HEAD}\n\n${sections.join('\n\n')}\n`;
+}
+
+const HEAD = [
+  '# Messages of the ring, as they are',
+  '',
+  'Members of `src/overlay` in the simulator, with real keys; what they said, written by this room. The charts have',
+  'milliseconds, the last number of each address (192.0.2.x), and what was said; messages that say nothing new are not',
+  'shown whole. Made by `node dist/test/overlay/sip/write-examples.js`; a test reads every message here and writes it again.',
+].join('\n');
+
+/** Tables and digests are long, and say nothing new. */
+function isLong({ message }: Step): boolean {
+  return message.kind === 'request' && message.request.type === 'compare';
+}
+
+function labelOf(step: Step): string {
+  return step.message.kind === 'request' ? nameOf(step) : `${nameOf(step)}, the answer`;
+}
+
+function chartLine(step: Step): string {
+  const { ms, from, to, message } = step;
+  const last = ({ address }: Peer) => /\.(\d+):/.exec(address)?.[1]?.padStart(2) ?? address;
+  const arrow =
+    message.kind === 'request' ? `${last(from)} → ${last(to)}` : `${last(to)} ← ${last(from)}`;
+  return `${Math.round(ms).toString().padStart(6)}  ${arrow}  ${nameOf(step)}`;
+}
+
+function fenced(text: string): string {
+  return `\`\`\`sip\n${text.replaceAll('\r\n', '\n').trimEnd()}\n\`\`\``;
+}
+
+function textOf(step: Step, before: readonly Step[]): string {
+  const { from, to, message } = step;
+  if (message.kind === 'request') return textOfRequest(message, to);
+  const asked = before.find(
+    ({ message: other, from: asker }) =>
+      other.kind === 'request' && other.number === message.number && asker.id === to.id,
+  )?.message;
+  if (asked?.kind !== 'request') throw new Error('an answer to nothing');
+  const [sip] = encodeAnswer(message, OVERLAY);
+  const request = requestIn(Buffer.from(textOfRequest(asked, from)));
+  return Buffer.from(
+    serializeMessage(answering(sip!, request, idOf(from.id).slice(0, 8))),
+  ).toString();
+}
+
+function textOfRequest(message: Extract<RingMessage, { kind: 'request' }>, to: Peer): string {
+  const { from, number } = message;
+  const chance = idOf(`${from.id} ${to.id}`);
+  const frame = {
+    overlay: OVERLAY,
+    to,
+    callId: chance.slice(0, 16),
+    sequence: 1 + (number % 1_000),
+    tag: chance.slice(16, 24),
+  };
+  const [sip] = encodeRequest(message, frame);
+  const [host, port] = from.address.split(':') as [string, string];
+  const params = Params.from({ branch: `z9hG4bK${chance.slice(24, 34)}` });
+  sip!.headers.prepend(Via, { transport: 'TLS', host, port: Number(port), params });
+  return Buffer.from(serializeMessage(sip!)).toString();
+}
