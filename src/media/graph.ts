@@ -5,7 +5,7 @@
  * rates passes samples through untouched; several are added. A sink that also feeds a mix hears the mix without
  * itself (N-1). Nothing is allocated per tick.
  */
-import type { Encoder } from './codecs/codec.js';
+import type { Conditions, Encoder } from './codecs/codec.js';
 import { Limiter } from './limiter.js';
 import { type Coding, Mix, type MixInput, type Voice } from './mix.js';
 import { RateConverter } from './rate-converter.js';
@@ -33,6 +33,8 @@ export interface NodeBehaviour {
   consume?(frame: Int16Array, nowMs: number): void;
   /** Set where a payload that was made for others may be taken in place of `consume`. */
   readonly coding?: Coding | undefined;
+  /** How the stream with that payload fares, where its far end has told. */
+  readonly conditions?: Conditions | undefined;
   /** `payload` is what `encoder` made of `frame`; both are valid only during the call. */
   consumeCoded?(
     payload: Uint8Array,
@@ -255,7 +257,7 @@ export class Graph {
     const mix = only?.from.mix;
     const { coding } = behaviour;
     if (mix && coding && only.gain === 1 && !only.self?.contributing) {
-      const { payload, octets, encoder } = mix.coded(sink.rate, coding);
+      const { payload, octets, encoder } = mix.coded(sink.rate, coding, behaviour.conditions);
       behaviour.consumeCoded!(payload, octets, mix.mixed(sink.rate), encoder, nowMs);
     } else {
       behaviour.consume!(this.#frameFor(sink), nowMs);

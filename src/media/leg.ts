@@ -1,7 +1,7 @@
 /** One RTP stream each way: a source and a sink of the graph over a packet path. */
 import type { Clock } from '../core/clock.js';
 import { type Random, randomToken, randomUnit } from '../core/random.js';
-import type { Codec, CodingOptions, Decoder, Encoder } from './codecs/codec.js';
+import type { Codec, CodingOptions, Conditions, Decoder, Encoder } from './codecs/codec.js';
 import { comfortNoise } from './codecs/comfort-noise.js';
 import { codecByName, codecByPayloadType } from './codecs/registry.js';
 import type { Codings } from './codings.js';
@@ -31,6 +31,8 @@ import type { VoipMetrics } from './xr.js';
 
 /** Random octets of the CNAME, RFC 7022 §4.2. */
 const CNAME_OCTETS = 12;
+/** What was told of losses holds no longer: three intervals of reports, RFC 3550 §6.2. */
+const CONDITIONS_MS = 15_000;
 
 export interface LegDeps {
   readonly clock: Clock;
@@ -69,6 +71,9 @@ export class Leg implements NodeBehaviour {
   readonly #ssrc: OwnSsrc;
   readonly #sender: RtpSender;
   #packetsAtReport = 0;
+  /** As the far end told of late. */
+  readonly #conditions = { lossFraction: 0, load: 0 };
+  #conditionsMs = Number.NEGATIVE_INFINITY;
 
   constructor({ clock, random, path, codings, load = () => 0 }: LegDeps) {
     this.#clock = clock;
@@ -102,6 +107,12 @@ export class Leg implements NodeBehaviour {
   get coding(): Coding | undefined {
     if (this.#digits.busy || !this.#settings?.send) return undefined;
     return this.#packetiser?.isPlain ? this.#coding : undefined;
+  }
+
+  /** For whoever codes in its place. */
+  get conditions(): Conditions | undefined {
+    const fresh = this.#clock.now() - this.#conditionsMs < CONDITIONS_MS;
+    return fresh ? this.#conditions : undefined;
   }
 
   /** The codec has to be loaded. */
@@ -427,11 +438,15 @@ export class Leg implements NodeBehaviour {
 
   #receiveReport(data: Uint8Array): void {
     const now = this.#clock.now();
+    const { farEnd: known } = this.#rtcp;
     const { goodbyes, conflict } = this.#rtcp.receive(data, this.#ssrc.current, now);
     if (conflict) this.#isOurs(this.#ssrc.current, now);
-    const loss = this.#rtcp.farEnd?.lossFraction;
-    if (loss !== undefined) {
-      this.#packetiser?.adapt({ lossFraction: loss, load: this.#load() });
+    const { farEnd } = this.#rtcp;
+    if (farEnd && farEnd !== known) {
+      this.#conditions.lossFraction = farEnd.lossFraction;
+      this.#conditions.load = this.#load();
+      this.#conditionsMs = now;
+      this.#packetiser?.adapt(this.#conditions);
     }
     // Whoever talks next need not wait for this source's silence.
     if (this.#source.ssrc !== undefined && goodbyes.includes(this.#source.ssrc)) {

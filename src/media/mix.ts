@@ -4,7 +4,7 @@
  * voice, which is taken away as exactly as it was added. So a mix converts once for each pair of rates, however many
  * members it has. Nothing is allocated per tick.
  */
-import type { Encoder } from './codecs/codec.js';
+import type { Conditions, Encoder } from './codecs/codec.js';
 import { isSilent, levelOf, SILENCE_DBOV } from './frame.js';
 import { Limiter } from './limiter.js';
 import { RateConverter } from './rate-converter.js';
@@ -16,6 +16,10 @@ const FADE_MS = 5;
 const AUDIBLE_STEP = 256;
 /** An encoder nobody listened to for this long is given back. */
 const IDLE_TICKS = 50;
+/** How often a shared encoder is told how its streams fare: as often as reports come (5 s, RFC 3550 §6.2). */
+const ADAPT_TICKS = 250;
+/** One listener behind a broken link is no reason to make the voice worse for all the others. */
+const MOST_SHARED_LOSS = 0.25;
 
 /** What a mix sees of a member. */
 export interface Voice {
@@ -90,6 +94,9 @@ export interface CodedFrame {
   octets: number;
   /** In which it was made. */
   tick: number;
+  /** When the encoder was told last how its streams fare, and the worst of what was heard of them since. */
+  adaptedTick: number;
+  readonly worst: { lossFraction: number; load: number };
 }
 
 /** All voices of one rate, and what is heard at that rate. */
@@ -243,9 +250,14 @@ export class Mix {
     return out;
   }
 
-  /** `mixed`, coded once for all who ask for the same coding. */
-  coded(rate: number, coding: Coding): CodedFrame {
+  /**
+   * `mixed`, coded once for all who ask for the same coding.
+   *
+   * @param conditions of who asks; the encoder suits the worst of them
+   */
+  coded(rate: number, coding: Coding, conditions?: Conditions): CodedFrame {
     const frame = this.#codedFrame(this.#busOf(rate), coding);
+    if (conditions) this.#learn(frame, conditions);
     if (frame.tick !== this.#tick) {
       frame.octets = frame.encoder.encode(this.mixed(rate), frame.payload, 0);
       frame.tick = this.#tick;
@@ -290,6 +302,18 @@ export class Mix {
     bus.filled = true;
   }
 
+  /** Every listener asks in every tick: so the worst is known when it is time. */
+  #learn(frame: CodedFrame, { lossFraction, load }: Conditions): void {
+    const { worst } = frame;
+    worst.lossFraction = Math.max(worst.lossFraction, Math.min(lossFraction, MOST_SHARED_LOSS));
+    worst.load = Math.max(worst.load, load);
+    if (this.#tick - frame.adaptedTick < ADAPT_TICKS) return;
+    frame.encoder.adapt?.(worst);
+    frame.adaptedTick = this.#tick;
+    worst.lossFraction = 0;
+    worst.load = 0;
+  }
+
   #forgetIdle({ coded }: Bus): void {
     for (let i = coded.length - 1; i >= 0; i--) {
       if (this.#tick - coded[i]!.tick < IDLE_TICKS) continue;
@@ -301,7 +325,16 @@ export class Mix {
   #codedFrame({ coded }: Bus, coding: Coding): CodedFrame {
     for (let i = 0; i < coded.length; i++) if (coded[i]!.coding === coding) return coded[i]!;
     const payload = new Uint8Array(coding.maxPayloadOctets);
-    const frame = { coding, encoder: coding.newEncoder(), payload, octets: 0, tick: -1 };
+    const frame: CodedFrame = {
+      coding,
+      encoder: coding.newEncoder(),
+      payload,
+      octets: 0,
+      tick: -1,
+      // As soon as everybody has asked once.
+      adaptedTick: this.#tick - ADAPT_TICKS + 1,
+      worst: { lossFraction: 0, load: 0 },
+    };
     coded.push(frame);
     return frame;
   }
