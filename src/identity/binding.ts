@@ -65,6 +65,13 @@ export function signBinding(device: Signer, binding: Binding): Uint8Array {
   return signRecord(device, { kind: KINDS[by], overlay, subject, boot, sequence, lifetime, body });
 }
 
+export interface ReadBinding {
+  readonly binding: Binding;
+  readonly claim: NameClaim;
+  /** The one that signed it, raw. */
+  readonly device: Uint8Array;
+}
+
 /**
  * The binding, and what it claims for `NameJudge`. Refused as by `readRecord`, `DeviceTrust.check` and
  * `FreshnessGuard.admit`.
@@ -75,7 +82,7 @@ export function readBinding(
   { binding, certificate, enrolment }: BindingProof,
   { overlay, verifier, trust, guard }: BindingTools,
   now: number,
-): Outcome<{ readonly binding: Binding; readonly claim: NameClaim }> {
+): Outcome<ReadBinding> {
   const own = readRecord(binding, { kind: KINDS.user, overlay }, verifier);
   const by = !own.ok && own.code === 'WRONG_KIND' ? 'voucher' : 'user';
   const read = by === 'user' ? own : readRecord(binding, { kind: KINDS[by], overlay }, verifier);
@@ -98,6 +105,7 @@ export function readBinding(
     binding: { name, overlay, by, contacts, boot, sequence, lifetime },
     claim:
       by === 'user' ? { kind: 'signed', user, ...more } : { kind: 'vouched', by: user, ...more },
+    device,
   });
 }
 
