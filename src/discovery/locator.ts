@@ -13,8 +13,17 @@ export interface Location {
   readonly target?: Target;
   /** Who said so: `lan`, `address`, … */
   readonly source: string;
+  /**
+   * Which of a person's devices is reached there. Places of several devices are called at once, those of one in turn;
+   * places that name none are all called in turn.
+   */
+  readonly device?: string;
+  /** Known from before and perhaps not true any more: where nobody answers there, ask the locator again. */
+  readonly remembered?: boolean;
   /** To be called where nobody answered there: whoever said so may look again. */
   readonly unreached?: () => void;
+  /** To be called where a call was answered there: whoever said so may remember whom we talked to. */
+  readonly answered?: () => void;
 }
 
 export interface Locator {
