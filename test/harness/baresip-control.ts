@@ -9,7 +9,7 @@ export interface BaresipEvent {
   readonly param?: string;
 }
 
-const ANSWERS_WITHIN_MS = 5000;
+const ANSWERS_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 20;
 
 export class BaresipControl {
@@ -51,7 +51,7 @@ export class BaresipControl {
   }
 
   /** The next event of that type, after those awaited before. */
-  async heard(type: string, withinMs = 10_000): Promise<BaresipEvent> {
+  async heard(type: string, withinMs = ANSWERS_WITHIN_MS): Promise<BaresipEvent> {
     return soon(
       () => {
         const at = this.events.findIndex((event, i) => i >= this.#taken && event.type === type);

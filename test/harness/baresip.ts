@@ -1,13 +1,18 @@
 /** baresip, headless: it calls or is called, plays a file and records what it hears. */
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { PayloadFormat } from '../../src/media/engine.js';
 import { type Child, startChild } from './child.js';
 import { type Cleanup, PlainFailure } from './program.js';
-import { SAMPLE_RATE } from './sound.js';
+import { recordedSeconds, SAMPLE_RATE } from './sound.js';
 
 /** Where Debian keeps its modules. */
 const MODULE_PATH = '/usr/lib/baresip/modules';
+
+/** For whatever it is waited for. */
+const LIMIT_MS = 30_000;
+const LOOK_EVERY_MS = 20;
 
 export interface BaresipOptions {
   readonly cleanup: Cleanup;
@@ -35,12 +40,31 @@ export interface BaresipAccount {
   readonly password: string;
 }
 
-/** Calls `uri`, and hangs up after `seconds`. */
-export function startBaresipCaller(
+/**
+ * Calls `uri`, hangs up when it has heard sound for so many `seconds`, and answers the recording.
+ * The time of a call would not do: where the machine is busy, it hears nothing of the first seconds.
+ */
+export async function callByBaresip(
   options: BaresipOptions & { readonly uri: string; readonly seconds: number },
-): Child {
+): Promise<string> {
+  const { directory, uri, seconds } = options;
   writeConfiguration(options, '');
-  return startBaresip(options, ['-e', `/dial ${options.uri}`, '-t', String(options.seconds)]);
+  const child = startBaresip(options, ['-e', `/dial ${uri}`]);
+  let ended: number | string | undefined;
+  void child.ended.then(how => {
+    ended = how;
+  });
+  const heard = () => recordedSeconds(recordingsOf(directory)[0]).seconds;
+  for (const until = performance.now() + seconds * 1000 + LIMIT_MS; heard() < seconds; ) {
+    if (ended !== undefined || performance.now() > until) {
+      throw new PlainFailure(
+        `baresip called ${uri} and heard ${heard()} s of ${seconds}:\n${child.output()}`,
+      );
+    }
+    await delay(LOOK_EVERY_MS);
+  }
+  await child.stop();
+  return recordingOf(directory);
 }
 
 /** Answers every call; resolves when it can be called. */
@@ -62,14 +86,21 @@ export async function startBaresipWatcher(
   return child;
 }
 
-/** The path of the recording of what it heard, in its first call. */
-export function recordingOf(directory: string): string {
-  const [path] = recordingsOf(directory);
-  if (path === undefined) throw new PlainFailure('baresip recorded nothing: was there a call?');
-  return path;
+/**
+ * The path of the recording of what it heard, in its first call, when it is complete: baresip closes it
+ * when it has heard of the end of the call, which the other side does not wait for.
+ */
+export async function recordingOf(directory: string): Promise<string> {
+  for (const until = performance.now() + LIMIT_MS; performance.now() < until; ) {
+    const [path] = recordingsOf(directory);
+    if (path !== undefined && recordedSeconds(path).complete) return path;
+    await delay(LOOK_EVERY_MS);
+  }
+  const found = recordingsOf(directory).join(', ');
+  throw new PlainFailure(`baresip ended no recording: ${found || 'was there a call?'}`);
 }
 
-/** One for each call, in their order. */
+/** One for each call, in their order; those of calls that go on are not complete. */
 export function recordingsOf(directory: string): string[] {
   return readdirSync(directory)
     .filter(file => file.endsWith('-dec.wav'))
@@ -138,9 +169,9 @@ function startBaresip({ cleanup, directory }: BaresipOptions, args: readonly str
 }
 
 async function printed(child: Child, text: string): Promise<void> {
-  for (let waited = 0; waited < 5000; waited += 20) {
+  for (const until = performance.now() + LIMIT_MS; performance.now() < until; ) {
     if (child.output().includes(text)) return;
-    await new Promise(resolve => setTimeout(resolve, 20));
+    await delay(LOOK_EVERY_MS);
   }
   throw new PlainFailure(`baresip did not start:\n${child.output()}`);
 }

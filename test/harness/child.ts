@@ -10,7 +10,7 @@ import { type Cleanup, PlainFailure } from './program.js';
 const OUTPUT_CHARACTERS = 32_768;
 
 /** A child that does not heed SIGTERM for so long is killed. */
-const GRACE_MS = 3000;
+const GRACE_MS = 10_000;
 
 export interface Child {
   readonly process: ChildProcess;
@@ -79,8 +79,13 @@ export function requireProgram(program: string, debianPackage: string): void {
   );
 }
 
+/** Gone afterwards; with KEEP in the environment it stays, with all that peers recorded and logged. */
 export function temporaryDirectory(cleanup: Cleanup): string {
   const directory = mkdtempSync(join(tmpdir(), 'ringline-test-'));
+  if (process.env.KEEP) {
+    console.error(`kept: ${directory}`);
+    return directory;
+  }
   cleanup.add(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }

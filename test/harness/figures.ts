@@ -7,6 +7,8 @@ export interface Figure {
   /** null where nothing is asked of it. */
   readonly goal: number | null;
   readonly met: boolean | null;
+  /** What happened, told last where the goal is missed. */
+  readonly account?: string;
 }
 
 export function plain(name: string, value: number, unit: string): Figure {
@@ -25,8 +27,20 @@ export function exactly(goal: number, name: string, value: number, unit: string)
   return { name: `${name} (exactly)`, value: rounded(value), unit, goal, met: value === goal };
 }
 
+/** With what happened, for whoever reads of a goal that was missed. */
+export function explained(figure: Figure, account: string): Figure {
+  return account === '' ? figure : { ...figure, account };
+}
+
 /** Prints a table, or one JSON object where the command line says `--json`. */
-export function printFigures(figures: readonly Figure[]): void {
+export function printFigures(given: readonly Figure[]): void {
+  const figures = given.map(({ name, value, unit, goal, met }) => ({
+    name,
+    value,
+    unit,
+    goal,
+    met,
+  }));
   if (process.argv.includes('--json')) console.log(JSON.stringify({ figures }));
   else console.table(figures);
 }

@@ -40,7 +40,8 @@ export class Linphone {
       phone.say('status register');
       await phone.heard(/registered, identity=|registered=|identity=/);
       if (/registered, identity=/.test(phone.child.output())) return phone;
-      if (asked > 50) throw new PlainFailure(`linphone did not register:\n${phone.child.output()}`);
+      if (asked > 200)
+        throw new PlainFailure(`linphone did not register:\n${phone.child.output()}`);
       await new Promise(resolve => setTimeout(resolve, 100));
     }
   }
@@ -57,7 +58,7 @@ export class Linphone {
   }
 
   /** Waits for what it prints, after what was awaited before. */
-  async heard(pattern: RegExp, withinMs = 10_000): Promise<void> {
+  async heard(pattern: RegExp, withinMs = 30_000): Promise<void> {
     const until = performance.now() + withinMs;
     for (;;) {
       const found = pattern.exec(this.#unread);
@@ -76,7 +77,7 @@ export class Linphone {
 
   async stop(): Promise<void> {
     this.say('quit');
-    const killed = setTimeout(() => this.child.process.kill('SIGKILL'), 3000);
+    const killed = setTimeout(() => this.child.process.kill('SIGKILL'), 10_000);
     await this.child.ended;
     clearTimeout(killed);
   }

@@ -1,8 +1,12 @@
 /** What a process holds, as Linux shows it. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 
 /** USER_HZ, the same on every Linux. */
 const CLOCK_TICKS = 100;
+
+const BOUND_WITHIN_MS = 10_000;
+const LOOK_EVERY_MS = 20;
 
 /** Resident memory in MB (10^6 octets). */
 export function residentMegabytes(pid: number): number {
@@ -28,6 +32,26 @@ export function udpPorts(pid: number): number[] {
     .map(row => row.trim().split(/\s+/))
     .filter(columns => sockets.has(`socket:[${columns[9]}]`))
     .map(columns => Number.parseInt(columns[1]?.split(':')[1] ?? '', 16));
+}
+
+/** Waits until some process of this machine has bound a port; no longer than a few seconds. */
+export async function untilBound({
+  port,
+  protocol,
+}: {
+  readonly port: number;
+  readonly protocol: 'UDP' | 'TCP';
+}): Promise<void> {
+  const pattern = new RegExp(`^ *\\d+: [0-9A-F]+:${hex(port)} `, 'm');
+  const tables = ['', '6'].map(family => `/proc/net/${protocol.toLowerCase()}${family}`);
+  for (const until = performance.now() + BOUND_WITHIN_MS; performance.now() < until; ) {
+    if (tables.some(table => pattern.test(readFileSync(table, 'latin1')))) return;
+    await delay(LOOK_EVERY_MS);
+  }
+}
+
+function hex(port: number): string {
+  return port.toString(16).toUpperCase().padStart(4, '0');
 }
 
 function descriptorOf(pid: number, fd: string): string {

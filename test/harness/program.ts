@@ -27,6 +27,10 @@ export interface ProgramOptions {
   readonly withinSeconds: number;
 }
 
+/** Of an account of what happened, so many lines of its beginning and of its end are told. */
+const END_LINES = 12;
+const LINE_CHARACTERS = 400;
+
 /** A failure whose message says everything: no stack is printed. */
 export class PlainFailure extends Error {}
 
@@ -60,6 +64,9 @@ export async function runProgram(
     printFigures(figures);
     const missed = figures.filter(({ met }) => met === false);
     // Last, where a long table would hide them.
+    for (const { name, account } of missed) {
+      if (account !== undefined) progress(`${name}:\n${inShort(account)}`);
+    }
     for (const { name, value, unit, goal } of missed) {
       progress(`missed: ${name}: expected ${goal} ${unit}, found ${value}`);
     }
@@ -71,6 +78,16 @@ export async function runProgram(
     process.exitCode = 1;
   }
   await cleanup.run();
+}
+
+/** As much as fits where many look at the end of a log only. */
+function inShort(account: string): string {
+  const lines = account.trimEnd().split('\n');
+  const told =
+    lines.length <= 2 * END_LINES
+      ? lines
+      : [...lines.slice(0, END_LINES), '…', ...lines.slice(-END_LINES)];
+  return told.map(line => `    ${line.slice(0, LINE_CHARACTERS)}`).join('\n');
 }
 
 /** One line about what is going on; on the error stream, so that `--json` stays clean. */

@@ -34,7 +34,7 @@ export interface RelayOptions {
 const JOIN_MS = 20;
 const LONGEST_PIECE_OCTETS = 40;
 /** The peer may still be starting. */
-const CONNECT_WITHIN_MS = 5000;
+const CONNECT_WITHIN_MS = 20_000;
 const CONNECT_EVERY_MS = 50;
 
 /** Relays until the cleanup; answers the port it listens at. */

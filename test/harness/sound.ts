@@ -26,8 +26,9 @@ export function writeSound(path: string, samples: Int16Array): void {
 }
 
 /**
- * The samples of the `data` chunk, as far as they are there. What was recorded at a higher rate, in a
- * wideband call, is taken down to `SAMPLE_RATE` by the mean of each few samples.
+ * The samples of the `data` chunk, as far as they are there; of a recording that goes on, those so far. What
+ * was recorded at a higher rate, in a wideband call, is taken down to `SAMPLE_RATE` by the mean of each few
+ * samples.
  */
 export function readSound(path: string): Int16Array {
   const file = readFileSync(path);
@@ -35,13 +36,26 @@ export function readSound(path: string): Int16Array {
   let each = 1;
   while (at + 8 <= file.length) {
     const size = file.readUInt32LE(at + 4);
-    const chunk = file.subarray(at + 8, at + 8 + size);
     const name = file.toString('latin1', at, at + 4);
+    // While they record, peers have not written the length yet.
+    const chunk = file.subarray(at + 8, name === 'data' && size === 0 ? undefined : at + 8 + size);
     if (name === 'fmt ') each = samplesForOne(path, chunk);
     if (name === 'data') return meansOf(chunk, each);
     at += 8 + size + (size % 2);
   }
   throw new PlainFailure(`${path} is no WAV file`);
+}
+
+/** How much sound a recording without extra chunks holds, and whether who records it has ended it. */
+export function recordedSeconds(path: string | undefined): { seconds: number; complete: boolean } {
+  if (path === undefined) return { seconds: 0, complete: false };
+  const file = readFileSync(path);
+  if (file.length < HEADER_OCTETS) return { seconds: 0, complete: false };
+  const octets = file.length - HEADER_OCTETS;
+  return {
+    seconds: octets / file.readUInt32LE(28), // octets a second
+    complete: octets > 0 && file.readUInt32LE(40) === octets,
+  };
 }
 
 export function silence(seconds: number): Int16Array {

@@ -3,7 +3,7 @@
  * so did the machine, and a measurement of that time says nothing about the phones.
  */
 import { startChild } from './child.js';
-import type { Cleanup } from './program.js';
+import { type Cleanup, PlainFailure } from './program.js';
 
 /** It looks this often, in ms. */
 const LOOK_MS = 2;
@@ -32,20 +32,39 @@ export interface Witnessed<T> {
   readonly attempts: number;
 }
 
-/** Measures, and measures again where `good` says no and the machine stood still meanwhile. */
+/**
+ * Measures, and measures again where `good` says no, or what was waited for did not come, and the machine
+ * stood still meanwhile.
+ *
+ * @param harmfulMs what a stall does harm from
+ * @throws {PlainFailure} that of the last attempt
+ */
 export async function witnessed<T>(
   cleanup: Cleanup,
   measure: (attempt: number) => Promise<T>,
   good: (result: T) => boolean,
+  harmfulMs = HARMFUL_STALL_MS,
 ): Promise<Witnessed<T>> {
   for (let attempt = 1; ; attempt++) {
     const witness = startChild(cleanup, [process.execPath, '-e', PROGRAM]);
-    const result = await measure(attempt);
+    const found = await orFailure(measure(attempt));
     await witness.stop();
     const stallMs = Number(/stall ([\d.]+)/.exec(witness.output())?.[1] ?? 0);
-    if (good(result) || stallMs < HARMFUL_STALL_MS || attempt === ATTEMPTS) {
-      return { result, stallMs, attempts: attempt };
+    const isFailure = found instanceof PlainFailure;
+    const isLast = stallMs < harmfulMs || attempt === ATTEMPTS;
+    if (isFailure ? isLast : isLast || good(found.result)) {
+      if (isFailure) throw found;
+      return { result: found.result, stallMs, attempts: attempt };
     }
     console.error(`the machine stood still for ${stallMs.toFixed(0)} ms meanwhile: measured again`);
+  }
+}
+
+async function orFailure<T>(measured: Promise<T>): Promise<{ result: T } | PlainFailure> {
+  try {
+    return { result: await measured };
+  } catch (error) {
+    if (error instanceof PlainFailure) return error;
+    throw error;
   }
 }

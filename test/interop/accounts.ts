@@ -7,7 +7,7 @@ import { type Cleanup, progress } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
 import { readSound } from '../harness/sound.js';
 import { freePort } from '../harness/udp.js';
-import type { Site } from './site.js';
+import { IN_TIME_MS, type Site } from './site.js';
 
 interface Provider {
   readonly cleanup: Cleanup;
@@ -24,8 +24,8 @@ export async function measureAccounts({ cleanup, directory, sound }: Site): Prom
     ['answer', '--echo', '--listen', '127.0.0.1:0', ...callee.args],
     callee.options,
   );
-  await running.heard('ready', 10_000);
-  await running.heard('registered', 10_000);
+  await running.heard('ready', IN_TIME_MS);
+  await running.heard('registered', IN_TIME_MS);
 
   const heard = join(directory, 'through-kamailio.wav');
   const called = await callAnna(site, 'ben', passwordOf('ben'), [
@@ -37,12 +37,12 @@ export async function measureAccounts({ cleanup, directory, sound }: Site): Prom
     '3',
   ]);
   // The BYE found its way to her phone too, by whatever Contact it has.
-  const ended = await running.heard('ended', 10_000).then(
+  const ended = await running.heard('ended', IN_TIME_MS).then(
     () => 1,
     () => 0,
   );
   const wrote = await toAnna(site, 'fred', 'message', ['How are you?']);
-  const message = await running.heard('message', 10_000);
+  const message = await running.heard('message', IN_TIME_MS);
   const stranger = await callAnna(site, 'eve', 'wrong', []);
   await running.stop();
   await server.stop();

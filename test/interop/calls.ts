@@ -4,7 +4,7 @@ import { exactly, type Figure, plain } from '../harness/figures.js';
 import { progress } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
 import { runSipp } from '../harness/sipp.js';
-import type { Site } from './site.js';
+import { IN_TIME_MS, type Site } from './site.js';
 
 const CALLS = { calls: 1000, callsPerSecond: 50, callMs: 200 } as const;
 
@@ -14,7 +14,7 @@ export async function measureCalls({ cleanup, directory }: Site): Promise<Figure
     cleanup,
     data,
   });
-  const target = String((await phone.heard('ready', 10_000)).listen);
+  const target = String((await phone.heard('ready', IN_TIME_MS)).listen);
   progress(`interop: SIPp calls the echo test ${CALLS.calls} times`);
   const calls = await runSipp({ cleanup, directory, target, user: '*43', ...CALLS });
   await phone.stop();

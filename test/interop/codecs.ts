@@ -2,18 +2,20 @@
 import { join } from 'node:path';
 import {
   type BaresipOptions,
+  callByBaresip,
   recordingOf,
   startBaresipCallee,
-  startBaresipCaller,
 } from '../harness/baresip.js';
-import { atMost, type Figure } from '../harness/figures.js';
+import { atLeast, atMost, explained, type Figure } from '../harness/figures.js';
 import { PlainFailure, progress } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
+import { readSound } from '../harness/sound.js';
+import { accountOf, steadyPart } from '../harness/tones.js';
 import { freePort } from '../harness/udp.js';
 import { witnessed } from '../harness/witness.js';
 import { frequencyHz, levelDb, sine } from '../media/signal.js';
 import { readWav, writeWav } from '../media/wav-file.js';
-import type { Site } from './site.js';
+import { IN_TIME_MS, type Site } from './site.js';
 
 /** With the rate of each in baresip, in Hz. */
 const CODECS = [
@@ -23,9 +25,10 @@ const CODECS = [
   ['opus', 48_000],
 ] as const;
 const CALL_SECONDS = 5;
-/** What of a recording is looked at: clear of the call's beginning. */
-const [FROM, TO] = [1, 3];
+/** By a peer that calls, which hangs up then: more than is looked at. */
+export const HEARD_SECONDS = 3.5;
 
+export const LOOKED_AT_SECONDS = 2;
 const LEVEL_GOAL_DB = 0.5;
 const FREQUENCY_GOAL_HZ = 1;
 
@@ -35,7 +38,7 @@ export async function measureCodecs(site: Site): Promise<Figure[]> {
     cleanup,
     data: join(directory, 'phone'),
   });
-  const target = String((await phone.heard('ready', 10_000)).listen);
+  const target = String((await phone.heard('ready', IN_TIME_MS)).listen);
   const figures: Figure[] = [];
   for (const [codec, sampleRate] of CODECS) {
     const sound = join(directory, `tone-${codec}.wav`);
@@ -49,13 +52,12 @@ export async function measureCodecs(site: Site): Promise<Figure[]> {
       progress(`interop: baresip calls the echo test, ${codec}`);
       const caller = await peer('caller', attempt);
       const uri = `sip:*43@${target}`;
-      await startBaresipCaller({ ...caller, uri, seconds: CALL_SECONDS + 1 }).ended;
-      const echoed = recordingOf(caller.directory);
+      const echoed = await callByBaresip({ ...caller, uri, seconds: HEARD_SECONDS });
 
       progress(`interop: baresip is called, ${codec}`);
       const callee = await peer('callee', attempt);
       const heard = await callPeer(callee);
-      const peerHeard = recordingOf(callee.directory);
+      const peerHeard = await recordingOf(callee.directory);
       const called = `baresip is called, ${codec}`;
       return [
         ...(await toneFigures(site, `baresip calls the echo test, ${codec}`, echoed)),
@@ -80,7 +82,7 @@ async function callPeer(callee: BaresipOptions): Promise<string> {
     cleanup,
     data: join(directory, 'phone'),
   });
-  const connected = await call.heard('connected', 10_000);
+  const connected = await call.heard('connected', IN_TIME_MS);
   if (connected.codec !== codec) {
     throw new PlainFailure(`expected a call in ${codec}, found ${connected.codec}`);
   }
@@ -93,11 +95,14 @@ async function callPeer(callee: BaresipOptions): Promise<string> {
 /** How far what was heard, at any rate, is from the tone that was sent. */
 export async function toneFigures({ toneHz }: Site, name: string, file: string): Promise<Figure[]> {
   const { samples, sampleRate } = await readWav(file);
-  const heard = samples.subarray(FROM * sampleRate, TO * sampleRate);
+  const heard = steadyPart(samples, sampleRate);
   const level = Math.abs(levelDb(heard) - levelDb(sine(toneHz, sampleRate, sampleRate)));
   const frequency = Math.abs(frequencyHz(heard, sampleRate) - toneHz);
-  return [
+  const account = `heard ${accountOf(readSound(file), [toneHz])}`;
+  const figures = [
+    atLeast(LOOKED_AT_SECONDS, `${name}: looked at`, heard.length / sampleRate, 's'),
     atMost(LEVEL_GOAL_DB, `${name}: change of level`, level, 'dB'),
     atMost(FREQUENCY_GOAL_HZ, `${name}: change of frequency`, frequency, 'Hz'),
   ];
+  return figures.map(figure => explained(figure, account));
 }

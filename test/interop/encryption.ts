@@ -2,17 +2,17 @@
 import { join } from 'node:path';
 import {
   type BaresipOptions,
+  callByBaresip,
   recordingOf,
   startBaresipCallee,
-  startBaresipCaller,
 } from '../harness/baresip.js';
 import { exactly, type Figure } from '../harness/figures.js';
 import { PlainFailure, progress } from '../harness/program.js';
 import { Ringline, type RinglineEvent } from '../harness/ringline.js';
 import { freePort } from '../harness/udp.js';
 import { witnessed } from '../harness/witness.js';
-import { toneFigures } from './codecs.js';
-import type { Site } from './site.js';
+import { HEARD_SECONDS, toneFigures } from './codecs.js';
+import { IN_TIME_MS, type Site } from './site.js';
 
 const CALL_SECONDS = 4;
 const SUITE = 'AES_CM_128_HMAC_SHA1_80';
@@ -46,18 +46,16 @@ async function callsUs(site: Site, attempt: Attempt): Promise<Figure[]> {
     cleanup,
     data,
   });
-  const target = String((await phone.heard('ready', 10_000)).listen);
+  const target = String((await phone.heard('ready', IN_TIME_MS)).listen);
   const caller = await peer(site, `caller-${attempt}`, 'srtp-mand');
   const uri = `sip:*43@${target}`;
-  const call = startBaresipCaller({ ...caller, uri, seconds: CALL_SECONDS + 1 });
-  const connected = await phone.heard('connected', 10_000);
-  await call.ended;
+  const [echoed, connected] = await Promise.all([
+    callByBaresip({ ...caller, uri, seconds: HEARD_SECONDS }),
+    phone.heard('connected', IN_TIME_MS),
+  ]);
   await phone.stop();
   const name = 'baresip must encrypt and calls';
-  return [
-    encrypted(name, connected),
-    ...(await toneFigures(site, `${name}: echo`, recordingOf(caller.directory))),
-  ];
+  return [encrypted(name, connected), ...(await toneFigures(site, `${name}: echo`, echoed))];
 }
 
 async function isCalled(
@@ -73,13 +71,13 @@ async function isCalled(
   const recording = join(callee.directory, 'heard.wav');
   const files = ['--play', site.sound, '--record', recording, '--seconds', String(CALL_SECONDS)];
   const call = ring(site, callee, ['--srtp', ours, ...files]);
-  const connected = await call.heard('connected', 10_000);
+  const connected = await call.heard('connected', IN_TIME_MS);
   await call.heard('ended', (CALL_SECONDS + 10) * 1000);
   await call.child.ended;
   await child.stop();
   return [
     encrypted(name, connected),
-    ...(await toneFigures(site, `${name}: it hears us`, recordingOf(callee.directory))),
+    ...(await toneFigures(site, `${name}: it hears us`, await recordingOf(callee.directory))),
     ...(await toneFigures(site, `${name}: we hear it`, recording)),
   ];
 }

@@ -7,12 +7,11 @@ import { progress } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
 import { playScenario } from '../harness/sipp.js';
 import { freePort } from '../harness/udp.js';
-import type { Site } from './site.js';
+import { IN_TIME_MS, type Site } from './site.js';
 
 const SCENARIO = fileURLToPath(
   new URL('../../../test/interop/scenarios/watch-notify-first.xml', import.meta.url),
 );
-const WITHIN_MS = 8000;
 /** Exit status of `ringline watch` where it is not let. */
 const REFUSED = 5;
 
@@ -25,7 +24,7 @@ async function withBaresip({ cleanup, directory, sound }: Site): Promise<Figure[
   const data = join(directory, 'watched');
   const args = ['run', '--name', 'watched', '--listen', '127.0.0.1:0', '--tls', 'off'];
   const phone = new Ringline(args, { cleanup, data });
-  const { listen } = await phone.heard('ready', 10_000);
+  const { listen } = await phone.heard('ready', IN_TIME_MS);
   const port = await freePort();
   const own = join(directory, 'baresip');
   const uri = `sip:watched@${listen}`;
@@ -86,15 +85,15 @@ function watch(uri: string, cleanup: Site['cleanup'], data: string): Ringline {
 /** As soon as there is one: baresip subscribes when it has been up for a while. */
 async function watchersOf(cleanup: Site['cleanup'], data: string): Promise<number> {
   for (const began = performance.now(); ; ) {
-    const status = await new Ringline(['status'], { cleanup, data }).heard('status', WITHIN_MS);
+    const status = await new Ringline(['status'], { cleanup, data }).heard('status', IN_TIME_MS);
     const { length } = status.watchers as readonly unknown[];
-    if (length > 0 || performance.now() - began > WITHIN_MS) return length;
+    if (length > 0 || performance.now() - began > IN_TIME_MS) return length;
     await new Promise(resolve => setTimeout(resolve, 200));
   }
 }
 
 async function shows(found: () => boolean): Promise<boolean> {
-  for (let waited = 0; waited < WITHIN_MS && !found(); waited += 50) {
+  for (let waited = 0; waited < IN_TIME_MS && !found(); waited += 50) {
     await new Promise(resolve => setTimeout(resolve, 50));
   }
   return found();

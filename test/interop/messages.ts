@@ -6,7 +6,7 @@ import { exactly, type Figure } from '../harness/figures.js';
 import { progress } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
 import { freePort } from '../harness/udp.js';
-import type { Site } from './site.js';
+import { IN_TIME_MS, type Site } from './site.js';
 
 const OURS = 'Lunch at one?';
 const THEIRS = 'Better at two.';
@@ -15,7 +15,7 @@ export async function measureMessages({ cleanup, directory, sound }: Site): Prom
   progress('interop: messages with baresip');
   const reader = { cleanup, data: join(directory, 'reader') };
   const phone = new Ringline(['run', '--name', 'reader', '--listen', '127.0.0.1:0'], reader);
-  const { listen } = await phone.heard('ready', 10_000);
+  const { listen } = await phone.heard('ready', IN_TIME_MS);
   const [port, controlPort] = [await freePort(), await freePort()];
   const options = {
     cleanup,
@@ -35,7 +35,7 @@ export async function measureMessages({ cleanup, directory, sound }: Site): Prom
   const status = Number(await wrote.child.ended);
 
   await control.command('message', THEIRS);
-  const { text } = await phone.heard('message', 10_000);
+  const { text } = await phone.heard('message', IN_TIME_MS);
   await phone.stop();
   await peer.stop();
   return [

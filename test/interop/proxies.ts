@@ -11,7 +11,7 @@ import { Ringline } from '../harness/ringline.js';
 import { readSound } from '../harness/sound.js';
 import { freePort } from '../harness/udp.js';
 import { selfSigned } from '../sip/certificate.js';
-import type { Site } from './site.js';
+import { IN_TIME_MS, type Site } from './site.js';
 
 type Protocol = 'TCP' | 'TLS';
 
@@ -31,7 +31,7 @@ export async function measureProxies({ cleanup, directory, sound }: Site): Promi
   const provider: Provider = { cleanup, directory, ports: { TCP, TLS } };
 
   const atHome = newPhone(provider, 'anna', 'home', 'TLS', ['answer', '--echo']);
-  await atHome.heard('registered', 10_000);
+  await atHome.heard('registered', IN_TIME_MS);
   const figures: Figure[] = [];
   for (const protocol of ['TCP', 'TLS'] as const) {
     const heard = join(directory, `heard-${protocol}.wav`);
@@ -51,12 +51,12 @@ export async function measureProxies({ cleanup, directory, sound }: Site): Promi
 
   // A second phone of hers, which rings while the first one answers.
   const away = newPhone(provider, 'anna', 'away', 'TCP', ['run']);
-  await away.heard('registered', 10_000);
+  await away.heard('registered', IN_TIME_MS);
   const forked = newPhone(provider, 'ben', 'forking', 'TLS', [
     ...['call', 'anna@example.test', '--seconds', '2'],
   ]);
-  await forked.heard('connected', 10_000);
-  const lost = await away.heard('ended', 10_000);
+  await forked.heard('connected', IN_TIME_MS);
+  const lost = await away.heard('ended', IN_TIME_MS);
   const status = Number(await forked.child.ended);
   await Promise.all([atHome.stop(), away.stop()]);
   await Promise.all([edge.stop(), registrar.stop()]);

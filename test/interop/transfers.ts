@@ -15,8 +15,8 @@ import { exactly, type Figure } from '../harness/figures.js';
 import { progress } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
 import { freePort } from '../harness/udp.js';
-import type { Site } from './site.js';
-import { heard, soundOf, stay, type Voice, writeVoices } from './voices.js';
+import { IN_TIME_MS, type Site } from './site.js';
+import { heard, shown, soundOf, type Voice, withoutStall, writeVoices } from './voices.js';
 
 interface Peer {
   readonly options: BaresipOptions;
@@ -24,9 +24,15 @@ interface Peer {
   readonly control: BaresipControl;
   /** Where it is called. */
   readonly uri: string;
+  /** The recording of its nth call, from 0. */
+  heard(call: number): () => string | undefined;
 }
 
-export async function measureTransfers(site: Site): Promise<Figure[]> {
+export function measureTransfers(site: Site): Promise<Figure[]> {
+  return withoutStall(site, measure);
+}
+
+async function measure(site: Site): Promise<Figure[]> {
   writeVoices(site);
   const checks = [
     holdBothWays,
@@ -42,22 +48,25 @@ async function holdBothWays(site: Site): Promise<Figure[]> {
   progress('interop: hold and resume with baresip');
   const peer = await startPeer(site, 'held', 'peer');
   const { call, recording } = await startCall(site, 'holds', peer.uri);
-  await stay();
+  await shown(recording, 'peer');
+  await shown(peer.heard(0), 'ours');
   await call.type('hold');
-  await stay();
+  await shown(recording, 'nobody');
   await call.type('resume');
-  await stay();
+  await shown(recording, 'peer');
   await peer.control.command('hold');
-  await stay();
+  await shown(recording, 'nobody');
   await peer.control.command('resume');
-  await stay();
+  await shown(recording, 'peer');
   await call.type('hangup');
   const status = Number(await call.child.ended);
   await peer.child.stop();
   return [
     exactly(0, 'hold both ways with baresip, exit status', status, ''),
     heard('hold both ways, what we hear', recording, ['peer', 'nobody', 'peer', 'nobody', 'peer']),
-    heard('hold both ways, what baresip hears', recordingOf(peer.options.directory), ['ours']),
+    heard('hold both ways, what baresip hears', await recordingOf(peer.options.directory), [
+      'ours',
+    ]),
   ];
 }
 
@@ -66,11 +75,12 @@ async function peerTransfersUs(site: Site): Promise<Figure[]> {
   const peer = await startPeer(site, 'transferor', 'peer');
   const other = await startPeer(site, 'its-target', 'other');
   const { call, recording } = await startCall(site, 'transferee', peer.uri);
-  await stay();
+  await shown(recording, 'peer');
   await peer.control.command('transfer', other.uri);
-  await call.heard('transferred', 10_000);
+  await call.heard('transferred', IN_TIME_MS);
   await peer.control.heard('CALL_CLOSED');
-  await stay();
+  await shown(recording, 'other');
+  await shown(other.heard(0), 'ours');
   await call.type('hangup');
   const status = Number(await call.child.ended);
   await Promise.all([peer.child.stop(), other.child.stop()]);
@@ -78,7 +88,7 @@ async function peerTransfersUs(site: Site): Promise<Figure[]> {
   return [
     exactly(0, `${name}, exit status`, status, ''),
     heard(`${name}, what we hear`, recording, ['peer', 'other']),
-    heard(`${name}, what the new one hears`, recordingOf(other.options.directory), ['ours']),
+    heard(`${name}, what the new one hears`, await recordingOf(other.options.directory), ['ours']),
   ];
 }
 
@@ -87,10 +97,11 @@ async function weTransferPeer(site: Site): Promise<Figure[]> {
   const peer = await startPeer(site, 'transferred', 'peer');
   const other = await startPeer(site, 'our-target', 'other');
   const { call } = await startCall(site, 'transferor', peer.uri);
-  await stay();
+  await shown(peer.heard(0), 'ours');
   await call.type(`transfer ${other.uri}`);
   const status = Number(await call.child.ended);
-  await stay();
+  await shown(peer.heard(1), 'other');
+  await shown(other.heard(0), 'peer');
   await Promise.all([peer.child.stop(), other.child.stop()]);
   const name = 'we transfer baresip';
   const [before, after] = recordingsOf(peer.options.directory);
@@ -98,7 +109,7 @@ async function weTransferPeer(site: Site): Promise<Figure[]> {
     exactly(0, `${name}, exit status`, status, ''),
     heard(`${name}, what it hears first`, before, ['ours']),
     heard(`${name}, what it hears then`, after, ['other']),
-    heard(`${name}, what the new one hears`, recordingOf(other.options.directory), ['peer']),
+    heard(`${name}, what the new one hears`, await recordingOf(other.options.directory), ['peer']),
   ];
 }
 
@@ -108,19 +119,23 @@ async function weTransferAttended(site: Site): Promise<Figure[]> {
   const peer = await startPeer(site, 'waiting', 'peer');
   const other = await startPeer(site, 'consulted', 'other');
   const { call, recording } = await startCall(site, 'attendant', peer.uri);
-  await stay();
+  const consulting = recording.replace('.wav', '-2.wav');
+  await shown(recording, 'peer');
   await call.type(`consult ${other.uri}`);
-  await stay();
+  await shown(recording, 'nobody');
+  await shown(consulting, 'other');
+  await shown(other.heard(0), 'ours');
   await call.type('transfer');
   const status = Number(await call.child.ended);
-  await stay();
+  await shown(peer.heard(1), 'other');
+  await shown(other.heard(1), 'peer');
   await Promise.all([peer.child.stop(), other.child.stop()]);
   const name = 'we transfer baresip, attended';
   const [consulted, after] = recordingsOf(other.options.directory);
   return [
     exactly(0, `${name}, exit status`, status, ''),
     heard(`${name}, what we hear of it`, recording, ['peer', 'nobody']),
-    heard(`${name}, what we hear of the new one`, recording.replace('.wav', '-2.wav'), ['other']),
+    heard(`${name}, what we hear of the new one`, consulting, ['other']),
     heard(`${name}, what the new one hears of us`, consulted, ['ours']),
     heard(`${name}, what it hears then`, recordingsOf(peer.options.directory)[1], ['other']),
     heard(`${name}, what the new one hears then`, after, ['peer']),
@@ -141,22 +156,23 @@ async function weTransferFromThePhone(site: Site): Promise<Figure[]> {
     ],
     { cleanup: site.cleanup, data },
   );
-  const target = String((await phone.heard('ready', 10_000)).listen);
+  const target = String((await phone.heard('ready', IN_TIME_MS)).listen);
   const press = async (...key: string[]) => {
     const pressed = new Ringline(key, { cleanup: site.cleanup, data });
     return Number(await pressed.child.ended);
   };
   const nobody = await press('hold');
   await peer.control.command('dial', `sip:running@${target}`);
-  await phone.heard('connected', 10_000);
-  await stay();
+  await phone.heard('connected', IN_TIME_MS);
+  await shown(recording, 'peer');
   const statuses = [await press('hold')];
-  await stay();
+  await shown(recording, 'nobody');
   statuses.push(await press('resume'));
-  await stay();
+  await shown(recording, 'peer');
   statuses.push(await press('transfer', other.uri));
-  await phone.heard('ended', 10_000);
-  await stay();
+  await phone.heard('ended', IN_TIME_MS);
+  await shown(other.heard(0), 'peer');
+  await shown(peer.heard(1), 'other');
   await Promise.all([phone.stop(), peer.child.stop(), other.child.stop()]);
   const name = 'a phone that runs transfers baresip';
   const failed = statuses.filter(status => status !== 0).length;
@@ -164,7 +180,7 @@ async function weTransferFromThePhone(site: Site): Promise<Figure[]> {
     exactly(1, `${name}, exit status without a call`, nobody, ''),
     exactly(0, `${name}, keys that failed`, failed, 'keys'),
     heard(`${name}, what it hears`, recording, ['peer', 'nobody', 'peer']),
-    heard(`${name}, what the new one hears`, recordingOf(other.options.directory), ['peer']),
+    heard(`${name}, what the new one hears`, await recordingOf(other.options.directory), ['peer']),
     heard(`${name}, what baresip hears then`, recordingsOf(peer.options.directory)[1], ['other']),
   ];
 }
@@ -181,7 +197,8 @@ async function startPeer(site: Site, name: string, voice: Voice): Promise<Peer> 
   };
   const child = await startBaresipCallee(options);
   const control = await BaresipControl.open(site.cleanup, controlPort);
-  return { options, child, control, uri: `sip:peer@127.0.0.1:${port}` };
+  const heardIn = (call: number) => () => recordingsOf(options.directory)[call];
+  return { options, child, control, uri: `sip:peer@127.0.0.1:${port}`, heard: heardIn };
 }
 
 /** `ringline call --keys`, connected. */
@@ -194,6 +211,6 @@ async function startCall(site: Site, name: string, uri: string) {
     ],
     { cleanup: site.cleanup, data: join(site.directory, `${name}-phone`) },
   );
-  await call.heard('connected', 10_000);
+  await call.heard('connected', IN_TIME_MS);
   return { call, recording };
 }

@@ -4,21 +4,22 @@ import { join } from 'node:path';
 import { ANSWERS_WITHIN_MS } from '../../src/sip/server/challenges.js';
 import {
   type BaresipOptions,
+  callByBaresip,
   recordingOf,
   startBaresipCallee,
-  startBaresipCaller,
 } from '../harness/baresip.js';
 import type { Child } from '../harness/child.js';
-import { atMost, exactly, type Figure } from '../harness/figures.js';
+import { atLeast, atMost, exactly, explained, type Figure } from '../harness/figures.js';
 import { type Cleanup, PlainFailure, progress } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
-import { readSound, SAMPLE_RATE, stretch } from '../harness/sound.js';
+import { readSound, SAMPLE_RATE } from '../harness/sound.js';
+import { accountOf, pitchHz, steadyPart } from '../harness/tones.js';
 import { freePort } from '../harness/udp.js';
-import { frequencyHz } from '../media/signal.js';
-import type { Site } from './site.js';
+import { HEARD_SECONDS, LOOKED_AT_SECONDS } from './codecs.js';
+import { IN_TIME_MS, type Site } from './site.js';
 
 const PASSWORD = 'what-baresip-says';
-const TOLD_WITHIN_MS = 10_000;
+const TOLD_WITHIN_MS = IN_TIME_MS;
 /** As baresip tells it. */
 const REGISTERED = /200 OK/;
 const FREQUENCY_GOAL_HZ = 1;
@@ -38,13 +39,19 @@ export async function measureUsers(given: Site): Promise<Figure[]> {
   progress('interop: baresip phones registered at ours');
   const data = join(directory, 'house');
   const phone = startPhone(cleanup, data);
-  const target = String((await phone.heard('ready', 10_000)).listen);
+  const target = String((await phone.heard('ready', IN_TIME_MS)).listen);
   const site: House = { cleanup, data, sound, target };
   const figures: Figure[] = [];
   const tone = (name: string, recording: string) => {
-    const heard = stretch(readSound(recording), 1, 3);
-    const change = Math.abs(frequencyHz(heard, SAMPLE_RATE) - toneHz);
-    figures.push(atMost(FREQUENCY_GOAL_HZ, `${name}: change of frequency`, change, 'Hz'));
+    const sound = readSound(recording);
+    const heard = steadyPart(sound, SAMPLE_RATE);
+    const change = Math.abs(pitchHz(heard) - toneHz);
+    const found = [
+      atLeast(LOOKED_AT_SECONDS, `${name}: looked at`, heard.length / SAMPLE_RATE, 's'),
+      atMost(FREQUENCY_GOAL_HZ, `${name}: change of frequency`, change, 'Hz'),
+    ];
+    const account = `heard ${accountOf(sound, [toneHz])}`;
+    figures.push(...found.map(figure => explained(figure, account)));
   };
 
   const ben = await peer(site, 'ben');
@@ -54,13 +61,21 @@ export async function measureUsers(given: Site): Promise<Figure[]> {
   figures.push(
     exactly(1, 'baresip registered, with digest', await registered(site, 'ben'), 'phone'),
   );
-  await startBaresipCaller({ ...anna, uri: `sip:ben@${target}`, seconds: 5 }).ended;
-  tone('a user calls another, the caller hears', recordingOf(anna.directory));
-  tone('a user calls another, the called hears', recordingOf(ben.directory));
+  const heardByAnna = await callByBaresip({
+    ...anna,
+    uri: `sip:ben@${target}`,
+    seconds: HEARD_SECONDS,
+  });
+  tone('a user calls another, the caller hears', heardByAnna);
+  tone('a user calls another, the called hears', await recordingOf(ben.directory));
 
   const again = await peer(site, 'anna', PASSWORD, 'anna-again');
-  await startBaresipCaller({ ...again, uri: `sip:*43@${target}`, seconds: 5 }).ended;
-  tone('a user calls the echo test of the phone', recordingOf(again.directory));
+  const echoed = await callByBaresip({
+    ...again,
+    uri: `sip:*43@${target}`,
+    seconds: HEARD_SECONDS,
+  });
+  tone('a user calls the echo test of the phone', echoed);
 
   const heard = join(directory, 'heard-from-ben.wav');
   const files = ['--play', sound, '--record', heard, '--seconds', '4'];
@@ -93,7 +108,7 @@ export async function measureUsers(given: Site): Promise<Figure[]> {
 
   await phone.stop();
   const restarted = startPhone(cleanup, data, target);
-  await restarted.heard('ready', 10_000);
+  await restarted.heard('ready', IN_TIME_MS);
   figures.push(
     exactly(1, 'registered still after a restart', await registered(site, 'ben'), 'phone'),
     exactly(0, 'a user is called then, exit status', await call(site, 'ben', ONE_SECOND), ''),
@@ -155,7 +170,7 @@ async function callOurs(site: House): Promise<number> {
   writeFileSync(join(own, 'ringline.yaml'), JSON.stringify({ accounts: [account] }));
   const args = ['answer', '--echo', '--name', 'carls', '--listen', '127.0.0.1:0'];
   const phone = new Ringline(args, { cleanup, data: own });
-  await phone.heard('registered', 10_000);
+  await phone.heard('registered', IN_TIME_MS);
   const status = await call(site, 'carl', ONE_SECOND);
   await phone.stop();
   return status;
@@ -164,7 +179,7 @@ async function callOurs(site: House): Promise<number> {
 /** How many phones a user has, as `ringline status` tells. */
 async function registered({ cleanup, data }: House, name: string): Promise<number> {
   const asked = new Ringline(['status'], { cleanup, data });
-  const { users } = await asked.heard('status', 10_000);
+  const { users } = await asked.heard('status', IN_TIME_MS);
   await asked.child.ended;
   const user = Array.isArray(users) ? users.find(entry => entry.name === name) : undefined;
   return Number(user?.devices?.length ?? 0);
