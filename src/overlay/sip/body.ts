@@ -25,6 +25,8 @@ const CR = 0x0d;
 const LINE_END = Buffer.from('\r\n');
 /** Of one line: the longest are those of digests, 256 of 9 characters. */
 const MAX_LINE_OCTETS = 4_096;
+/** Of one body: more than versions, the shortest that are sent in numbers, could have in the longest. */
+const MAX_LINES = 25_000;
 /** The last word of a line after which octets follow: `+` and how many. */
 const OCTETS_FOLLOW = /^\+(\d{1,7})$/;
 /** The value of a record that is none: a tombstone. */
@@ -65,7 +67,7 @@ export function writeBody(items: Partial<Items>): Uint8Array {
   return Buffer.concat(pieces);
 }
 
-/** @throws {Unreadable} `MALFORMED`, `BAD_ID` */
+/** @throws {Unreadable} `MALFORMED`, `BAD_ID`, `TOO_LARGE` */
 export function readBody(body: Uint8Array): Items {
   const octets = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const records: RingRecord[] = [];
@@ -77,7 +79,8 @@ export function readBody(body: Uint8Array): Items {
   /** The records that follow are those of the last node, as many as it says. */
   let ofNode: { records: RingRecord[]; count: number } = { records: [], count: 0 };
   let at = 0;
-  while (at < octets.length) {
+  for (let lines = 1; at < octets.length; lines++) {
+    if (lines > MAX_LINES) throw tooManyLines();
     const end = octets.subarray(at, at + MAX_LINE_OCTETS).indexOf(LF) + at;
     if (end < at + 1 || octets[end - 1] !== CR)
       throw malformed('a line of at most 4096 octets that ends in CRLF');
@@ -212,6 +215,10 @@ function readCount(text: string, base = 10, max = Number.MAX_SAFE_INTEGER): numb
     : Number.NaN;
   if (value <= max) return value;
   throw malformed('a number', text);
+}
+
+function tooManyLines(): Unreadable {
+  return new Unreadable('TOO_LARGE', `expected up to ${MAX_LINES} lines in the body, found more`);
 }
 
 function malformed(expected: string, found?: string): Unreadable {

@@ -59,6 +59,7 @@ test('ten thousand broken messages are each taken, or refused by a code', t => {
   const often = [
     ...['MALFORMED', 'BAD_ID', 'WRONG_OVERLAY', 'WRONG_ALGORITHM', 'NOT_OVERLAY', 'UNSIGNED'],
     ...['WRONG_METHOD', 'UNKNOWN_MESSAGE', 'UNKNOWN_CONTENT', 'UNSUPPORTED_EXTENSION'],
+    'BAD_SIGNATURE',
   ];
   t.strictSame(
     often.filter(code => !said.has(code)),

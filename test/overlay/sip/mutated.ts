@@ -1,10 +1,11 @@
 /** Messages of the ring, broken in all the ways that break readers, and read as a member reads them. */
-import { parseMessage, SipSyntaxError } from '@sip-stack/parser';
+import { parseMessage, SipSyntaxError, serializeMessage } from '@sip-stack/parser';
 import fc from 'fast-check';
 import { PartAssembler } from '../../../src/overlay/sip/parts.js';
 import type { Decoded } from '../../../src/overlay/sip/refusal.js';
 import { decodeRequest, readRequest } from '../../../src/overlay/sip/request.js';
 import { decodeResponse, encodeRefusal, readAnswer } from '../../../src/overlay/sip/response.js';
+import { signMessage } from '../../../src/overlay/sip/signature.js';
 import type { AskedName } from '../../../src/overlay/sip/status.js';
 import { WIRE_REFUSAL_STATUS } from '../../../src/overlay/sip/status.js';
 import type { SeededRandom } from '../../../src/simulation/seeded-random.js';
@@ -41,9 +42,9 @@ const WORD = /[\w.+%-]+/g;
 
 /** Sound messages, each a message of its own, as octets. */
 export function soundMessages(count: number, seed: number): Buffer[] {
-  const messages = fc.sample(anyMessage, { numRuns: count, seed }).flatMap(message => {
+  const messages = fc.sample(anyMessage, { numRuns: count, seed }).flatMap((message, n) => {
     const { octets } = travelled(message);
-    return octets.map(of => Buffer.from(of));
+    return octets.map(of => Buffer.from(n % 2 === 0 ? of : signed(of)));
   });
   const refusals = Object.keys(WIRE_REFUSAL_STATUS).map(code => {
     const sip = encodeRefusal({ ok: false, code: code as 'MALFORMED', detail: 'why' });
@@ -51,6 +52,12 @@ export function soundMessages(count: number, seed: number): Buffer[] {
   });
   // Long bodies are as any other, and would be most of the octets.
   return [...messages.filter(({ length }) => length < 8_000), ...refusals];
+}
+
+function signed(octets: Uint8Array): Uint8Array {
+  const sip = parseMessage(octets);
+  signMessage(sip, () => 'a'.repeat(128));
+  return serializeMessage(sip);
 }
 
 /** Octets broken as for any parser, words put in place of others, or both. */
@@ -78,15 +85,14 @@ export class Reader {
       if (error instanceof SipSyntaxError) return { said: `SIP ${error.code}`, taken: false };
       throw error;
     }
-    const expected = { overlay: OVERLAY, verify: () => true };
+    const expected = {
+      overlay: OVERLAY,
+      ...(random.unit() < 0.1 && { verify: (_: string, text: string) => text.length % 2 === 0 }),
+    };
     const decoded =
       sip.kind === 'request'
-        ? decodeRequest(sip, { overlay: OVERLAY })
-        : decodeResponse(
-            sip,
-            one(random, ASKED),
-            random.unit() < 0.1 ? expected : { overlay: OVERLAY },
-          );
+        ? decodeRequest(sip, expected)
+        : decodeResponse(sip, one(random, ASKED), expected);
     if (!decoded.ok) return told(decoded);
     if (decoded.value.type !== 'part') return { said: decoded.value.type, taken: true };
     const { origin, part } = decoded.value;

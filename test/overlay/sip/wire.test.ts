@@ -255,6 +255,7 @@ test('what cannot be taken is refused, each by its code', t => {
     ['UNKNOWN_MESSAGE', text(us, to, 'DHT-Message: sing'), 501],
     ['UNKNOWN_CONTENT', body('application/sdp', 'v=0'), 415],
     ['MALFORMED', body('application/ringline-record', 'version'), 400],
+    ['TOO_LARGE', body('application/ringline-record', '\r\n'.repeat(25_001)), 413],
     ['MALFORMED', text(us, to, 'DHT-Link: <sip:P@h>;link='), 400],
     ['MALFORMED', text(us, 'DHT-Message: merge;number=1', 'To: <sip:P@h>'), 400],
     ['MALFORMED', text(us, 'DHT-Message: ping;number=-1', 'To: <sip:P@h>'), 400],
