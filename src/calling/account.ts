@@ -90,6 +90,8 @@ export class Account extends EventEmitter<AccountEvents> {
   /** Where the server sees us, if that is not where we are. */
   #seenAt: Endpoint | undefined;
   #stopKeeping: (() => void) | undefined;
+  /** What the server has registered is where we were. */
+  #hasLeft = false;
 
   constructor(context: AccountContext, { aor, server, expires }: AccountOptions) {
     super();
@@ -127,7 +129,7 @@ export class Account extends EventEmitter<AccountEvents> {
     // A registrar may give GRUUs in front of proxies that do not follow them within dialogs (Kamailio 5.6 as it
     // comes does): then a BYE to one is lost. Who does outbound has the flow to follow (RFC 5626 §5.3).
     if (grant.gruu && grant.outbound) return { uri: grant.gruu, params: new Params() };
-    if (!isSipUri(contact.uri)) return undefined;
+    if (!isSipUri(contact.uri) || this.#hasLeft) return undefined;
     const params = contact.uri.params.clone();
     // Calls come by the flow there is, not by the address (RFC 5626 §4.3).
     if (grant.outbound) params.set('ob');
@@ -147,6 +149,10 @@ export class Account extends EventEmitter<AccountEvents> {
   /** Our address has changed. */
   networkChanged(): void {
     this.#seenAt = undefined;
+    this.#hasLeft = true;
+    // Its loss is no news.
+    this.#stopKeeping?.();
+    this.#stopKeeping = undefined;
     this.#step({ type: 'network-changed' });
   }
 
@@ -286,6 +292,7 @@ export class Account extends EventEmitter<AccountEvents> {
     const { transports } = this.#context.userAgent;
     this.#stopKeeping?.();
     this.#registered = registered;
+    this.#hasLeft = false;
     const here = { address: withoutZone(local.address), port: local.port };
     const behindNat = grant.seenAt !== undefined && !sameEndpoint(grant.seenAt, here);
     const udp = target.protocol === 'UDP';

@@ -77,6 +77,15 @@ export function mediaLost(): CallEnd {
   };
 }
 
+/** Amid a call: what was asked of the other side was never answered. */
+function gone(target: string): CallEnd {
+  return {
+    code: 'UNREACHABLE',
+    message: `${target} does not respond any more`,
+    remedy: 'Check the network between the two phones, and call again.',
+  };
+}
+
 /** What a SIP status says to a person (RFC 3261 §21). */
 export function endOfStatus(
   target: string,
@@ -86,6 +95,7 @@ export function endOfStatus(
   wasConnected: boolean,
 ): CallEnd {
   if (by === 'local') return { ...endedLocally(), status };
+  if (wasConnected && status === 408) return { ...gone(target), status };
   if (wasConnected || status < 300) {
     return { code: 'REMOTE_HUNG_UP', message: 'the other side hung up', status };
   }

@@ -1,5 +1,6 @@
 /** The media of one call: its leg, what we say of it in SDP, and what both sides agreed on. */
 import { CodedError } from '../core/errors.js';
+import type { Endpoint } from '../core/network.js';
 import type { Random } from '../core/random.js';
 import type { DigitWay, LegStatistics, MediaEngine, MediaLeg } from '../media/engine.js';
 import { type AudioFormat, isSpeech, reofferedFormats } from '../sip/audio-formats.js';
@@ -30,7 +31,7 @@ export interface CallMediaOptions {
 export class CallMedia {
   readonly #options: CallMediaOptions;
   #leg: MediaLeg | undefined;
-  #address = '';
+  #endpoint: Endpoint = { address: '', port: 0 };
   /** Grows with each description that differs from the one before (RFC 3264 §8). */
   #version = 0;
   #held = false;
@@ -73,7 +74,21 @@ export class CallMedia {
     this.#crypto = localCrypto(encryption, secureSignalling, random);
     const codecs = this.#options.formats.filter(isSpeech).map(format => format.name);
     this.#leg = await this.#options.media.openLeg({ address, codecs });
-    this.#address = address;
+    this.#endpoint = { address, port: this.#leg.port };
+  }
+
+  /**
+   * Goes on at another address of ours, which the next offer or answer tells; whether there is anything to go on.
+   * Throws as `openLeg`.
+   */
+  async move(address: string): Promise<boolean> {
+    const leg = this.#leg;
+    if (!leg) return false;
+    const port = await leg.move(address);
+    if (leg !== this.#leg) return false;
+    this.#endpoint = { address, port };
+    this.#version++;
+    return true;
   }
 
   async close(): Promise<void> {
@@ -151,7 +166,7 @@ export class CallMedia {
   get #local(): LocalAudio {
     const agreed = this.#agreed;
     return {
-      endpoint: { address: this.#address, port: this.#leg?.port ?? 0 },
+      endpoint: this.#endpoint,
       formats: this.#options.formats,
       sessionId: this.#options.sessionId,
       version: this.#version,

@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { isSipUri, ReferSub, type SipRequest, type SipUri } from '@sip-stack/parser';
 import type { Clock, Timer } from '../core/clock.js';
+import { sameEndpoint } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Random } from '../core/random.js';
@@ -26,6 +27,7 @@ import {
   stepCall,
 } from './call-machine.js';
 import { CallMedia } from './call-media.js';
+import { CallRoaming } from './call-roaming.js';
 import { callerOf, type DivertedBy, diversionsOf, nameOf } from './caller.js';
 import type { DigitRoute } from './digits-machine.js';
 import type { CallEncryption, EncryptionPolicy } from './encryption.js';
@@ -84,6 +86,7 @@ export class Call extends EventEmitter<CallEvents> {
   readonly #uri: SipUri | undefined;
   readonly #timers = new Map<string, Timer>();
   readonly #locating = new AbortController();
+  readonly #roaming: CallRoaming;
   #target: string;
   #inviteHeaders: Readonly<Record<string, string>> = {};
   #session: SipSession | undefined;
@@ -124,6 +127,7 @@ export class Call extends EventEmitter<CallEvents> {
     this.#uri = uri;
     this.#media = new CallMedia({ ...context, sessionId: context.newSessionId() });
     this.#digits = this.#newDigits();
+    this.#roaming = new CallRoaming({ ...context, move: () => this.#move() });
     this.#target = state.target;
     this.direction = state.direction;
   }
@@ -259,6 +263,12 @@ export class Call extends EventEmitter<CallEvents> {
     this.#step({ type: 'hang-up' });
   }
 
+  /** Our addresses or links changed: the call follows. */
+  networkChanged(): void {
+    this.#roaming.networkChanged();
+    this.#next?.networkChanged();
+  }
+
   async statistics(): Promise<LegStatistics | undefined> {
     return this.#media.statistics();
   }
@@ -311,6 +321,7 @@ export class Call extends EventEmitter<CallEvents> {
         this.#locating.abort('the call has ended');
         this.#next?.hangUp();
         this.#digits.close();
+        this.#roaming.close();
         void this.#finish(action.end);
         return;
     }
@@ -384,6 +395,7 @@ export class Call extends EventEmitter<CallEvents> {
     session.on('ringing', () => current(() => this.#step({ type: 'ringing' })));
     session.on('earlyMedia', sdp => current(() => this.#early(sdp)));
     session.on('reanswered', sdp => current(() => this.#onReanswer(sdp)));
+    session.on('moved', sdp => current(() => this.#reanswered(sdp)));
     session.on('offerRefused', status => current(() => this.#onOfferRefused(status)));
     session.on('response', (method, status) => current(() => this.#onResponse(method, status)));
     session.on('request', request => this.#onRequest(session, request));
@@ -396,6 +408,22 @@ export class Call extends EventEmitter<CallEvents> {
         this.#step({ type: 'session-ended', by, status, reason, locations });
       }),
     );
+  }
+
+  /** Media first: what the other side is told then is so. */
+  async #move(): Promise<void> {
+    const [session, media] = [this.#session, this.#media];
+    if (!session) return;
+    const local = await this.#context.userAgent.localEndpointFor(session.hop);
+    if (session !== this.#session || sameEndpoint(local, session.local)) return;
+    const goesOn = await media.move(local.address);
+    if (session !== this.#session) return;
+    const { logger } = this.#context;
+    logger.info(
+      { target: this.target, address: local.address },
+      'a call goes on at another address',
+    );
+    session.move(local, goesOn ? media.offer() : undefined);
   }
 
   /** The other side's answer to our offer. */
@@ -508,6 +536,7 @@ export class Call extends EventEmitter<CallEvents> {
   /** Its session and media live on in another call. */
   #retire(): void {
     this.#state.phase = 'ended';
+    this.#roaming.close();
     for (const timer of this.#timers.values()) timer.cancel();
   }
 

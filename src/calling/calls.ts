@@ -79,6 +79,11 @@ export class Calls extends EventEmitter<CallsEvents> {
     return this.#begin(referral, referral.uri.user ?? referral.uri.host);
   }
 
+  /** Our addresses or links changed: calls go on where we are now. */
+  networkChanged(): void {
+    for (const call of this.#current) call.networkChanged();
+  }
+
   /** Hangs up every call. */
   hangUpAll(): void {
     for (const call of this.#current) call.hangUp();

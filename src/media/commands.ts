@@ -22,6 +22,7 @@ export type NodeId = number;
 
 export type MediaCommand =
   | { readonly type: 'open-leg'; readonly node: NodeId; readonly options: LegOptions }
+  | { readonly type: 'move-leg'; readonly node: NodeId; readonly address: string }
   | { readonly type: 'configure-leg'; readonly node: NodeId; readonly settings: LegSettings }
   | { readonly type: 'leg-statistics'; readonly node: NodeId }
   | { readonly type: 'send-digits'; readonly node: NodeId; readonly digits: SentDigits }
@@ -60,6 +61,7 @@ export type CommandOf<T extends CommandType> = Extract<MediaCommand, { readonly 
 /** What each command resolves to. */
 export interface MediaResults {
   'open-leg': { readonly port: number };
+  'move-leg': { readonly port: number };
   'configure-leg': undefined;
   'leg-statistics': LegStatistics;
   'send-digits': undefined;

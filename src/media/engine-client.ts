@@ -66,6 +66,8 @@ export abstract class EngineClient implements MediaEngine {
           unlessStopped,
         );
       },
+      move: async (address: string): Promise<number> =>
+        (await this.request<'move-leg'>({ type: 'move-leg', node, address })).port,
       configure: (settings: LegSettings) => this.order({ type: 'configure-leg', node, settings }),
       statistics: (): Promise<LegStatistics> =>
         this.request<'leg-statistics'>({ type: 'leg-statistics', node }),

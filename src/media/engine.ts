@@ -146,9 +146,14 @@ export interface MediaNode {
 
 /** One RTP stream each way: source and sink. */
 export interface MediaLeg extends MediaNode {
-  /** The RTP port (even); RTCP is on the next. */
+  /** The RTP port (even) it was opened with; RTCP is on the next. */
   readonly port: number;
   configure(settings: LegSettings): void;
+  /**
+   * Goes on at another address of ours: the same streams, numbers and keys. Resolves with the RTP port there, the
+   * same where it is free. Rejects as `openLeg`, and all is as it was.
+   */
+  move(address: string): Promise<number>;
   /**
    * Sends digits in place of the voice, after those that are being sent; they wait while the leg does not send.
    * Resolves when they are sent, or the leg is closed. Rejects with `CodedError` `NO_EVENTS`.

@@ -106,6 +106,8 @@ export class MediaCore {
     switch (command.type) {
       case 'open-leg':
         return this.#openLeg(command);
+      case 'move-leg':
+        return this.#moveLeg(command);
       case 'configure-leg':
         return this.#configureInTurn(command);
       case 'leg-statistics':
@@ -163,6 +165,13 @@ export class MediaCore {
     });
     leg.onDigit = heard => this.#onEvent({ type: 'digit', node, heard });
     this.#keep(node, this.#graph.add(leg), { leg, path, close: async () => leg.close() });
+    return { port: path.port };
+  }
+
+  async #moveLeg({ node, address }: CommandOf<'move-leg'>): Promise<MediaResults['move-leg']> {
+    const path = this.#nodes.get(node)?.path;
+    if (!path) throw legClosed();
+    await path.move(address);
     return { port: path.port };
   }
 
@@ -335,9 +344,7 @@ export class MediaCore {
   #leg(id: NodeId): Leg {
     const leg = this.#nodes.get(id)?.leg;
     if (leg) return leg;
-    throw new CodedError('NODE_CLOSED', 'expected an open leg, found one that was closed', {
-      remedy: 'Ask for statistics before closing the leg.',
-    });
+    throw legClosed();
   }
 }
 
@@ -345,6 +352,12 @@ export class MediaCore {
 export function engineStopped(): CodedError {
   return new CodedError('ENGINE_STOPPED', 'expected a running media engine, found it stopped', {
     remedy: 'Start the engine before opening anything.',
+  });
+}
+
+function legClosed(): CodedError {
+  return new CodedError('NODE_CLOSED', 'expected an open leg, found one that was closed', {
+    remedy: 'Ask for statistics before closing the leg.',
   });
 }
 

@@ -27,6 +27,11 @@ export interface PacketPath {
   onSourceChange: () => void;
   /** Asked of every packet before anything else believes it; undefined: packets arrive plain. */
   guard: PacketGuard | undefined;
+  /**
+   * Goes on at another address of ours: by the same ports where they are free. What is sent and heard stays one
+   * stream. Throws as `Network.bindDatagram` does, and leaves everything as it was then.
+   */
+  move(address: string): Promise<void>;
   /** Where packets go, as signalled; the same place twice: RTCP shares RTP's port (RFC 5761). */
   setRemote(rtp: Endpoint, rtcp: Endpoint): void;
   /** The caller leaves `packet` alone until the next event-loop turn. Nothing is sent before `setRemote`. */

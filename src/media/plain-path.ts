@@ -1,7 +1,8 @@
 /**
  * RTP over plain UDP: an even port for RTP and the next for RTCP (RFC 3550 §11), symmetric RTP
- * (RFC 4961) toward a far end behind NAT. The signalled address is believed first: only while it
- * is silent may a stream from elsewhere take its place, and then only after some sequential packets.
+ * (RFC 4961) toward a far end behind NAT, or one whose address has changed. The signalled address is believed
+ * first: only while it is silent may a stream from elsewhere take its place, after some sequential packets; and
+ * once somebody was heard, only the very stream that was, or one that has proved itself (SRTP).
  */
 import { isIPv6 } from 'node:net';
 import type { Clock } from '../core/clock.js';
@@ -17,10 +18,23 @@ const PORT_ATTEMPTS = 100;
 /** Sequential packets from elsewhere before they are believed. */
 const LATCH_AFTER_PACKETS = 3;
 /** An address that was heard within this still delivers. */
-const DELIVERS_MS = 500;
+const DELIVERS_MS = 100;
+/** A leap forward up to this is loss, RFC 3550 A.1. */
+const MAX_DROPOUT = 3000;
 
 /** All that media needs of the network. */
 export type DatagramNetwork = Pick<Network, 'bindDatagram'>;
+
+interface PathDeps {
+  readonly clock: Clock;
+  readonly network: DatagramNetwork;
+  readonly random: Random;
+}
+
+interface Sockets {
+  readonly rtp: DatagramSocket;
+  readonly rtcp: DatagramSocket;
+}
 
 export class PlainPath implements PacketPath {
   sendErrors = 0;
@@ -29,10 +43,10 @@ export class PlainPath implements PacketPath {
   onRtcp: (packet: Uint8Array) => void = () => undefined;
   onSourceChange: () => void = () => undefined;
   guard: PacketGuard | undefined;
-  readonly #clock: Clock;
-  readonly #rtp: DatagramSocket;
-  readonly #rtcp: DatagramSocket;
+  readonly #deps: PathDeps;
   readonly #packet = new RtpPacket();
+  #sockets: Sockets;
+  #closed = false;
 
   #signalled: Endpoint | undefined;
   #signalledRtcp: Endpoint | undefined;
@@ -40,22 +54,18 @@ export class PlainPath implements PacketPath {
   #remote: Endpoint | undefined;
   #remoteRtcp: Endpoint | undefined;
   #heardMs = Number.NEGATIVE_INFINITY;
+  /** Of the stream that is heard: whoever goes on with it elsewhere is who was here. */
+  #heardSsrc = 0;
+  #heardSequence = 0;
   #candidate: Endpoint | undefined;
   #candidateSsrc = 0;
   #candidateNext = 0;
   #candidateRun = 0;
 
-  private constructor(clock: Clock, rtp: DatagramSocket, rtcp: DatagramSocket) {
-    this.#clock = clock;
-    this.#rtp = rtp;
-    this.#rtcp = rtcp;
-    rtp.onMessage = (data, from, ageMs = 0) => this.#receiveRtp(data, from, ageMs);
-    rtcp.onMessage = (data, from) => this.#receiveRtcp(data, from);
-    const countError = () => {
-      this.sendErrors++;
-    };
-    rtp.onError = countError;
-    rtcp.onError = countError;
+  private constructor(deps: PathDeps, sockets: Sockets) {
+    this.#deps = deps;
+    this.#sockets = sockets;
+    this.#listen(sockets);
   }
 
   /**
@@ -64,32 +74,22 @@ export class PlainPath implements PacketPath {
    * @param address literal local address
    * @throws {CodedError} `NO_FREE_PORTS`, or what `Network.bindDatagram` throws
    */
-  static async open(
-    deps: { clock: Clock; network: DatagramNetwork; random: Random },
-    address: string,
-  ): Promise<PlainPath> {
-    const { clock, network, random } = deps;
-    for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
-      const pairs = (LAST_PORT - FIRST_PORT) / 2 + 1;
-      const port = FIRST_PORT + 2 * (randomUint32(random) % pairs);
-      const rtp = await bindIfFree(network, address, port);
-      if (!rtp) continue;
-      const rtcp = await bindIfFree(network, address, port + 1).catch(error => {
-        rtp.close();
-        throw error;
-      });
-      if (rtcp) return new PlainPath(clock, rtp, rtcp);
-      rtp.close();
-    }
-    throw new CodedError(
-      'NO_FREE_PORTS',
-      `expected a free pair of UDP ports between ${FIRST_PORT} and ${LAST_PORT} on ${address}, found none in ${PORT_ATTEMPTS} attempts`,
-      { remedy: 'Look with `ss -ulnp` for a program that holds thousands of ports.' },
-    );
+  static async open(deps: PathDeps, address: string): Promise<PlainPath> {
+    return new PlainPath(deps, await bindPair(deps, address));
   }
 
   get port(): number {
-    return this.#rtp.local.port;
+    return this.#sockets.rtp.local.port;
+  }
+
+  async move(address: string): Promise<void> {
+    const sockets = await bindPair(this.#deps, address, this.port);
+    const previous = this.#closed ? sockets : this.#sockets;
+    if (!this.#closed) {
+      this.#sockets = sockets;
+      this.#listen(sockets);
+    }
+    closeBoth(previous);
   }
 
   setRemote(rtp: Endpoint, rtcp: Endpoint): void {
@@ -101,23 +101,35 @@ export class PlainPath implements PacketPath {
     }
     this.#signalled = signalled;
     this.#signalledRtcp = canonical(rtcp);
-    this.#candidate = undefined;
-    this.#heardMs = Number.NEGATIVE_INFINITY;
+    // The far end has moved, and its packets were there before it said so.
+    const isKnown = this.#remote !== undefined && same(this.#remote, signalled);
+    if (!isKnown) this.#heardMs = Number.NEGATIVE_INFINITY;
     this.#follow(signalled);
-    this.onSourceChange();
+    if (!isKnown) this.onSourceChange();
   }
 
   sendRtp(packet: Uint8Array): void {
-    if (this.#remote) this.#rtp.send(packet, this.#remote);
+    if (this.#remote) this.#sockets.rtp.send(packet, this.#remote);
   }
 
   sendRtcp(packet: Uint8Array): void {
-    if (this.#remoteRtcp) (this.#shared ? this.#rtp : this.#rtcp).send(packet, this.#remoteRtcp);
+    const { rtp, rtcp } = this.#sockets;
+    if (this.#remoteRtcp) (this.#shared ? rtp : rtcp).send(packet, this.#remoteRtcp);
   }
 
   close(): void {
-    this.#rtp.close();
-    this.#rtcp.close();
+    this.#closed = true;
+    closeBoth(this.#sockets);
+  }
+
+  #listen({ rtp, rtcp }: Sockets): void {
+    rtp.onMessage = (data, from, ageMs = 0) => this.#receiveRtp(data, from, ageMs);
+    rtcp.onMessage = (data, from) => this.#receiveRtcp(data, from);
+    const countError = () => {
+      this.sendErrors++;
+    };
+    rtp.onError = countError;
+    rtcp.onError = countError;
   }
 
   /** RTCP shares RTP's port, RFC 5761. */
@@ -143,7 +155,9 @@ export class PlainPath implements PacketPath {
       this.#follow(from);
       this.onSourceChange();
     }
-    this.#heardMs = this.#clock.now() - ageMs;
+    this.#heardMs = this.#deps.clock.now() - ageMs;
+    this.#heardSsrc = this.#packet.ssrc;
+    this.#heardSequence = this.#packet.sequence;
     this.onRtp(this.#packet, this.#heardMs);
   }
 
@@ -180,9 +194,18 @@ export class PlainPath implements PacketPath {
     this.#candidateSsrc = ssrc;
     this.#candidateNext = (sequence + 1) & 0xffff;
     this.#candidateRun++;
-    return (
-      this.#candidateRun >= LATCH_AFTER_PACKETS && this.#clock.now() - this.#heardMs >= DELIVERS_MS
-    );
+    if (this.#candidateRun < LATCH_AFTER_PACKETS) return false;
+    const silentMs = this.#deps.clock.now() - this.#heardMs;
+    // Nobody was heard where we were told to send: a far end behind NAT.
+    if (silentMs === Number.POSITIVE_INFINITY) return true;
+    return silentMs >= DELIVERS_MS && (this.guard !== undefined || this.#isContinued());
+  }
+
+  /** Whether the packet at hand belongs to the stream that was heard last, which nobody can guess who did not hear it. */
+  #isContinued(): boolean {
+    const { ssrc, sequence } = this.#packet;
+    const step = (sequence - this.#heardSequence) & 0xffff;
+    return ssrc === this.#heardSsrc && step < MAX_DROPOUT;
   }
 
   #follow(remote: Endpoint): void {
@@ -201,6 +224,37 @@ export class PlainPath implements PacketPath {
   #isSignalled(remote: Endpoint | undefined): boolean {
     return remote !== undefined && this.#signalled !== undefined && same(remote, this.#signalled);
   }
+}
+
+/** @param wanted port that is tried first */
+async function bindPair(
+  { network, random }: PathDeps,
+  address: string,
+  wanted?: number,
+): Promise<Sockets> {
+  for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+    const pairs = (LAST_PORT - FIRST_PORT) / 2 + 1;
+    const isWanted = attempt === 0 && wanted !== undefined;
+    const port = isWanted ? wanted : FIRST_PORT + 2 * (randomUint32(random) % pairs);
+    const rtp = await bindIfFree(network, address, port);
+    if (!rtp) continue;
+    const rtcp = await bindIfFree(network, address, port + 1).catch(error => {
+      rtp.close();
+      throw error;
+    });
+    if (rtcp) return { rtp, rtcp };
+    rtp.close();
+  }
+  throw new CodedError(
+    'NO_FREE_PORTS',
+    `expected a free pair of UDP ports between ${FIRST_PORT} and ${LAST_PORT} on ${address}, found none in ${PORT_ATTEMPTS} attempts`,
+    { remedy: 'Look with `ss -ulnp` for a program that holds thousands of ports.' },
+  );
+}
+
+function closeBoth({ rtp, rtcp }: Sockets): void {
+  rtp.close();
+  rtcp.close();
 }
 
 async function bindIfFree(

@@ -43,6 +43,8 @@ export class RtpSource {
   readonly #clockRate: number;
 
   #ssrc: number | undefined;
+  /** What comes next need not go on where this was. */
+  #forgotten = false;
   #heardMs = 0;
   #base = 0;
   #highest = 0;
@@ -87,8 +89,7 @@ export class RtpSource {
 
   /** @param timed whether the timestamp tells when the packet was sent */
   accept(packet: RtpPacket, arrivalMs: number, timed = true): Verdict {
-    const verdict =
-      packet.ssrc === this.#ssrc ? this.#follow(packet) : this.#consider(packet, arrivalMs);
+    const verdict = this.#judge(packet, arrivalMs);
     if (verdict === 'refused') {
       this.refused++;
       return verdict;
@@ -100,9 +101,9 @@ export class RtpSource {
     return verdict;
   }
 
-  /** Forgets the source: the next packet's is believed at once. */
+  /** The next packet's source is believed at once; that of the last one goes on where it was. */
   forget(): void {
-    this.#ssrc = undefined;
+    this.#forgotten = true;
   }
 
   /** For the next RTCP report; undefined before the first packet. */
@@ -138,6 +139,15 @@ export class RtpSource {
       lost: Math.max(0, Math.min(lost, expected)),
       duplicates: Math.max(0, -lost),
     };
+  }
+
+  #judge(packet: RtpPacket, arrivalMs: number): Verdict {
+    if (!this.#forgotten) {
+      return packet.ssrc === this.#ssrc ? this.#follow(packet) : this.#consider(packet, arrivalMs);
+    }
+    this.#forgotten = false;
+    const goesOn = packet.ssrc === this.#ssrc && this.#follow(packet) === 'accepted';
+    return goesOn ? 'accepted' : this.#adopt(packet);
   }
 
   #follow(packet: RtpPacket): Verdict {

@@ -98,6 +98,10 @@ export class SecurePath implements PacketPath {
     this.#keys = keys;
   }
 
+  move(address: string): Promise<void> {
+    return this.#inner.move(address);
+  }
+
   setRemote(rtp: Endpoint, rtcp: Endpoint): void {
     this.#inner.setRemote(rtp, rtcp);
   }

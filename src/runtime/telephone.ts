@@ -15,7 +15,7 @@ import { Person } from '../calling/person.js';
 import { Referrals } from '../calling/referrals.js';
 import type { SilencePolicy } from '../calling/silence.js';
 import { MeetingRoom } from '../conference/meeting-room.js';
-import type { Clock } from '../core/clock.js';
+import type { Clock, Timer } from '../core/clock.js';
 import { asError, CodedError } from '../core/errors.js';
 import { type Service, ServiceGroup } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
@@ -42,6 +42,11 @@ import type { OptionalListen } from './config-listen.js';
 import { ServerRole } from './server-role.js';
 
 const PROTOCOL_NAMES = Object.keys(PROTOCOLS) as SipProtocol[];
+
+/** An address rarely comes alone: another goes, a route follows. */
+const SETTLING_MS = 100;
+/** Whatever goes on changing, others are told by then. */
+const LONGEST_SETTLING_MS = 500;
 
 export interface TelephoneSeams {
   readonly clock: Clock;
@@ -115,9 +120,14 @@ export class Telephone implements Service {
   /** What it was told to be called, and what it is called on this network after a conflict. */
   readonly #givenName: string;
   #name: string;
+  readonly #clock: Clock;
+  /** When the network began to change, while it may be at it still. */
+  #changedAt: number | undefined;
+  #settling: Timer | undefined;
 
   constructor(seams: TelephoneSeams, options: TelephoneOptions) {
     const { media, logger, browser } = seams;
+    this.#clock = seams.clock;
     this.#givenName = options.name;
     this.#name = options.name;
     this.media = media;
@@ -259,7 +269,22 @@ export class Telephone implements Service {
     return this.#services.start(signal);
   }
 
+  /** Addresses or links came or went: calls go on where we are now, and whoever has to know that hears it. */
+  networkChanged(): void {
+    this.#changedAt ??= this.#clock.now();
+    this.#settling?.cancel();
+    const longest = this.#changedAt + LONGEST_SETTLING_MS - this.#clock.now();
+    this.#settling = this.#clock.after(Math.min(SETTLING_MS, longest), () => {
+      this.#changedAt = undefined;
+      // Accounts first: what they have registered is not where calls go on.
+      this.accounts.networkChanged();
+      this.userAgent.networkChanged();
+      this.calls.networkChanged();
+    });
+  }
+
   async stop(): Promise<void> {
+    this.#settling?.cancel();
     this.calls.hangUpAll();
     await this.#services.stop();
   }

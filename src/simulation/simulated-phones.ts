@@ -1,6 +1,7 @@
 /** Telephones in the simulator: the very rooms that run on a board, on virtual time and network. */
 import type { Logger } from '../core/logger.js';
 import { silentLogger } from '../core/logger.js';
+import { PollingNetworkWatcher } from '../core/network-watcher.js';
 import { AddressLocator } from '../discovery/address-locator.js';
 import { LanLocator } from '../discovery/lan-locator.js';
 import { LocatorChain } from '../discovery/locator.js';
@@ -36,6 +37,7 @@ export class Simulation {
   readonly #mdns: boolean;
   readonly #phones: Telephone[] = [];
   readonly #advertisers: MdnsAdvertiser[] = [];
+  readonly #watchers: PollingNetworkWatcher[] = [];
 
   constructor({ seed, link, logger, mdns = false }: SimulationOptions) {
     this.#mdns = mdns;
@@ -67,12 +69,29 @@ export class Simulation {
       | 'silence'
       | 'clickToDial'
       | 'maxCalls'
-    > = {},
+    > & {
+      /** It listens at whatever address it has, and notices when that changes: see `VirtualNetwork.moveHost`. */
+      readonly roams?: boolean;
+    } = {},
   ): Promise<Telephone> {
     const { clock } = this;
     const network = this.network.host(address);
     const random = new SeededRandom(this.#random.uint32());
-    const links = new MdnsLinks({ clock, logger: this.#logger, network, random });
+    const watcher = options.roams
+      ? new PollingNetworkWatcher(
+          clock,
+          () => network.addresses(),
+          () => true,
+        )
+      : undefined;
+    await watcher?.start();
+    const links = new MdnsLinks({
+      clock,
+      logger: this.#logger,
+      network,
+      random,
+      ...(watcher && { watcher }),
+    });
     const browser = this.#mdns ? new MdnsBrowser({ clock, random, links }) : this.lan.browser();
     const seams = {
       clock,
@@ -84,18 +103,20 @@ export class Simulation {
       resolve: resolverByLookup(async () => []),
       locator: new LocatorChain([new AddressLocator(), new LanLocator(browser)]),
     };
-    const listen = { address, port: 5060 };
+    const listen = { address: options.roams ? '0.0.0.0' : address, port: 5060 };
     const tlsPort = 5071;
     const phone = new Telephone(seams, {
       codecs: SIMULATED_CODECS,
       ...options,
       name,
       listen,
-      ...(options.tls && { listenToo: { TLS: { address, port: tlsPort } } }),
+      ...(options.tls && { listenToo: { TLS: { ...listen, port: tlsPort } } }),
       product: 'Ringline/simulated',
     });
+    watcher?.on('change', () => phone.networkChanged());
     await phone.start();
     this.#phones.push(phone);
+    if (watcher) this.#watchers.push(watcher);
     const host = `${name}.local`;
     const ports = options.tls ? { TLS: tlsPort } : {};
     if (this.#mdns) {
@@ -104,13 +125,20 @@ export class Simulation {
       advertiser.on('named', given => phone.rename(given));
       const deviceId = address.replaceAll('.', 'x');
       await advertiser.start({ name, port: listen.port, ports, deviceId });
-    } else this.lan.announce({ name, deviceId: undefined, endpoints: [listen], ports, host });
+    } else
+      this.lan.announce({
+        name,
+        deviceId: undefined,
+        endpoints: [{ ...listen, address }],
+        ports,
+        host,
+      });
     return phone;
   }
 
   /** Stops every phone, giving it the virtual time it takes. */
   async stop(): Promise<void> {
-    const all = [...this.#advertisers, ...this.#phones];
+    const all = [...this.#watchers, ...this.#advertisers, ...this.#phones];
     const stopped = Promise.all(all.map(each => each.stop()));
     await this.clock.advance(5000);
     await stopped;

@@ -55,6 +55,7 @@ export interface VirtualNetworkOptions {
 }
 
 const FIRST_EPHEMERAL_PORT = 49_152; // RFC 6335 §6
+const WILDCARD = '0.0.0.0';
 const RETRANSMISSION_MS = 200; // Linux' shortest
 
 export class VirtualNetwork {
@@ -69,7 +70,7 @@ export class VirtualNetwork {
   /** By group: who has joined. */
   readonly #groups = new Map<string, Set<VirtualMember>>();
   readonly #cut = new Set<string>();
-  readonly #hosts = new Set<string>();
+  readonly #hosts = new Map<string, VirtualHost>();
 
   constructor({ clock, seed, link }: VirtualNetworkOptions) {
     this.#clock = clock;
@@ -77,7 +78,7 @@ export class VirtualNetwork {
     this.link = { ...PERFECT_LINK, ...link };
     this.streams = new VirtualStreams({
       clock,
-      isCut: address => this.#cut.has(address) || !this.#hosts.has(address),
+      isCut: address => !this.isReachable(address),
       delay: () => this.#streamDelay(),
       trace: (from, to, data, note) => this.#note(from, to, data, note),
     });
@@ -85,8 +86,29 @@ export class VirtualNetwork {
 
   /** The network as a host with this one address sees it. */
   host(address: string): Network {
-    this.#hosts.add(address);
-    return new VirtualHost(this, address);
+    const host = new VirtualHost(this, address);
+    this.#hosts.set(address, host);
+    return host;
+  }
+
+  /**
+   * A host gets another address in place of the one it had: sockets for all addresses go on at the new one; those
+   * bound to the old are deaf and cannot send, and its connections are dead.
+   */
+  moveHost(from: string, to: string): void {
+    const host = this.#hosts.get(from);
+    if (!host || this.#hosts.has(to)) {
+      throw new Error(`expected a host at ${from} and none at ${to}`);
+    }
+    this.#hosts.delete(from);
+    this.#hosts.set(to, host);
+    const wildcards = [...this.#sockets.values()].filter(
+      socket => socket.host === host && socket.isWildcard,
+    );
+    for (const socket of wildcards) this.unbind(socket);
+    host.address = to;
+    for (const socket of wildcards) this.bind(socket);
+    this.streams.moveListeners(from, to);
   }
 
   /** Takes a host's link down or up. While it is down nothing comes or goes, and sending fails. */
@@ -100,6 +122,11 @@ export class VirtualNetwork {
     return this.#cut.has(address);
   }
 
+  /** Whether anything comes to or goes from this address. */
+  isReachable(address: string): boolean {
+    return this.#hosts.has(address) && !this.#cut.has(address);
+  }
+
   /** The trace as text, one datagram or segment a line. */
   traceText(): string {
     return this.trace
@@ -110,11 +137,11 @@ export class VirtualNetwork {
   }
 
   bind(socket: VirtualSocket): void {
-    this.#sockets.set(formatEndpoint(socket.local), socket);
+    this.#sockets.set(formatEndpoint(socket.source), socket);
   }
 
   unbind(socket: VirtualSocket): void {
-    const key = formatEndpoint(socket.local);
+    const key = formatEndpoint(socket.source);
     if (this.#sockets.get(key) === socket) this.#sockets.delete(key);
   }
 
@@ -143,7 +170,7 @@ export class VirtualNetwork {
       const { delayMs, jitterMs } = this.link;
       this.#clock.after(delayMs + this.#random.unit() * jitterMs, () => {
         for (const socket of this.#at(to)) {
-          if (!this.#cut.has(socket.local.address)) socket.onMessage(copy, from);
+          if (this.isReachable(socket.source.address)) socket.onMessage(copy, from);
         }
       });
     }
@@ -164,7 +191,7 @@ export class VirtualNetwork {
   }
 
   #note(from: Endpoint, to: Endpoint, data: Uint8Array | undefined, note: string): void {
-    const fate = this.#cut.has(from.address) ? 'unreachable' : 'delivered';
+    const fate = this.isReachable(from.address) ? 'delivered' : 'unreachable';
     const what = data ? `${note} ${describe(data)}` : note;
     this.#record(from, to, data?.length ?? 0, fate, what);
   }
@@ -178,42 +205,44 @@ export class VirtualNetwork {
   }
 
   #fate(from: Endpoint): Fate {
-    if (this.#cut.has(from.address)) return 'unreachable';
+    if (!this.isReachable(from.address)) return 'unreachable';
     return this.#random.unit() < this.link.loss ? 'lost' : 'delivered';
   }
 }
 
 class VirtualHost implements Network {
+  address: string;
   readonly #network: VirtualNetwork;
-  readonly #address: string;
   #nextPort = FIRST_EPHEMERAL_PORT;
 
   constructor(network: VirtualNetwork, address: string) {
     this.#network = network;
-    this.#address = address;
+    this.address = address;
   }
 
   async bindDatagram({ address, port, shared }: DatagramOptions): Promise<DatagramSocket> {
-    const local = this.#endpoint(address, port);
-    if (this.#network.isBound(local) && !shared) {
-      throw new CodedError('ADDRESS_IN_USE', `${formatEndpoint(local)} is in use`);
+    const socket = new VirtualSocket(this.#network, this, this.#endpoint(address, port));
+    if (this.#network.isBound(socket.source) && !shared) {
+      throw new CodedError('ADDRESS_IN_USE', `${formatEndpoint(socket.source)} is in use`);
     }
-    const socket = new VirtualSocket(this.#network, local);
     this.#network.bind(socket);
     return socket;
   }
 
   async joinMulticast({ group }: MulticastOptions): Promise<MulticastSocket> {
-    return new VirtualMember(this.#network, { address: this.#address, port: group.port }, group);
+    const local = { address: this.address, port: group.port };
+    return new VirtualMember(this.#network, this, local, group);
   }
 
   connectStream({ to, signal }: ConnectOptions): Promise<StreamConnection> {
-    const from = { address: this.#address, port: this.#nextPort++ };
+    const from = { address: this.address, port: this.#nextPort++ };
     return this.#network.streams.connect(from, to, signal);
   }
 
   async listenStream({ address, port, onConnection }: ListenOptions): Promise<StreamListener> {
-    return this.#network.streams.listen(this.#endpoint(address, port), onConnection);
+    const local = this.#endpoint(address, port);
+    const at = { address: this.address, port: local.port };
+    return { ...this.#network.streams.listen(at, onConnection), local };
   }
 
   secureStream(connection: StreamConnection, options: SecureOptions): Promise<StreamConnection> {
@@ -221,41 +250,52 @@ class VirtualHost implements Network {
   }
 
   addresses(): readonly InterfaceAddress[] {
-    if (this.#network.isCut(this.#address)) return [];
-    const address = this.#address;
+    if (this.#network.isCut(this.address)) return [];
+    const address = this.address;
     const family = address.includes(':') ? 'IPv6' : 'IPv4';
     const prefix = family === 'IPv6' ? 64 : 24;
     return [{ name: 'virtual0', address, family, prefix, internal: false }];
   }
 
   #endpoint(address: string, port: number): Endpoint {
-    if (address !== this.#address && address !== '0.0.0.0') {
+    if (address !== this.address && address !== WILDCARD) {
       throw new CodedError('ADDRESS_NOT_HERE', `${address} is not an address of this host`);
     }
-    return { address: this.#address, port: port === 0 ? this.#nextPort++ : port };
+    return { address, port: port === 0 ? this.#nextPort++ : port };
   }
 
   async sourceAddressFor(remote: string): Promise<string> {
-    if (this.#network.isCut(this.#address)) {
-      throw new CodedError('NO_ROUTE', `no route from ${this.#address} to ${remote}`);
+    if (this.#network.isCut(this.address)) {
+      throw new CodedError('NO_ROUTE', `no route from ${this.address} to ${remote}`);
     }
-    return this.#address;
+    return this.address;
   }
 }
 
 class VirtualSocket implements DatagramSocket {
   readonly local: Endpoint;
+  readonly host: VirtualHost;
   onMessage: (data: Uint8Array, from: Endpoint) => void = () => undefined;
   onError: (error: Error) => void = () => undefined;
   protected readonly network: VirtualNetwork;
 
-  constructor(network: VirtualNetwork, local: Endpoint) {
+  constructor(network: VirtualNetwork, host: VirtualHost, local: Endpoint) {
     this.network = network;
+    this.host = host;
     this.local = local;
   }
 
+  get isWildcard(): boolean {
+    return this.local.address === WILDCARD;
+  }
+
+  /** Where what it sends comes from, and what is for it goes. */
+  get source(): Endpoint {
+    return this.isWildcard ? { address: this.host.address, port: this.local.port } : this.local;
+  }
+
   send(data: Uint8Array, to: Endpoint, onFailure?: (error: Error) => void): void {
-    if (this.network.carry(data, this.local, to) !== 'unreachable') return;
+    if (this.network.carry(data, this.source, to) !== 'unreachable') return;
     const failed = onFailure ?? this.onError;
     const error = Object.assign(new Error('network is unreachable'), { code: 'ENETUNREACH' });
     // As a real socket does: never before `send` has returned.
@@ -270,8 +310,8 @@ class VirtualSocket implements DatagramSocket {
 class VirtualMember extends VirtualSocket implements MulticastSocket {
   readonly remoteGroup: Endpoint;
 
-  constructor(network: VirtualNetwork, local: Endpoint, group: Endpoint) {
-    super(network, local);
+  constructor(network: VirtualNetwork, host: VirtualHost, local: Endpoint, group: Endpoint) {
+    super(network, host, local);
     this.remoteGroup = group;
     network.join(this);
   }

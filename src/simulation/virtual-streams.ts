@@ -5,7 +5,7 @@
  */
 import { X509Certificate } from 'node:crypto';
 import type { Clock, Timer } from '../core/clock.js';
-import { formatEndpoint } from '../core/endpoint.js';
+import { formatEndpoint, parseEndpoint } from '../core/endpoint.js';
 import { CodedError } from '../core/errors.js';
 import type {
   Endpoint,
@@ -58,7 +58,24 @@ export class VirtualStreams {
       throw new CodedError('ADDRESS_IN_USE', `TCP ${key} is in use`);
     }
     this.#listeners.set(key, onConnection);
-    return { local, close: () => void this.#listeners.delete(key) };
+    return {
+      local,
+      close: () => {
+        for (const [where, listener] of this.#listeners) {
+          if (listener === onConnection) this.#listeners.delete(where);
+        }
+      },
+    };
+  }
+
+  /** Who listens at one address does so at another from now on. */
+  moveListeners(from: string, to: string): void {
+    for (const [key, onConnection] of [...this.#listeners]) {
+      const { address, port } = parseEndpoint(key, { address: '', port: 0 });
+      if (address !== from) continue;
+      this.#listeners.delete(key);
+      this.#listeners.set(formatEndpoint({ address: to, port }), onConnection);
+    }
   }
 
   connect(from: Endpoint, to: Endpoint, signal?: AbortSignal): Promise<StreamConnection> {

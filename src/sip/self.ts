@@ -86,13 +86,12 @@ export class Self {
     return this.signed(makeResponse(request, status, this.newTag()));
   }
 
-  /** Adds who answers, and where it agrees, what it can do (§11.2, §13.3.1.4). */
+  /** Adds who answers, and where it agrees, what it can do (§11.2, §13.3.1.4); while it rings too (RFC 3311 §5.1). */
   signed(response: SipResponse): SipResponse {
     const { headers, status } = response;
     headers.set(Server, this.#options.product);
-    if (status >= 200 && status < 300) {
-      headers.set(Allow, ...this.#options.allowed()).set(Supported, ...SESSION_OPTIONS);
-    }
+    if (status > 100 && status < 300) headers.set(Allow, ...this.#options.allowed());
+    if (status >= 200 && status < 300) headers.set(Supported, ...SESSION_OPTIONS);
     return response;
   }
 }

@@ -212,6 +212,12 @@ export class UserAgent {
     this.#started = undefined;
   }
 
+  /** Our addresses changed: dead connections are given up, subscriptions made anew. Sessions move by themselves. */
+  networkChanged(): void {
+    this.#started?.transports.networkChanged();
+    this.subscriber.networkChanged();
+  }
+
   /** Our address as `remote` sees it. Throws `CodedError` `NO_ROUTE`. */
   async localEndpointFor(remote: string): Promise<Endpoint> {
     const { address, port } = this.local;

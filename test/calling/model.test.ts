@@ -72,7 +72,8 @@ in answering: refuse: -> in ended reject 486 finish HUNG_UP
 in answering: - an earlier location failed, proceeding, ringing, answer
 in answering: ! start, located nowhere, located at one place, located at two, location failed, voice is heard, no voice expected, no voice for long, timer trying, timer ringing, timer media
 in connected: failed: -> in ended end-session finish FAILED
-in connected: refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200: -> in ended finish REMOTE_HUNG_UP
+in connected: refused 486, out of order 503, sent elsewhere 302, BYE 200: -> in ended finish REMOTE_HUNG_UP
+in connected: no answer 408: -> in ended finish UNREACHABLE
 in connected: ended here: -> in ended finish HUNG_UP
 in connected: hang up: -> in ended end-session finish HUNG_UP
 in connected: refuse: -> in ended reject 486 finish HUNG_UP
@@ -111,7 +112,8 @@ out ringing: timer ringing: -> out ended end-session finish NO_ANSWER
 out ringing: - location failed, an earlier location failed, proceeding, ringing, answer
 out ringing: ! start, located nowhere, located at one place, located at two, voice is heard, no voice expected, no voice for long, timer trying, timer media
 out connected: failed: -> out ended end-session finish FAILED
-out connected: refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200: -> out ended finish REMOTE_HUNG_UP
+out connected: refused 486, out of order 503, sent elsewhere 302, BYE 200: -> out ended finish REMOTE_HUNG_UP
+out connected: no answer 408: -> out ended finish UNREACHABLE
 out connected: ended here: -> out ended finish HUNG_UP
 out connected: hang up: -> out ended end-session finish HUNG_UP
 out connected: refuse: -> out ended reject 486 finish HUNG_UP

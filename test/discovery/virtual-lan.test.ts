@@ -31,7 +31,7 @@ class World {
     const watcher = new PollingNetworkWatcher(
       clock,
       () => network.addresses(),
-      async () => true,
+      () => true,
     );
     await watcher.start();
     const links = new MdnsLinks({ clock, logger, network, random, watcher });

@@ -63,6 +63,8 @@ class MemoryPath implements PacketPath {
     this.#clock = clock;
   }
 
+  async move(): Promise<void> {}
+
   setRemote(): void {}
 
   sendRtp(packet: Uint8Array): void {

@@ -32,6 +32,7 @@ function listener(clock: Clock, seed = 1, fmtp = 'useinbandfec=1') {
     onRtcp: () => undefined,
     onSourceChange: () => undefined,
     guard: undefined,
+    move: async () => undefined,
     setRemote: () => undefined,
     sendRtp: packet => {
       ssrc = new DataView(packet.buffer, packet.byteOffset).getUint32(8);

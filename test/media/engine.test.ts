@@ -352,6 +352,79 @@ t.test('another source at the far end is played once the one before is silent', 
   );
 });
 
+t.test(
+  'the stream that was heard may go on elsewhere, where its place is silent; no other may',
+  async t => {
+    const { clock, network, parties } = await world(t, 1);
+    const [b] = parties as [Party];
+    const leg = await openLeg(b);
+    point(leg, { address: '10.0.0.8', engine: b.engine }, 4000);
+    const to = { address: b.address, port: leg.port };
+    const [before, after, thief] = [
+      await stranger(network, clock, '10.0.0.8', to),
+      await stranger(network, clock, '10.0.0.9', to),
+      await stranger(network, clock, '10.0.0.10', to),
+    ];
+    const received = async () => (await leg.statistics()).packetsReceived;
+    await before.stream(50, 20, 7, 500);
+    await thief.stream(100, 20, 8, 550);
+    await thief.stream(20, 20, 7, 400);
+    await thief.stream(20, 20, 7, 5000);
+    t.equal(await received(), 50, 'another stream, an older part of it, one that leaps');
+    t.equal(thief.heard(), 0);
+    await after.stream(50, 20, 7, 560);
+    t.equal(await received(), 98, 'all after the first two');
+    t.ok(after.heard() > 40, 'and is answered there');
+    point(leg, { address: '10.0.0.9', engine: b.engine }, 4000);
+    await after.stream(50, 20, 7);
+    const { packetsReceived, packetsLost } = await leg.statistics();
+    t.same(
+      [packetsReceived, packetsLost],
+      [148, 12],
+      'once it is signalled it is the same stream still',
+    );
+  },
+);
+
+t.test('a leg goes on at another address with the numbers it had', async t => {
+  const { clock, network, parties } = await world(t, 1);
+  const [b] = parties as [Party];
+  const leg = await openLeg(b);
+  const there = await network
+    .host('10.0.0.8')
+    .bindDatagram({ address: '10.0.0.8', port: 4000, trafficClass: 'voice' });
+  const heard: { from: string; port: number; ssrc: number; sequence: number; at: number }[] = [];
+  const packet = new RtpPacket();
+  there.onMessage = (data, { address: from, port }) => {
+    if (!readRtp(data, packet, data.length)) return;
+    const { ssrc, sequence, timestamp: at } = packet;
+    heard.push({ from, port, ssrc, sequence, at });
+  };
+  point(leg, { address: '10.0.0.8', engine: b.engine }, 4000);
+  await clock.advance(1000);
+  network.moveHost(b.address, '10.0.0.77');
+  t.equal(await leg.move('10.0.0.77'), leg.port, 'by the same ports, since they are free');
+  await clock.advance(1000);
+  const lastBefore = heard.findLast(({ from }) => from === b.address);
+  const firstAfter = heard.find(({ from }) => from === '10.0.0.77');
+  if (!lastBefore || !firstAfter) throw new Error('nothing was heard');
+  const { port, ssrc, sequence, at } = lastBefore;
+  t.same(firstAfter, {
+    from: '10.0.0.77',
+    port,
+    ssrc,
+    sequence: (sequence + 1) & 0xffff,
+    at: at + 160,
+  });
+  t.ok(heard.length > 95);
+  await t.rejects(leg.move('10.9.9.9'), { code: 'ADDRESS_NOT_HERE' });
+  const count = heard.length;
+  await clock.advance(1000);
+  t.ok(heard.length > count + 45, 'where it cannot go, it stays');
+  await leg.close();
+  await t.rejects(leg.move('10.0.0.77'), { code: 'NODE_CLOSED' });
+});
+
 t.test('the signalled address takes its stream back', async t => {
   const { clock, network, parties } = await world(t, 2);
   const [a, b] = parties as [Party, Party];
@@ -382,6 +455,7 @@ t.test(
       onRtcp: () => undefined,
       onSourceChange: () => undefined,
       guard: undefined,
+      move: async () => undefined,
       setRemote: () => undefined,
       sendRtp: () => undefined,
       sendRtcp: () => undefined,

@@ -78,6 +78,7 @@ function talker(format: PayloadFormat, settings: Partial<LegSettings>, rate = 80
     onRtcp: () => undefined,
     onSourceChange: () => undefined,
     guard: undefined,
+    move: async () => undefined,
     setRemote: () => undefined,
     sendRtp: data => {
       if (!readRtp(data, parsed)) throw new Error('expected RTP');

@@ -5,7 +5,7 @@ import { isProvisional, isSuccess } from '../transaction/machine.js';
 import { dropEarlyDialogs, earlyDialog } from './early.js';
 import { bye, end } from './ending.js';
 import { RELIABLE } from './reliable-provisional.js';
-import { startTimer } from './renegotiation.js';
+import { attemptPostponed, startTimer } from './renegotiation.js';
 import { acknowledge, ackOf, cancelOf, sdpOf } from './requests.js';
 import { agreeTimer, askForTimer, raiseInterval } from './session-timer.js';
 import { type EarlyDialog, notify, type Session, type SessionAction } from './state.js';
@@ -125,7 +125,8 @@ function onSuccess(session: Session, response: SipResponse): SessionAction[] {
   if (tooLate) return [...actions, ...bye(session)];
   // An answer in a reliable provisional response was the answer; the 2xx may go without (RFC 6337 §2).
   const sdp = early?.renegotiated ? early.answer : (sdpOf(response) ?? early?.answer);
-  return [...actions, ...startTimer(session), notify({ type: 'answered', sdp })];
+  const told = notify({ type: 'answered', sdp });
+  return [...actions, ...startTimer(session), told, ...attemptPostponed(session)];
 }
 
 export function allowsUpdate({ headers }: Pick<SipResponse, 'headers'>): boolean {

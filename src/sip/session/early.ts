@@ -2,7 +2,7 @@
  * The dialogs that provisional responses begin at the caller: RFC 3261 §12.1, one for each phone that a
  * fork reached. They last until one of them is answered, or the INVITE ends.
  */
-import { From, type SipRequest, type SipResponse, To } from '@sip-stack/parser';
+import { Allow, From, type SipRequest, type SipResponse, To } from '@sip-stack/parser';
 import { type Dialog, dialogOfCaller } from '../dialog.js';
 import { respond } from './requests.js';
 import type { EarlyDialog, Session, SessionAction } from './state.js';
@@ -22,7 +22,8 @@ export function earlyDialog(
   if (known) return { early: known, actions: [] };
   if (session.early.size >= MAX_EARLY_DIALOGS) return { early: undefined, actions: [] };
   const dialog = dialogOfCaller(session.invite, response);
-  const early = { dialog, lastRSeq: undefined, answer: undefined, renegotiated: false };
+  const updates = response.headers.all(Allow).includes('UPDATE');
+  const early = { dialog, updates, lastRSeq: undefined, answer: undefined, renegotiated: false };
   session.early.set(tag, early);
   return { early, actions: [{ type: 'dialog', dialog }] };
 }

@@ -14,6 +14,7 @@ import {
 import { allowsUpdate, giveUp, onInviteResponse } from './caller.js';
 import { dialogOf, dropEarlyDialogs, earlyDialogOf } from './early.js';
 import { bye, end } from './ending.js';
+import { move } from './moving.js';
 import {
   attemptPostponed,
   expire,
@@ -71,6 +72,7 @@ function newSession(options: SessionOptions): Omit<Session, 'role' | 'phase'> {
     ours: undefined,
     postponed: undefined,
     paused: false,
+    movesFailed: 0,
     reliable: undefined,
     acceptWith: undefined,
     peerUpdates: false,
@@ -121,6 +123,8 @@ export function stepSession(session: Session, event: SessionEvent): SessionActio
       const reason = { by: 'remote', status: 487, reason: 'the caller gave up' } as const;
       return [respond(session, session.invite, 487), ...end(session, reason)];
     }
+    case 'move':
+      return move(session, event.contact, event.sdp);
     case 'offer':
       return offer(session, event.sdp);
     case 'send':

@@ -11,33 +11,36 @@ import { acknowledge, respond, sdpOf, targetRefresh } from './requests.js';
 import { agreeTimer, grantTimer, raiseInterval, timerDue } from './session-timer.js';
 import { notify, type OwnRequest, type Session, type SessionAction } from './state.js';
 
+/** Before a move is told again: a network is mostly there a moment after its address. */
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 4000;
+
 // ---- ours
 
 /** Offers the other side other media. One offer at a time: a second waits its turn. */
 export function offer(session: Session, sdp: string): SessionAction[] {
   if (session.phase !== 'established' || !session.dialog) return [];
-  return attempt(session, 'INVITE', sdp, false);
+  // What waits to tell of a move tells of it with this.
+  const moves = session.postponed?.moves ?? false;
+  return attempt(session, { method: 'INVITE', offer: sdp, refresh: false, moves });
 }
 
-function attempt(
-  session: Session,
-  method: OwnRequest['method'],
-  sdp: string | undefined,
-  refresh: boolean,
-): SessionAction[] {
+/** A request that may have to wait before it has its sequence number. */
+export type Attempt = Omit<OwnRequest, 'sequence'>;
+
+export function attempt(session: Session, wanted: Attempt): SessionAction[] {
   const { dialog } = session;
   if (!dialog) return [];
   if (session.ours || session.theirs || session.unacknowledged || session.paused) {
     // What the user wants goes before a refresh, and a later wish before an earlier one.
-    if (!refresh || !session.postponed) {
-      session.postponed = { method, sequence: 0, offer: sdp, refresh };
-    }
+    if (!wanted.refresh || !session.postponed) session.postponed = { ...wanted, sequence: 0 };
     return [];
   }
+  const { method, offer: sdp } = wanted;
   session.localSdp = sdp ?? session.localSdp;
   const request = targetRefresh(session, dialog, method, sdp);
   const { sequence } = request.headers.require(CSeq);
-  session.ours = { method, sequence, offer: sdp, refresh };
+  session.ours = { ...wanted, sequence };
   return [{ type: 'send', request }];
 }
 
@@ -46,7 +49,7 @@ export function attemptPostponed(session: Session): SessionAction[] {
   const { postponed } = session;
   if (!postponed || session.paused || session.phase !== 'established') return [];
   session.postponed = undefined;
-  return attempt(session, postponed.method, postponed.offer, postponed.refresh);
+  return attempt(session, postponed);
 }
 
 /** The final response to a re-INVITE or UPDATE of ours. */
@@ -69,8 +72,9 @@ export function onOwnResponse(
     refreshTarget(dialog, response);
     agreeTimer(session.timer, response);
     const actions = ours.method === 'INVITE' ? [acknowledge(session, dialog, request)] : [];
-    const told =
-      ours.offer === undefined ? [] : [notify({ type: 'reanswered', sdp: sdpOf(response) })];
+    if (ours.moves) session.movesFailed = 0;
+    const type = ours.refresh && ours.moves ? 'moved' : 'reanswered';
+    const told = ours.offer === undefined ? [] : [notify({ type, sdp: sdpOf(response) })];
     return [...actions, ...startTimer(session), ...told, ...attemptPostponed(session)];
   }
   switch (status) {
@@ -79,11 +83,9 @@ export function onOwnResponse(
       return lost(session, status);
     case 422:
       if (!response || !raiseInterval(session.timer, response)) break;
-      return attempt(session, ours.method, ours.offer, ours.refresh);
+      return attempt(session, ours);
     case 491:
-      session.postponed ??= ours;
-      session.paused = true;
-      return [{ type: 'set-timer', timer: 'glare', ms: glarePause(session) }];
+      return tryAgain(session, ours, glarePause(session));
     case 405:
     case 501:
       // It does not know UPDATE after all.
@@ -91,6 +93,7 @@ export function onOwnResponse(
       session.peerUpdates = false;
       return refresh(session);
   }
+  if (ours.moves && status >= 500) return moveAgain(session, ours);
   const told = ours.refresh ? [] : [notify({ type: 'offer-refused', status })];
   return [...startTimer(session), ...told, ...attemptPostponed(session)];
 }
@@ -101,10 +104,28 @@ function glarePause({ role, chance }: Session): number {
   return role === 'caller' ? 2100 + step : Math.floor(chance() * 201) * 10;
 }
 
+/** The network is not there yet, or the other side is busy with an offer of its own: once more, after a pause. */
+function moveAgain(session: Session, ours: OwnRequest): SessionAction[] {
+  const ms = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** session.movesFailed);
+  session.movesFailed++;
+  return tryAgain(session, ours, ms);
+}
+
+/** After a pause; what the user has wanted since goes out in its place, and tells of a move too. */
+function tryAgain(session: Session, ours: OwnRequest, ms: number): SessionAction[] {
+  const { postponed } = session;
+  session.postponed = postponed ? { ...postponed, moves: postponed.moves || ours.moves } : ours;
+  session.paused = true;
+  return [{ type: 'set-timer', timer: 'glare', ms }];
+}
+
 /** §12.2.1.2: the other side knows of no dialog any more. */
 export function lost(session: Session, status: number): SessionAction[] {
   if (session.phase !== 'established') return [];
-  const reason = 'the other side knows nothing of this call any more';
+  const reason =
+    status === 408
+      ? 'the other side does not respond any more'
+      : 'the other side knows nothing of this call any more';
   return end(session, { by: 'remote', status, reason });
 }
 
@@ -177,9 +198,11 @@ export function startTimer(session: Session): SessionAction[] {
 /** Half the interval is over, and refreshing is up to us: by UPDATE where it is known, else by re-INVITE. */
 export function refresh(session: Session): SessionAction[] {
   if (session.phase !== 'established') return [];
-  if (session.peerUpdates) return attempt(session, 'UPDATE', undefined, true);
+  const wanted = { refresh: true, moves: false } as const;
+  if (session.peerUpdates)
+    return attempt(session, { ...wanted, method: 'UPDATE', offer: undefined });
   // Our last description again, unchanged, as RFC 4028 §7.4 has it.
-  return attempt(session, 'INVITE', session.localSdp, true);
+  return attempt(session, { ...wanted, method: 'INVITE', offer: session.localSdp });
 }
 
 /** No refresh came: RFC 4028 §10. */

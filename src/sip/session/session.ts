@@ -1,5 +1,6 @@
 /** A session as its user holds it: the driver of one session machine. */
 import { EventEmitter } from 'node:events';
+import { isIP } from 'node:net';
 import {
   CSeq,
   From,
@@ -10,6 +11,7 @@ import {
   To,
 } from '@sip-stack/parser';
 import type { Timer } from '../../core/clock.js';
+import { withZoneOf } from '../../core/endpoint.js';
 import type { Endpoint } from '../../core/network.js';
 import type { Dialog } from '../dialog.js';
 import { PROTOCOLS } from '../resolution/plan.js';
@@ -39,6 +41,8 @@ export interface SipSessionEvents {
   reoffer: [sdp: string | undefined];
   /** The other side's answer to `offer`; undefined where it gave none. */
   reanswered: [sdp: string | undefined];
+  /** The other side's answer to where our media is since we have moved. */
+  moved: [sdp: string | undefined];
   /** The other side keeps to what was agreed before. */
   offerRefused: [status: number];
   /** INFO, REFER, NOTIFY or MESSAGE within the dialog: answer it with `respond`. */
@@ -52,6 +56,8 @@ export interface SipSessionEvents {
 /** What a session needs of the user agent. */
 export interface SessionHost {
   after(ms: number, fire: () => void): Timer;
+  /** What the other side is to reach us by at this address of ours. */
+  contactAt(local: Endpoint): NameAddr;
   send(session: SipSession, request: SipRequest): void;
   acknowledge(ack: SipRequest): void;
   respond(request: SipRequest, response: SipResponse): void;
@@ -60,10 +66,8 @@ export interface SessionHost {
   release(session: SipSession): void;
 }
 export class SipSession extends EventEmitter<SipSessionEvents> {
-  /** The local address this session talks from; goes into SDP and Contact. */
-  readonly local: Endpoint;
-  /** How the other side was or is first reached. */
-  readonly peer: Target;
+  /** How the other side was or is first reached; later, where it was last heard from. */
+  peer: Target;
   /** The session a caller wants to take part in (RFC 3911). */
   joins: SipSession | undefined;
   /** The session whose place a caller wants this one to take (RFC 3891). */
@@ -72,13 +76,29 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
   readonly #host: SessionHost;
   readonly #timers = new Map<string, Timer>();
   readonly #over = new AbortController();
+  #local: Endpoint;
 
   constructor(state: Session, local: Endpoint, peer: Target, host: SessionHost) {
     super();
     this.#state = state;
-    this.local = local;
+    this.#local = local;
     this.peer = peer;
     this.#host = host;
+  }
+
+  /** The local address this session talks from; goes into SDP and Contact. */
+  get local(): Endpoint {
+    return this.#local;
+  }
+
+  /** The literal address that requests to the other side are sent to, as far as is known here. */
+  get hop(): string {
+    const { dialog, invite } = this.#state;
+    const uri = dialog && (dialog.routeSet[0]?.uri ?? dialog.remoteTarget);
+    const known = this.peer.endpoint.address;
+    if (!uri || uri === invite.uri || !isSipUri(uri)) return known;
+    const host = uri.host.replace(/^\[|\]$/g, '');
+    return isIP(host) === 0 ? known : withZoneOf(host, known);
   }
 
   /** Aborted when nothing more comes of it. */
@@ -155,6 +175,17 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
   /** Offers other media: `reanswered`, `offerRefused` or `ended` follows. */
   reoffer(sdp: string): void {
     this.step({ type: 'offer', sdp });
+  }
+
+  /**
+   * Our address is another from now on: the other side is told, again and again until it has heard it. `moved` or
+   * `reanswered` follows, or nothing where it is not told before the call is taken.
+   *
+   * @param sdp our media there; undefined where there is none yet
+   */
+  move(local: Endpoint, sdp: string | undefined): void {
+    this.#local = local;
+    this.step({ type: 'move', contact: this.#host.contactAt(local), sdp });
   }
 
   /** Sends INFO, REFER, NOTIFY or MESSAGE within the dialog; `response` follows. */
@@ -256,6 +287,9 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
         return;
       case 'reanswered':
         this.emit('reanswered', notice.sdp);
+        return;
+      case 'moved':
+        this.emit('moved', notice.sdp);
         return;
       case 'offer-refused':
         this.emit('offerRefused', notice.status);

@@ -9,6 +9,7 @@ import {
   From,
   isSipUri,
   Join,
+  type NameAddr,
   Params,
   Replaces,
   Route,
@@ -217,10 +218,12 @@ export class Sessions {
   /** @param peer how the other side was or is first reached */
   #newSession(state: Session, local: Endpoint, peer: Target): SipSession {
     const { clock, requests, self } = this.#options;
+    const ends = () => ({ local: session.local, peer: session.peer });
     const host: SessionHost = {
       after: (ms, fire) => clock.after(ms, fire),
-      send: (session, request) => requests.send(session, request, peer),
-      acknowledge: ack => void requests.acknowledge(ack, { local, peer }),
+      contactAt: now => this.#contactAt(state.contact, now, session.peer),
+      send: (session, request) => requests.send(session, request, session.peer),
+      acknowledge: ack => void requests.acknowledge(ack, ends()),
       respond: (request, response) =>
         this.#transactionOf.get(request)?.respond(self.signed(response)),
       adopt: (session, dialog) => this.#adopt(session, dialog),
@@ -230,6 +233,15 @@ export class Sessions {
     const session = new SipSession(state, local, peer, host);
     this.#current.set(session, new SessionDialogs(session, this.#transactionOf));
     return session;
+  }
+
+  /** The contact given before, at another address of ours. */
+  #contactAt(before: NameAddr, local: Endpoint, peer: Target): NameAddr {
+    const { self } = this.#options;
+    const user = isSipUri(before.uri) ? (before.uri.user ?? '') : '';
+    const { uri, params } = self.contactToward(user, local, peer, isSips(before.uri));
+    if (before.params.has('isfocus')) params.set('isfocus');
+    return { ...before, uri, params };
   }
 
   #adopt(session: SipSession, dialog: Dialog): void {
@@ -266,9 +278,20 @@ class SessionDialogs implements DialogUser {
   }
 
   request(request: SipRequest, transaction: ServerTransaction | undefined): void {
-    if (transaction) this.#transactionOf.set(request, transaction);
+    if (transaction) {
+      this.#transactionOf.set(request, transaction);
+      if (leadsNowhere(request)) this.session.peer = transaction.source;
+    }
     this.session.step({ type: 'request', request });
   }
+}
+
+/** A browser that has moved: it is reached by the connection it has opened now (RFC 7118 §5.2). */
+function leadsNowhere({ method, headers }: SipRequest): boolean {
+  if (method !== 'INVITE' && method !== 'UPDATE') return false;
+  const contact = headers.first(Contact);
+  const uri = contact === '*' ? undefined : contact?.uri;
+  return uri !== undefined && isSipUri(uri) && uri.host.endsWith('.invalid');
 }
 
 /** An INVITE and the CANCEL to it have these in common, and no other INVITE does (§8.2.2.2, §9.1). */

@@ -23,6 +23,8 @@ export interface OwnRequest {
   readonly offer: string | undefined;
   /** A refresh of the session timer, which the user did not ask for. */
   readonly refresh: boolean;
+  /** It tells where we are now: said again until the other side has heard it. */
+  readonly moves: boolean;
 }
 
 export interface Session {
@@ -30,7 +32,8 @@ export interface Session {
   readonly role: 'caller' | 'callee';
   /** The INVITE that began it; the caller's is replaced when it is sent again with credentials. */
   invite: SipRequest;
-  readonly contact: NameAddr;
+  /** Another after our address has changed. */
+  contact: NameAddr;
   readonly localTag: string;
   readonly timers: TransactionTimers;
   /** A number in [0, 1), for the pause after glare (§14.1). */
@@ -53,8 +56,10 @@ export interface Session {
   ours: OwnRequest | undefined;
   /** An offer that met the other side's on its way and waits to be made again (§14.1). */
   postponed: OwnRequest | undefined;
-  /** The pause after glare is not over: nothing postponed has its turn before. */
+  /** The pause after glare, or a move that did not get through, is not over: nothing postponed has its turn before. */
   paused: boolean;
+  /** How often in a row it did not get through where we are. */
+  movesFailed: number;
   /** Callee: provisional responses that must arrive (RFC 3262). */
   reliable: ReliableProvisional | undefined;
   /** Callee: the 2xx that waits until the reliable provisional response is acknowledged. */
@@ -66,6 +71,8 @@ export interface Session {
 
 export interface EarlyDialog {
   readonly dialog: Dialog;
+  /** Its Allow names UPDATE (RFC 3311 §4). */
+  readonly updates: boolean;
   /** RSeq of the last reliable provisional response of this dialog (RFC 3262 §4). */
   lastRSeq: number | undefined;
   /** What the other side said of its media reliably: its answer to our offer, or later an offer of its own. */
@@ -114,6 +121,8 @@ export type SessionEvent =
   | { readonly type: 'accept'; readonly sdp: string }
   | { readonly type: 'reject'; readonly status: number }
   | { readonly type: 'cancelled' }
+  /** Our address has changed; `sdp` describes our media there, where there is any yet. */
+  | { readonly type: 'move'; readonly contact: NameAddr; readonly sdp: string | undefined }
   /** Offer the other side other media. */
   | { readonly type: 'offer'; readonly sdp: string }
   /** Send a request of the user's own within the dialog (INFO, REFER, NOTIFY, MESSAGE). */
@@ -155,6 +164,8 @@ export type SessionNotice =
   | { readonly type: 'response'; readonly request: SipRequest; readonly status: number }
   /** Our offer was answered so. */
   | { readonly type: 'reanswered'; readonly sdp: string | undefined }
+  /** The other side's answer to where we are now. */
+  | { readonly type: 'moved'; readonly sdp: string | undefined }
   /** Our offer was refused; everything stays as it was. */
   | { readonly type: 'offer-refused'; readonly status: number }
   | { readonly type: 'ended'; readonly reason: EndReason };

@@ -101,6 +101,7 @@ export class ConnectionTransport implements SipTransport {
       return;
     }
     const flow = this.#newFlow('accepted', stream.remote, undefined);
+    flow.localAddress = stream.local.address;
     flow.opening.signal.addEventListener('abort', () => stream.destroy());
     void this.#begin(flow, () => wire.accept(stream, flow));
   }
@@ -122,6 +123,7 @@ export class ConnectionTransport implements SipTransport {
         ...(from !== undefined && { from }),
       });
       signal.addEventListener('abort', () => stream.destroy());
+      flow.localAddress = stream.local.address;
       return wire.dial(stream, target, flow);
     });
     return flow;

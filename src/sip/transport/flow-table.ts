@@ -1,5 +1,6 @@
 /** Every open connection, of all transports together: how many there may be, and which serves whom. */
-import { formatEndpoint } from '../../core/endpoint.js';
+import { formatEndpoint, withoutZone } from '../../core/endpoint.js';
+import { CodedError } from '../../core/errors.js';
 import type { Endpoint } from '../../core/network.js';
 import type { Flow } from './flow.js';
 import type { FlowLimits } from './flow-limits.js';
@@ -81,6 +82,17 @@ export class FlowTable {
   unfinished(change: number): boolean {
     this.#unfinishedOctets += change;
     return this.#unfinishedOctets <= this.#limits.unfinishedOctets;
+  }
+
+  /** Ends those that lead from an address that we have no more: nobody would tell us that they are dead. */
+  closeFromElsewhere(addresses: ReadonlySet<string>): void {
+    for (const flow of [...this.#flows.values()]) {
+      const { localAddress } = flow;
+      if (localAddress === undefined || addresses.has(withoutZone(localAddress))) continue;
+      flow.fail(
+        new CodedError('CONNECTION_CLOSED', `${localAddress} is no address of ours any more`),
+      );
+    }
   }
 
   closeAll(): void {

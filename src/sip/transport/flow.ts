@@ -35,6 +35,8 @@ export class Flow implements LinkEvents {
   readonly options: FlowOptions;
   /** Ends whatever opening is under way. */
   readonly opening = new AbortController();
+  /** The address of ours it leads from; undefined while that is not known. */
+  localAddress: string | undefined;
   readonly #life: FlowLife;
   #link: Link | undefined;
   #waiting: Waiting[] = [];

@@ -196,6 +196,13 @@ export class TransportManager {
     return this.#connections.get(target.protocol)?.find(target)?.ping(heard) ?? false;
   }
 
+  /** Our addresses changed. While there is none but loopback, connections may only wait for their cable. */
+  networkChanged(): void {
+    const addresses = this.#options.network.addresses();
+    if (addresses.every(({ internal }) => internal)) return;
+    this.#table.closeFromElsewhere(new Set(addresses.map(({ address }) => withoutZone(address))));
+  }
+
   /** Closes everything, sending first what is queued. */
   close(): void {
     this.#udp?.close();
