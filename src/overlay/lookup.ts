@@ -265,6 +265,10 @@ function pause(state: MemberState, lookup: Lookup): void {
     return;
   }
   lookup.waiting = true;
+  const { purpose } = lookup;
+  if (purpose.type === 'get' && lookup.silent.size > 0) {
+    state.signals.push({ type: 'owner-silent', operation: purpose.operation });
+  }
   const jitter = 0.75 + state.tools.chance() / 2;
   const timer = { type: 'lookup', number: lookup.number } as const;
   state.out.push({ type: 'set-timer', timer, ms: ms * jitter });

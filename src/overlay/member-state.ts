@@ -237,6 +237,8 @@ export interface GetOperation {
   readonly asker: GetAsker;
   readonly deadline: number;
   owner: Peer | undefined;
+  /** Those who hold copies were asked already, since the owner was silent. */
+  early: boolean;
   /** Yet to be asked. */
   holders: Peer[];
   waiting: number;
@@ -302,6 +304,8 @@ export type Signal =
       readonly part: number | undefined;
       readonly records: readonly RingRecord[] | undefined;
     }
+  /** Who is asked for has to wait until a new owner has taken over. */
+  | { readonly type: 'owner-silent'; readonly operation: number }
   /** Neither successor nor predecessor is left. */
   | { readonly type: 'alone' };
 

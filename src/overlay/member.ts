@@ -18,7 +18,15 @@ import {
 } from './member-state.js';
 import { followMerge, foundRing, lookForRing, lookThrough } from './merge.js';
 import type { RingAnswer, RingRequest } from './messages.js';
-import { getAnswered, getFound, putAnswered, putFound, startGet, startPut } from './operations.js';
+import {
+  askCopies,
+  getAnswered,
+  getFound,
+  putAnswered,
+  putFound,
+  startGet,
+  startPut,
+} from './operations.js';
 import type { Peer } from './peer.js';
 import { type RecordBounds, RecordStore } from './records.js';
 import { answerFind, relayAnswered } from './relay.js';
@@ -236,6 +244,9 @@ function takeSignal(state: MemberState, signal: Signal): void {
       return;
     case 'part-got':
       partGot(state, signal.transfer, signal.part, signal.records);
+      return;
+    case 'owner-silent':
+      askCopies(state, signal.operation);
       return;
     case 'alone':
       recover(state);

@@ -13,6 +13,7 @@ import type { RingAnswer } from './messages.js';
 import type { Peer } from './peer.js';
 import { compareVersions, type RingRecord } from './records.js';
 import { ask } from './requests.js';
+import { ownersNear } from './routing.js';
 
 /** Holders asked at once when the owner has nothing, or when members may lie. */
 const ASKED_AT_ONCE = 2;
@@ -80,6 +81,7 @@ export function startGet(state: MemberState, key: Id, asker: GetAsker): void {
     asker,
     deadline: state.now + LOOKUP_MS,
     owner: undefined,
+    early: false,
     holders: [],
     waiting: 0,
     answers: 0,
@@ -100,6 +102,31 @@ export function getFound(state: MemberState, operation: number, { result }: Fini
   get.owner = result.owner;
   get.holders = [result.owner, ...result.successors.slice(0, paths > 1 ? 2 * copies : copies - 1)];
   fetchNext(state, operation, get, paths > 1 ? copies : 1);
+}
+
+/**
+ * The owner is silent, and it takes seconds until another has taken over: a copy will do. What was put in these seconds
+ * is not seen.
+ */
+export function askCopies(state: MemberState, operation: number): void {
+  const get = state.gets.get(operation);
+  if (!get || get.early || get.owner || state.options.paths > 1) return;
+  get.early = true;
+  for (const record of state.records.get(get.key, state.now)) take(get, record);
+  if (get.newest.size > 0) {
+    get.answers++;
+    endGet(state, operation, get);
+    return;
+  }
+  for (const holder of ownersNear(state, get.key, ASKED_AT_ONCE)) {
+    get.waiting++;
+    ask(state, holder, { type: 'fetch', key: get.key }, { type: 'get', operation });
+  }
+}
+
+function take({ newest }: GetOperation, record: RingRecord): void {
+  const known = newest.get(record.publisher);
+  if (!known || compareVersions(record, known) > 0) newest.set(record.publisher, record);
 }
 
 /** Asks the next `count` holders. */
@@ -126,17 +153,15 @@ export function getAnswered(
       record => record.key === get.key && state.tools.verifyRecord(record),
     );
     if (genuine.length === 0 && from.id === get.owner?.id) get.ownerEmpty = true;
-    for (const record of genuine) {
-      const known = get.newest.get(record.publisher);
-      if (!known || compareVersions(record, known) > 0) get.newest.set(record.publisher, record);
-    }
+    for (const record of genuine) take(get, record);
   }
   if (get.waiting > 0) return;
   if (get.newest.size > 0) {
     endGet(state, operation, get);
     return;
   }
-  fetchNext(state, operation, get, ASKED_AT_ONCE);
+  // Where there is no owner yet, it is still being looked for.
+  if (get.owner) fetchNext(state, operation, get, ASKED_AT_ONCE);
 }
 
 function endGet(state: MemberState, operation: number, get: GetOperation): void {

@@ -20,7 +20,7 @@ import type {
 } from './member-state.js';
 import type { RingAnswer, RingRequest } from './messages.js';
 import type { Peer } from './peer.js';
-import type { RecordBounds, RingRecord } from './records.js';
+import type { RecordBounds, RingRecord, StoreRefusal } from './records.js';
 import type { RingAccess } from './ring-access.js';
 import type { LinkKeys, Respond, RingLinks } from './ring-links.js';
 
@@ -57,6 +57,11 @@ export interface MemberStatus {
   readonly known: number | undefined;
   readonly records: number;
   readonly recordBytes: number;
+}
+
+export interface PutOutcome {
+  readonly copies: number;
+  readonly reason?: StoreRefusal | 'no-answer';
 }
 
 /** How long a member that leaves may take to hand over what it holds. */
@@ -112,6 +117,13 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
     };
   }
 
+  /** Other members that are known to be there: all of a small ring, the neighbours of a large one. */
+  get others(): readonly Peer[] {
+    const { self, membership, predecessor, successors } = this.#state;
+    const known = membership?.present ?? [predecessor, ...successors];
+    return known.filter(peer => peer !== undefined).filter(({ id }) => id !== self.id);
+  }
+
   /** Joins through the first of `contacts` that answers; founds a ring of its own where there are none. */
   start(contacts: readonly Peer[]): void {
     this.#step({ type: 'start', now: this.#now, contacts });
@@ -151,11 +163,18 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
   }
 
   async put(record: RingRecord): Promise<number> {
+    const { copies, reason } = await this.keep(record);
+    if (copies > 0) return copies;
+    if (reason === 'no-answer') throw noAnswer();
+    throw new CodedError('NOT_KEPT', `the ring did not keep the record: ${reason}`);
+  }
+
+  /** As `put`, and what came of it: 0 copies, and why. @throws {CodedError} `NO_RING` */
+  async keep(record: RingRecord): Promise<PutOutcome> {
     const done = await this.#ask(tag => ({ type: 'put', now: this.#now, record, tag }));
-    if (done.type !== 'put-done') throw noAnswer();
-    if (done.copies > 0) return done.copies;
-    if (done.reason === 'no-answer') throw noAnswer();
-    throw new CodedError('NOT_KEPT', `the ring did not keep the record: ${done.reason}`);
+    if (done.type !== 'put-done') return { copies: 0, reason: 'no-answer' };
+    const { copies, reason } = done;
+    return copies > 0 ? { copies } : { copies, reason: reason ?? 'no-answer' };
   }
 
   /** Hands over what it holds, says goodbye, and is gone. */

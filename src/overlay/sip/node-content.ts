@@ -6,6 +6,7 @@ import { type Content, content, items, links, needed, number, peerAt, peers } fr
 import { Unreadable } from './refusal.js';
 
 const MAX_EXPIRES_S = 86_400;
+const MAX_NODES = 100_000;
 
 type OwnAnswer = Extract<NodeAnswer, { readonly type: 'attached' | 'elsewhere' }>;
 
@@ -58,7 +59,10 @@ export function nodeAnswerContent(answer: OwnAnswer): Content {
     case 'attached':
       return content({
         name,
-        words: { expires: String(answer.expiresS) },
+        words: {
+          expires: String(answer.expiresS),
+          ...(answer.nodes !== undefined && { nodes: String(answer.nodes) }),
+        },
         links: links('S', answer.others),
       });
     case 'elsewhere':
@@ -110,7 +114,9 @@ export function nodeAnswerOf(from: Content): OwnAnswer | undefined {
   switch (name) {
     case 'attached': {
       const expiresS = number(words.expires, 'expires', MAX_EXPIRES_S);
-      return { type: name, expiresS, others: peers(from, 'S') };
+      const others = peers(from, 'S');
+      if (words.nodes === undefined) return { type: name, expiresS, others };
+      return { type: name, expiresS, others, nodes: number(words.nodes, 'nodes', MAX_NODES) };
     }
     case 'elsewhere':
       return { type: name, at: peers(from, 'C') };

@@ -234,6 +234,12 @@ export const anyAnswer: fc.Arbitrary<LinkAnswer> = fc.oneof(
   fc.record({ type: type('stored'), copies: fc.nat(30) }),
   fc.record({ type: type('refused'), reason }),
   fc.record({ type: type('attached'), expiresS: fc.nat(86_400), others: peers }),
+  fc.record({
+    type: type('attached'),
+    expiresS: fc.nat(86_400),
+    others: peers,
+    nodes: fc.nat(900),
+  }),
   fc.record({ type: type('elsewhere'), at: peers }),
   fc.record({ type: type('records'), records: fc.array(record, few) }),
   fc.record({ type: type('wanted'), versions: fc.array(version, few) }),
