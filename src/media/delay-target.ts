@@ -33,7 +33,7 @@ export class DelayTarget {
 
   readonly #floorMs: number;
   readonly #ceilingMs: number;
-  #unitsPerMs: number;
+  readonly #unitsPerMs: number;
 
   readonly #transits = new Float64Array(REMEMBERED);
   readonly #arrivals = new Float64Array(REMEMBERED);
@@ -65,8 +65,7 @@ export class DelayTarget {
   }
 
   /** The sender's timestamps begin anew; what is known of the network stays. */
-  restart(clockRate = this.#unitsPerMs * 1000): void {
-    this.#unitsPerMs = clockRate / 1000;
+  restart(): void {
     this.#known = false;
     this.#count = 0;
     this.epoch++;

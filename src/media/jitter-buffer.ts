@@ -43,22 +43,23 @@ export interface JitterBufferOptions {
   readonly frameSamples: number;
   /** The longest that sound may wait, in ms; by default 300. */
   readonly maxDelayMs?: number;
+  /** Where it tells what becomes of packets; its own by default. */
+  readonly statistics?: JitterStatistics;
 }
 
 export class JitterBuffer {
   readonly #frameSamples: number;
   readonly #samplesPerMs: number;
-  readonly #sampleRate: number;
   readonly #maxDelayMs: number;
   /** Samples per RTP timestamp unit: 2 for G.722, 1/3 for Opus at 16 kHz. */
-  #samplesPerUnit: number;
+  readonly #samplesPerUnit: number;
 
   readonly #store = new PacketStore();
   readonly #depth: PlayoutDepth;
   readonly #tape: SampleTape;
   readonly #filler: GapFiller;
   readonly #adapter: DelayAdapter;
-  readonly #statistics = newJitterStatistics();
+  readonly #statistics: JitterStatistics;
 
   #playing = false;
   /** RTP timestamp of what follows the last packet played. */
@@ -74,6 +75,8 @@ export class JitterBuffer {
   /** The next packet's timestamp has nothing to do with the last one's. */
   #leapt = false;
   #dropped = 0;
+  /** Of packets dropped, those that the statistics tell. */
+  #told = 0;
   #decoder: Decoder | undefined;
   #level = -1;
 
@@ -82,7 +85,7 @@ export class JitterBuffer {
 
   constructor(options: JitterBufferOptions) {
     const { sampleRate, clockRate, frameSamples, maxDelayMs = MAX_DELAY_MS } = options;
-    this.#sampleRate = sampleRate;
+    this.#statistics = options.statistics ?? newJitterStatistics();
     this.#frameSamples = frameSamples;
     this.#samplesPerMs = sampleRate / 1000;
     this.#samplesPerUnit = sampleRate / clockRate;
@@ -108,7 +111,9 @@ export class JitterBuffer {
   get statistics(): Readonly<JitterStatistics> {
     const statistics = this.#statistics;
     statistics.targetMs = this.#depth.targetMs;
-    statistics.overruns = this.#dropped + this.#store.pushedOut;
+    const dropped = this.#dropped + this.#store.pushedOut;
+    statistics.overruns += dropped - this.#told;
+    this.#told = dropped;
     statistics.depthMs = this.#playing ? this.#depth.depthMs : 0;
     return statistics;
   }
@@ -119,12 +124,15 @@ export class JitterBuffer {
     return (this.#endTimestamp + (this.#filled - unread) / this.#samplesPerUnit) % 2 ** 32;
   }
 
-  /** Timestamps count in another unit from now on: the sender changed its codec. */
-  useClockRate(clockRate: number): void {
-    const samplesPerUnit = this.#sampleRate / clockRate;
-    if (samplesPerUnit === this.#samplesPerUnit) return;
-    this.#samplesPerUnit = samplesPerUnit;
-    this.#depth.restart(clockRate);
+  /** Whether a stream is being heard. */
+  get playing(): boolean {
+    return this.#playing;
+  }
+
+  /** Whether nothing is left to be heard but less than half a frame. */
+  get isDrained(): boolean {
+    const unread = this.#tape.unread + Math.max(0, this.#ahead);
+    return this.#store.held === 0 && unread < this.#frameSamples / 2;
   }
 
   /** Drops what is held; the next packet begins a stream. */

@@ -1,7 +1,7 @@
 /** One RTP stream each way: a source and a sink of the graph over a packet path. */
 import type { Clock } from '../core/clock.js';
 import { type Random, randomToken, randomUnit } from '../core/random.js';
-import type { Codec, CodingOptions, Conditions, Decoder, Encoder } from './codecs/codec.js';
+import type { Codec, CodingOptions, Conditions, Encoder } from './codecs/codec.js';
 import { comfortNoise } from './codecs/comfort-noise.js';
 import { codecByName, codecByPayloadType } from './codecs/registry.js';
 import type { Codings } from './codings.js';
@@ -15,7 +15,8 @@ import type {
 } from './engine.js';
 import { levelOf, SILENCE_DBOV } from './frame.js';
 import { BASE_RATE, FRAME_MS, type NodeBehaviour } from './graph.js';
-import { JitterBuffer, MAX_DELAY_MS } from './jitter-buffer.js';
+import { MAX_DELAY_MS } from './jitter-buffer.js';
+import { LegReceiver } from './leg-receiver.js';
 import type { Coding } from './mix.js';
 import { OwnSsrc } from './own-ssrc.js';
 import type { PacketPath } from './packet-path.js';
@@ -55,8 +56,10 @@ export class Leg implements NodeBehaviour {
   #settings: LegSettings | undefined;
   #sampleRate = BASE_RATE;
   #clockRate = BASE_RATE;
-  #source = new RtpSource(BASE_RATE);
-  #buffer = bufferFor(BASE_RATE, BASE_RATE);
+  readonly #source = new RtpSource(BASE_RATE);
+  readonly #receiver = new LegReceiver(BASE_RATE, BASE_RATE);
+  /** What payload types stood for since the leg was opened: that does not change (RFC 3264 §8.3.2). */
+  readonly #agreed = new Map<number, Codec>();
 
   /** What the other side was told to send, and is sent. */
   #codec: Codec | undefined;
@@ -64,7 +67,6 @@ export class Leg implements NodeBehaviour {
   #packetiser: Packetiser | undefined;
   /** By whose payload the last packet was, where others had the same. */
   #sharedEncoder: Encoder | undefined;
-  readonly #decoders = new Map<Codec, Decoder>();
 
   readonly #digits = new LegDigits(BASE_RATE, BASE_RATE);
   #silence: SilenceSuppressor | undefined;
@@ -131,7 +133,7 @@ export class Leg implements NodeBehaviour {
     const { events, hearTones = false } = settings;
     this.#digits.configure(events, hearTones, this.#sampleRate, this.#clockRate);
     this.#path.setRemote(remote, rtcp ?? { address: remote.address, port: remote.port + 1 });
-    if (!receive) this.#buffer.reset();
+    if (!receive) this.#receiver.reset();
   }
 
   /**
@@ -152,16 +154,16 @@ export class Leg implements NodeBehaviour {
   }
 
   produce(frame: Int16Array, nowMs: number): void {
-    this.#buffer.get(frame, nowMs);
+    this.#receiver.get(frame, nowMs);
     this.#digits.hear(frame, nowMs);
   }
 
   pass(nowMs: number): void {
-    this.#buffer.skip(nowMs);
+    this.#receiver.skip(nowMs);
   }
 
   claimedLevel(nowMs: number): number | undefined {
-    return this.#buffer.peek(nowMs);
+    return this.#receiver.peek(nowMs);
   }
 
   consume(frame: Int16Array, nowMs: number): void {
@@ -207,7 +209,7 @@ export class Leg implements NodeBehaviour {
 
   statistics(): LegStatistics {
     const { heardMs } = this.#source;
-    const buffer = this.#buffer.statistics;
+    const buffer = this.#receiver.statistics;
     const { duplicates } = buffer;
     return {
       packetsSent: this.#sender.packets,
@@ -243,7 +245,7 @@ export class Leg implements NodeBehaviour {
     this.#path.close();
     this.#packetiser?.close();
     this.#silence?.close();
-    for (const decoder of this.#decoders.values()) decoder.close?.();
+    this.#receiver.close();
   }
 
   #receive(packet: RtpPacket, arrivalMs: number): void {
@@ -254,33 +256,38 @@ export class Leg implements NodeBehaviour {
       return;
     }
     const isEvent = this.#digits.isEvent(packet);
+    // Other payload types (events) have no codec.
+    const codec = isEvent ? undefined : this.#codecOf(packet.payloadType);
+    if (codec) this.#source.useClockRate(codec.clockRate);
     // The timestamp of an event stands still: it tells nothing of the network.
     const verdict = this.#source.accept(packet, arrivalMs, !isEvent);
     if (verdict === 'refused') return;
     this.#rtcp.heard(ssrc, arrivalMs);
     if (verdict === 'restarted') {
-      this.#buffer.reset();
+      this.#receiver.reset();
       this.#digits.reset();
     }
     if (!this.#settings?.receive) return;
     if (isEvent) this.#digits.receive(packet, arrivalMs);
-    // Other payload types (events) have no decoder.
-    const decoder = this.#decoderOf(packet.payloadType);
     const { audioLevel } = this.#settings;
     const level = audioLevel === undefined ? -1 : audioLevelOf(packet, audioLevel);
-    this.#buffer.put(this.#source.extendedSequence, packet, decoder, arrivalMs, level);
+    this.#receiver.put(this.#source.extendedSequence, packet, codec, arrivalMs, level);
   }
 
   #use(codec: Codec | undefined, format: PayloadFormat): void {
+    const unsent = this.#packetiser?.clear() ?? 0;
+    if (unsent > 0) this.#sender.pause(unsent);
     this.#packetiser?.close();
     this.#packetiser = undefined;
     this.#sharedEncoder = undefined;
     this.#codec = codec;
     if (!codec) return;
     const sampleRate = format.sampleRate ?? codec.sampleRates[0]!;
-    if (sampleRate !== this.#sampleRate || codec.clockRate !== this.#clockRate) {
-      this.#setRates(sampleRate, codec.clockRate);
-    }
+    this.#sampleRate = sampleRate;
+    this.#clockRate = codec.clockRate;
+    this.#rtcp.clockRate = codec.clockRate;
+    this.#agreed.set(format.payloadType, codec);
+    this.#receiver.expect(codec, sampleRate);
     const options: CodingOptions = {
       sampleRate,
       ...(format.fmtp !== undefined && { fmtp: format.fmtp }),
@@ -292,31 +299,10 @@ export class Leg implements NodeBehaviour {
     );
   }
 
-  #setRates(sampleRate: number, clockRate: number): void {
-    this.#sampleRate = sampleRate;
-    this.#clockRate = clockRate;
-    this.#source = new RtpSource(clockRate);
-    this.#rtcp.clockRate = clockRate;
-    this.#buffer = bufferFor(sampleRate, clockRate);
-    for (const decoder of this.#decoders.values()) decoder.close?.();
-    this.#decoders.clear();
-  }
-
-  #decoderOf(payloadType: number): Decoder | undefined {
-    const codec = this.#codecOf(payloadType);
-    if (!codec?.sampleRates.includes(this.#sampleRate)) return undefined;
-    let decoder = this.#decoders.get(codec);
-    if (!decoder) {
-      decoder = codec.newDecoder({ sampleRate: this.#sampleRate });
-      this.#decoders.set(codec, decoder);
-    }
-    return decoder;
-  }
-
   #codecOf(payloadType: number): Codec | undefined {
     if (payloadType === this.#settings?.format.payloadType) return this.#codec;
     if (payloadType === this.#settings?.comfortNoise) return comfortNoise;
-    return codecByPayloadType(payloadType);
+    return this.#agreed.get(payloadType) ?? codecByPayloadType(payloadType);
   }
 
   #sendSpeech(payload: Uint8Array, octets: number, timestampUnits: number): void {
@@ -403,7 +389,7 @@ export class Leg implements NodeBehaviour {
 
   #rates(): { readonly lossRate: number; readonly discardRate: number } {
     const { received, lost } = this.#source;
-    const { late, duplicates } = this.#buffer.statistics;
+    const { late, duplicates } = this.#receiver.statistics;
     const missing = Math.max(0, lost + duplicates);
     const expected = Math.max(1, received - duplicates + missing);
     return { lossRate: missing / expected, discardRate: Math.min(1, late / expected) };
@@ -411,7 +397,7 @@ export class Leg implements NodeBehaviour {
 
   /** What waits here: a frame in the making, and the jitter buffer. */
   #endSystemDelayMs(): number {
-    return FRAME_MS + this.#buffer.statistics.depthMs;
+    return FRAME_MS + this.#receiver.statistics.depthMs;
   }
 
   #metrics(): VoipMetrics | undefined {
@@ -419,7 +405,7 @@ export class Leg implements NodeBehaviour {
     const quality = this.#quality();
     if (ssrc === undefined || !quality) return undefined;
     const { burstDensity, gapDensity, burstPackets, gapPackets } = losses.bursts();
-    const { depthMs, targetMs } = this.#buffer.statistics;
+    const { depthMs, targetMs } = this.#receiver.statistics;
     return {
       ssrc,
       ...this.#rates(),
@@ -463,14 +449,6 @@ export class Leg implements NodeBehaviour {
       sending: this.#sender.packets > this.#packetsAtReport,
     };
   }
-}
-
-function bufferFor(sampleRate: number, clockRate: number): JitterBuffer {
-  return new JitterBuffer({
-    sampleRate,
-    clockRate,
-    frameSamples: (sampleRate * FRAME_MS) / 1000,
-  });
 }
 
 function sameFormat(a: PayloadFormat, b: PayloadFormat): boolean {

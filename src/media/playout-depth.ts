@@ -92,8 +92,8 @@ export class PlayoutDepth {
   }
 
   /** The sender's timestamps begin anew. */
-  restart(clockRate?: number): void {
-    this.#target.restart(clockRate);
+  restart(): void {
+    this.#target.restart();
   }
 
   tick(nowMs: number): void {

@@ -40,7 +40,7 @@ export class RtpSource {
   received = 0;
   refused = 0;
   readonly losses = new LossPattern();
-  readonly #clockRate: number;
+  #clockRate: number;
 
   #ssrc: number | undefined;
   /** What comes next need not go on where this was. */
@@ -66,6 +66,14 @@ export class RtpSource {
   /** @param clockRate RTP timestamp units per second */
   constructor(clockRate: number) {
     this.#clockRate = clockRate;
+  }
+
+  /** Timestamps count in another unit from now on: the sender changed its codec. */
+  useClockRate(clockRate: number): void {
+    if (clockRate === this.#clockRate) return;
+    this.#jitter *= clockRate / this.#clockRate;
+    this.#clockRate = clockRate;
+    this.#transit = undefined;
   }
 
   /** Undefined before the first packet. */
