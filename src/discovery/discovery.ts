@@ -25,6 +25,8 @@ export interface PhoneSighting {
   readonly host: string;
   /** Our interface it was last heard on, e.g. `eth0`. */
   readonly interfaceName?: string;
+  /** What else its TXT record says, of what was asked for. */
+  readonly texts?: Readonly<Partial<Record<string, string>>> | undefined;
 }
 
 /** What this phone says of itself. */

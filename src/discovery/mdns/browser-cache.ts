@@ -16,14 +16,7 @@ import {
   type Instance,
 } from './browser-state.js';
 import { instanceName } from './dns-name.js';
-import {
-  type PhoneRecord,
-  PORT_KEYS,
-  phoneNameOf,
-  portValue,
-  SERVICE,
-  textValue,
-} from './dns-records.js';
+import { type PhoneRecord, PORT_KEYS, phoneNameOf, portValue, textValue } from './dns-records.js';
 import { addressKey, forgetAddresses, hearAddress } from './host-addresses.js';
 import { isOver, lifetime, nextEvent, ttlOf } from './record-lifetime.js';
 
@@ -129,7 +122,7 @@ function follow(state: BrowserState, addresses: readonly InterfaceAddress[], now
 
 /** RFC 6762 §10.4: what fails is asked for again, and forgotten unless it answers. */
 function doubt(state: BrowserState, name: string, now: number): void {
-  const key = foldName(instanceName(name, SERVICE));
+  const key = foldName(instanceName(name, state.service));
   const instance = state.instances.get(key);
   if (!instance?.seen || instance.doubt?.ours) return;
   state.touched.add(key);
@@ -146,7 +139,8 @@ function overhear(
     const folded = foldName(name);
     if (type === 'PTR') {
       // RFC 6762 §7.3: unless it knows, and so will not be told, what we do not.
-      const isOurs = folded === SERVICE && known.every(each => state.instances.has(foldName(each)));
+      const isOurs =
+        folded === state.service && known.every(each => state.instances.has(foldName(each)));
       if (isOurs) state.overheardAt.set(linkId, now);
       continue;
     }
@@ -197,7 +191,7 @@ function hearPointer(
   record: PhoneRecord & { type: 'PTR' },
   { link, now, direct }: BrowserEvent & { kind: 'heard' },
 ): void {
-  const name = phoneNameOf(record.instance);
+  const name = phoneNameOf(record.instance, state.service);
   if (name === undefined) return;
   const key = foldName(record.instance);
   const instance = state.instances.get(key);
@@ -248,7 +242,8 @@ function hearInstance(
   instance.doubt = undefined;
   if (record.type === 'TXT') {
     const deviceId = textValue(record.texts, 'id')?.slice(0, MAX_DEVICE_ID_LENGTH);
-    instance.text = { ...life, deviceId, ports: portsIn(record.texts) };
+    const texts = wantedIn(record.texts, state.keys);
+    instance.text = { ...life, deviceId, ports: portsIn(record.texts), texts };
   } else if (record.ttl > 0) {
     instance.server = { ...life, host: record.host, port: record.port };
     const host = foldName(record.host);
@@ -314,8 +309,19 @@ function sighting(state: BrowserState, instance: Instance): PhoneSighting | unde
   const addresses = state.hosts.get(foldName(server.host))?.values() ?? [];
   const endpoints = reachableEndpoints([...addresses], server.port, state.addresses);
   if (endpoints.length === 0) return undefined;
-  const { deviceId, ports = {} } = text ?? {};
-  return { name, deviceId, endpoints, ports, host: server.host, interfaceName: link };
+  const { deviceId, ports = {}, texts } = text ?? {};
+  const { host } = server;
+  return { name, deviceId, endpoints, ports, host, interfaceName: link, ...(texts && { texts }) };
+}
+
+function wantedIn(texts: readonly string[], keys: readonly string[]): PhoneSighting['texts'] {
+  if (keys.length === 0) return undefined;
+  return Object.fromEntries(
+    keys.flatMap(key => {
+      const value = textValue(texts, key);
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
 }
 
 function portsIn(texts: readonly string[]): PhonePorts {
@@ -330,7 +336,7 @@ function portsIn(texts: readonly string[]): PhonePorts {
 }
 
 function differ(a: PhoneSighting, b: PhoneSighting): boolean {
-  const facts = ({ name, deviceId, endpoints, ports, host }: PhoneSighting) =>
-    JSON.stringify([name, deviceId, endpoints, ports, host]);
+  const facts = ({ name, deviceId, endpoints, ports, host, texts }: PhoneSighting) =>
+    JSON.stringify([name, deviceId, endpoints, ports, host, texts]);
   return facts(a) !== facts(b);
 }

@@ -9,7 +9,6 @@ import {
   LONGEST_INTERVAL_MS,
   type Question,
 } from './browser-state.js';
-import { SERVICE } from './dns-records.js';
 import type { HostAddress, HostAddresses } from './host-addresses.js';
 import { isLate, type Lifetime, takeRefresh } from './record-lifetime.js';
 
@@ -26,12 +25,12 @@ export function query(state: BrowserState, now: number): BrowserAction[] {
     if (questions.size < MAX_QUESTIONS) questions.set(`${type} ${name}`, { type, name });
   };
   if (state.queryAt <= now) {
-    ask('PTR', SERVICE);
+    ask('PTR', state.service);
     state.queryAt = now + state.queryPauseMs;
     state.queryPauseMs = Math.min(2 * state.queryPauseMs, LONGEST_INTERVAL_MS);
   }
   for (const instance of state.instances.values()) {
-    if (!askAbout(instance, ask, now) || directly.size >= MAX_DIRECT) continue;
+    if (!askAbout(state, instance, ask, now) || directly.size >= MAX_DIRECT) continue;
     const address = instance.seen?.endpoints[0]?.address;
     if (address !== undefined) directly.set(address, { address, link: instance.link });
   }
@@ -42,7 +41,7 @@ export function query(state: BrowserState, now: number): BrowserAction[] {
     }
   }
   if (questions.size === 0) return [];
-  const browsing = questions.has(`PTR ${SERVICE}`);
+  const browsing = questions.has(`PTR ${state.service}`);
   const exceptOn = browsing && questions.size === 1 ? justOverheard(state, now) : [];
   if (browsing) state.queriedAt = now;
   const known = browsing ? knownAnswers(state, now) : [];
@@ -66,6 +65,7 @@ function justOverheard({ overheardAt }: BrowserState, now: number): string[] {
  * phone should be asked by unicast too.
  */
 function askAbout(
+  { service }: BrowserState,
   instance: Instance,
   ask: (type: Question['type'], name: string) => void,
   now: number,
@@ -77,7 +77,7 @@ function askAbout(
     ask(type, name);
     isUrgent ||= isLate(life);
   };
-  refresh(pointer, 'PTR', SERVICE);
+  refresh(pointer, 'PTR', service);
   refresh(server, 'SRV', fullName);
   refresh(text, 'TXT', fullName);
   const isDoubted = instance.doubt?.ours ?? false;

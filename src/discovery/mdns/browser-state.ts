@@ -1,7 +1,7 @@
 /** What the browser knows: phones, the hosts they are on, and when to ask. */
 import type { InterfaceAddress } from '../../core/network.js';
 import type { PhonePorts, PhoneSighting } from '../discovery.js';
-import type { PhoneRecord } from './dns-records.js';
+import { type PhoneRecord, SERVICE } from './dns-records.js';
 import type { HostAddresses } from './host-addresses.js';
 import type { Lifetime } from './record-lifetime.js';
 
@@ -73,7 +73,11 @@ export interface Instance {
   pointer: Lifetime;
   server: (Lifetime & { readonly host: string; readonly port: number }) | undefined;
   text:
-    | (Lifetime & { readonly deviceId: string | undefined; readonly ports: PhonePorts })
+    | (Lifetime & {
+        readonly deviceId: string | undefined;
+        readonly ports: PhonePorts;
+        readonly texts: PhoneSighting['texts'];
+      })
     | undefined;
   link: string;
   /** Asking for what is missing: the next time, and the pause after that. */
@@ -85,6 +89,10 @@ export interface Instance {
 }
 
 export interface BrowserState {
+  /** What is looked for, in lower case, e.g. `_sip._udp.local`. */
+  readonly service: string;
+  /** Further keys of TXT records that are wanted, in lower case. */
+  readonly keys: readonly string[];
   readonly random: () => number;
   /** By folded full name. */
   readonly instances: Map<string, Instance>;
@@ -107,8 +115,14 @@ export interface BrowserState {
 }
 
 /** @param random gives numbers in [0, 1) */
-export function newBrowserState(random: () => number): BrowserState {
+export function newBrowserState(
+  random: () => number,
+  service = SERVICE,
+  keys: readonly string[] = [],
+): BrowserState {
   return {
+    service,
+    keys,
     random,
     instances: new Map(),
     hosts: new Map(),

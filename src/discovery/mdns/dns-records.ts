@@ -3,7 +3,7 @@ import { foldName } from '../phone-name.js';
 import type { DnsMessage, DnsRecord } from './dns-message.js';
 import { labelsOf, nameOf } from './dns-name.js';
 
-/** SIP over UDP, as the IANA service registry names it. */
+/** SIP over UDP, as the IANA service registry names it: what a browser looks for by default. */
 export const SERVICE = '_sip._udp.local';
 
 /** Keys of the TXT record: where the phone takes SIP by other protocols. */
@@ -26,16 +26,19 @@ export type PhoneRecord = RecordBase &
     | { readonly type: 'A' | 'AAAA'; readonly address: string }
   );
 
-/** What a response says of phones and hosts, answers and additional records alike; the rest is dropped. */
-export function phoneRecords({ answers, additionals }: DnsMessage): PhoneRecord[] {
-  return [...answers, ...additionals].flatMap(record => phoneRecord(record) ?? []);
+/** What a response says of `service` and of hosts, answers and additional records alike; the rest is dropped. */
+export function phoneRecords({ answers, additionals }: DnsMessage, service: string): PhoneRecord[] {
+  return [...answers, ...additionals].flatMap(record => phoneRecord(record, service) ?? []);
 }
 
-function phoneRecord({ name, ttl, flush, data }: DnsRecord): PhoneRecord | undefined {
+function phoneRecord(
+  { name, ttl, flush, data }: DnsRecord,
+  service: string,
+): PhoneRecord | undefined {
   const base = { name: foldName(name), ttl, flush };
   switch (data.type) {
     case 'PTR':
-      return base.name === SERVICE ? { ...base, type: 'PTR', instance: data.target } : undefined;
+      return base.name === service ? { ...base, type: 'PTR', instance: data.target } : undefined;
     case 'SRV':
       return { ...base, type: 'SRV', host: data.host, port: data.port };
     case 'TXT':
@@ -67,9 +70,9 @@ export function portValue(texts: readonly string[], key: string): number | undef
 }
 
 /** The phone's name in `NAME._sip._udp.local`; undefined for anything else or a name that cannot be shown. */
-export function phoneNameOf(instance: string): string | undefined {
+export function phoneNameOf(instance: string, service: string): string | undefined {
   const [name = '', ...type] = labelsOf(instance);
-  if (foldName(nameOf(type)) !== SERVICE) return undefined;
+  if (foldName(nameOf(type)) !== service) return undefined;
   // U+FFFD stands for octets that are no UTF-8.
   return name === '' || /[\p{Cc}\ufffd]/u.test(name) ? undefined : name;
 }

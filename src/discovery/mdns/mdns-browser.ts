@@ -14,13 +14,17 @@ import {
 } from './browser-state.js';
 import { type DnsMessage, queryOf } from './dns-message.js';
 import { instanceName } from './dns-name.js';
-import { phoneRecords, SERVICE } from './dns-records.js';
+import { phoneRecords } from './dns-records.js';
 import type { Heard, MdnsLink, MdnsLinks, MdnsListener } from './mdns-links.js';
 
 export interface MdnsBrowserOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly links: MdnsLinks;
+  /** What is looked for instead of phones, in lower case, e.g. `_ringline._tcp.local`. */
+  readonly service?: string;
+  /** Keys of its TXT records that are wanted, in lower case. */
+  readonly keys?: readonly string[];
 }
 
 export class MdnsBrowser extends EventEmitter<BrowserEvents> implements Browser {
@@ -31,13 +35,13 @@ export class MdnsBrowser extends EventEmitter<BrowserEvents> implements Browser 
   #running = false;
   #timer: Timer | undefined;
 
-  constructor({ clock, random, links }: MdnsBrowserOptions) {
+  constructor({ clock, random, links, service, keys }: MdnsBrowserOptions) {
     super();
     // Every `find` under way listens.
     this.setMaxListeners(0);
     this.#clock = clock;
     this.#links = links;
-    this.#state = newBrowserState(() => randomUnit(random));
+    this.#state = newBrowserState(() => randomUnit(random), service, keys);
   }
 
   async start(): Promise<void> {
@@ -58,7 +62,7 @@ export class MdnsBrowser extends EventEmitter<BrowserEvents> implements Browser 
 
   find(name: string, signal: AbortSignal, withinMs: number): Promise<PhoneSighting | undefined> {
     const wanted = foldName(name);
-    const known = this.#state.instances.get(instanceName(wanted, SERVICE))?.seen;
+    const known = this.#state.instances.get(instanceName(wanted, this.#state.service))?.seen;
     if (known || !this.#running) return Promise.resolve(known);
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
@@ -104,7 +108,7 @@ export class MdnsBrowser extends EventEmitter<BrowserEvents> implements Browser 
   #hear({ link, message, own, via }: Heard): void {
     const now = this.#clock.now();
     if (message.response) {
-      const records = phoneRecords(message);
+      const records = phoneRecords(message, this.#state.service);
       const { interfaceName } = link;
       const direct = via === 'direct';
       if (records.length > 0)
@@ -142,10 +146,11 @@ export class MdnsBrowser extends EventEmitter<BrowserEvents> implements Browser 
   }
 
   #query({ questions, known, exceptOn, directly }: BrowserAction & { kind: 'query' }): void {
+    const { service } = this.#state;
     const message = queryOf({
       questions: questions.map(question => ({ ...question, unicast: false })),
       answers: known.map(({ instance, ttl }) => {
-        return { name: SERVICE, ttl, flush: false, data: { type: 'PTR', target: instance } };
+        return { name: service, ttl, flush: false, data: { type: 'PTR', target: instance } };
       }),
     });
     for (const { id } of this.#linksNow) if (!exceptOn.includes(id)) this.#links.send(id, message);
