@@ -67,7 +67,9 @@ export function stepAttachment(state: AttachmentState, event: AttachmentEvent): 
 function handle(state: AttachmentState, event: AttachmentEvent): void {
   switch (event.type) {
     case 'start':
-      if (state.phase === 'idle') beginSearch(state);
+      if (state.phase !== 'idle') return;
+      state.recordsAt ??= event.now;
+      beginSearch(state);
       return;
     case 'candidate':
       candidate(state, event.peer);
@@ -99,6 +101,7 @@ function handle(state: AttachmentState, event: AttachmentEvent): void {
       return;
     case 'records-changed':
       state.records = event.records;
+      state.recordsAt = event.now;
       state.version++;
       return;
     case 'query': {

@@ -50,7 +50,11 @@ export function send(state: AttachmentState, to: Peer, request: NodeRequest): nu
 }
 
 export function attachRequest(state: AttachmentState): NodeRequest {
-  const { contact, records } = state;
+  const { contact } = state;
+  const passed = state.now - (state.recordsAt ?? state.now);
+  const records = state.records
+    .map(record => ({ ...record, ageMs: Math.max(0, record.ageMs) + passed }))
+    .filter(({ ageMs, lifeMs }) => ageMs < lifeMs);
   return { type: 'attach', contact, expiresS: EXPIRES_S, records };
 }
 

@@ -185,6 +185,8 @@ export interface AttachmentState {
   now: number;
   contact: string;
   records: readonly RingRecord[];
+  /** When they were handed in: they age from then on. */
+  recordsAt: number | undefined;
   /** Raised when contact or records change. */
   version: number;
   current: Current | undefined;
@@ -230,6 +232,7 @@ export function newAttachment(
     now: 0,
     contact: own.contact,
     records: own.records,
+    recordsAt: undefined,
     version: 1,
     current: undefined,
     moving: undefined,

@@ -160,6 +160,14 @@ t.test('it refreshes at about half of what was granted', async t => {
   t.ok(gaps.length >= 2);
   for (const gap of gaps) t.ok(gap >= 239 && gap <= 361, `${gap} s`);
   t.not(gaps[0], gaps[1], 'not in step');
+  const ages = supers[0]!.taken.map(
+    ({ request }) => 'records' in request && request.records[0]?.ageMs,
+  );
+  t.same(
+    ages.slice(0, 2).map(Number),
+    times.slice(0, 2).map(at => at - 2),
+    'its records have aged',
+  );
   t.same(phone.log, [], 'a refresh is no news');
 });
 

@@ -1,0 +1,58 @@
+/**
+ * The list of its nodes that a super-node keeps in the ring, in pages, so that whoever follows it can look after them
+ * when it dies. The pages stand under the places just before its own id: it owns them, its successors hold the copies,
+ * and when it is gone the first of these owns them and has them.
+ */
+import { ID_DIGITS, type Id, isId } from '../ids.js';
+import type { Peer } from '../peer.js';
+
+export interface ListedNode {
+  readonly peer: Peer;
+  /** SIP URI that reaches it. */
+  readonly contact: string;
+}
+
+/** By the first digit of a node's id: a node that comes or goes changes one page. */
+export const PAGES = 16;
+/** Of one page; what says more is not believed. */
+const MAX_LISTED = 1_000;
+const MAX_TEXT = 512;
+
+/** Places before the super-node's own. */
+export function pageKey(superNode: Id, page: number): Id {
+  const places = 1n << BigInt(4 * ID_DIGITS);
+  const place = (BigInt(`0x${superNode}`) + places - 1n - BigInt(page)) % places;
+  return place.toString(16).padStart(ID_DIGITS, '0');
+}
+
+export function pageOf(node: Id): number {
+  return Number.parseInt(node[0] ?? '0', 16);
+}
+
+/** JSON: an array of `[id, address, contact]`. */
+export function writePage(nodes: readonly ListedNode[]): Uint8Array {
+  return Buffer.from(
+    JSON.stringify(nodes.map(({ peer, contact }) => [peer.id, peer.address, contact])),
+  );
+}
+
+/** What cannot be read is left out: it only means that a node looks for a super-node by itself. */
+export function readPage(value: Uint8Array): ListedNode[] {
+  let rows: unknown;
+  try {
+    rows = JSON.parse(Buffer.from(value).toString('utf8'));
+  } catch {
+    return [];
+  }
+  if (!Array.isArray(rows)) return [];
+  return rows.slice(0, MAX_LISTED).flatMap((row: unknown) => {
+    if (!Array.isArray(row) || !row.every(isShortText)) return [];
+    const [id, address, contact] = row;
+    if (id === undefined || !isId(id) || !address || !contact) return [];
+    return [{ peer: { id, address }, contact }];
+  });
+}
+
+function isShortText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_TEXT;
+}
