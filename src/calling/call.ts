@@ -83,7 +83,7 @@ export class Call extends EventEmitter<CallEvents> {
   readonly direction: 'outgoing' | 'incoming';
   readonly #context: CallContext;
   readonly #state: CallState;
-  readonly #uri: SipUri | undefined;
+  #uri: SipUri | undefined;
   readonly #timers = new Map<string, Timer>();
   readonly #locating = new AbortController();
   readonly #roaming: CallRoaming;
@@ -415,7 +415,11 @@ export class Call extends EventEmitter<CallEvents> {
     const [session, media] = [this.#session, this.#media];
     if (!session) return;
     const local = await this.#context.userAgent.localEndpointFor(session.hop);
-    if (session !== this.#session || sameEndpoint(local, session.local)) return;
+    if (session !== this.#session) return;
+    if (sameEndpoint(local, session.local)) {
+      if (session.unheard) await this.#findAgain(session);
+      return;
+    }
     const goesOn = await media.move(local.address);
     if (session !== this.#session) return;
     const { logger } = this.#context;
@@ -424,6 +428,18 @@ export class Call extends EventEmitter<CallEvents> {
       'a call goes on at another address',
     );
     session.move(local, goesOn ? media.offer() : undefined);
+  }
+
+  /** Both may have moved at once: whom we called is looked for by name again. Throws while nobody hears us. */
+  async #findAgain(session: SipSession): Promise<void> {
+    const { locator } = this.#context;
+    const locations = this.#uri ? await locator.locate(this.#uri, this.#locating.signal) : [];
+    // Only phones of this network are where their names lead, rather than behind it.
+    const seen = locations.filter(({ source }) => source === 'lan');
+    const elsewhere = seen.find(({ endpoint }) => endpoint.address !== session.hop);
+    if (elsewhere && session.unheard) session.relocate(elsewhere.endpoint);
+    else if (session.unheard) seen[0]?.unreached?.();
+    throw new CodedError('UNHEARD', `${this.target} has not answered yet where we are now`);
   }
 
   /** The other side's answer to our offer. */
@@ -521,6 +537,7 @@ export class Call extends EventEmitter<CallEvents> {
     this.#session = next.#dropSession();
     this.#media = next.#media;
     this.#target = next.target;
+    this.#uri = next.#uri;
     next.#retire();
     if (this.#session) this.#listen(this.#session);
     this.#media.takePlaceOf(media);

@@ -136,7 +136,7 @@ export function withTag(address: NameAddr, tag: string): NameAddr {
   return { ...address, params };
 }
 
-function contactUri(message: SipRequest | SipResponse): Uri | undefined {
+export function contactUri(message: SipRequest | SipResponse): Uri | undefined {
   const contact = message.headers.first(Contact);
   return contact === '*' ? undefined : contact?.uri;
 }

@@ -11,8 +11,8 @@ const ELSEWHERE = '10.0.0.77';
 const NOTICED_MS = 400;
 
 /** Bob calls Alice, who answers; both say something all the time. */
-async function talk(seed = 1, options = {}) {
-  const world = new Simulation({ seed });
+async function talk(seed = 1, options = {}, mdns = false) {
+  const world = new Simulation({ seed, mdns });
   const alice = await world.addPhone('alice', ALICE, { roams: true, ...options });
   const bob = await world.addPhone('bob', BOB, { roams: true, ...options });
   const taken: Call[] = [];
@@ -186,6 +186,35 @@ t.test('offers that meet: who has moved tells it again', async t => {
   atAlice.hold(false);
   await world.clock.advance(1000);
   for (const ms of await heardIn(world, [call, atAlice], 1000)) t.ok(ms >= 980);
+  await world.stop();
+});
+
+t.test('both move at once: who has called finds the other by its name', async t => {
+  const { world, call, atAlice } = await talk(6, {}, true);
+  world.network.moveHost(BOB, ELSEWHERE);
+  world.network.moveHost(ALICE, '10.0.0.78');
+  await world.clock.advance(5000);
+  for (const ms of await heardIn(world, [call, atAlice], 1000)) t.ok(ms >= 980, `${ms} ms`);
+  await world.clock.advance(40_000);
+  for (const ms of await heardIn(world, [call, atAlice], 1000)) t.ok(ms >= 980, 'and it lasts');
+  const ended = endOf(call);
+  atAlice.hangUp();
+  await world.clock.advance(100);
+  t.match(ended.end, { code: 'REMOTE_HUNG_UP' });
+  await world.stop();
+  t.equal(world.clock.pending, 0);
+});
+
+t.test('what was asked of who has moved meanwhile is asked again where it is', async t => {
+  const { world, call, atAlice } = await talk();
+  const held: boolean[] = [];
+  atAlice.on('held', state => held.push(state));
+  world.network.moveHost(BOB, ELSEWHERE);
+  // To where Bob is no more.
+  atAlice.hold(true);
+  await world.clock.advance(1500);
+  t.same(held, [true]);
+  t.equal(call.phase, 'connected');
   await world.stop();
 });
 

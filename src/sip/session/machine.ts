@@ -23,6 +23,7 @@ import {
   onOwnResponse,
   onTargetRefresh,
   refresh,
+  relocate,
   startTimer,
   updated,
 } from './renegotiation.js';
@@ -125,6 +126,8 @@ export function stepSession(session: Session, event: SessionEvent): SessionActio
     }
     case 'move':
       return move(session, event.contact, event.sdp);
+    case 'relocated':
+      return relocate(session, event.to);
     case 'offer':
       return offer(session, event.sdp);
     case 'send':

@@ -2,8 +2,16 @@
  * Changing a session under way, and keeping it alive: re-INVITE (RFC 3261 §14), UPDATE (RFC 3311),
  * glare, and the refreshes of RFC 4028.
  */
-import { CSeq, Params, RetryAfter, type SipRequest, type SipResponse } from '@sip-stack/parser';
-import { type Dialog, refreshTarget } from '../dialog.js';
+import {
+  CSeq,
+  isSipUri,
+  Params,
+  RetryAfter,
+  type SipRequest,
+  type SipResponse,
+} from '@sip-stack/parser';
+import type { Endpoint } from '../../core/network.js';
+import { contactUri, type Dialog, refreshTarget } from '../dialog.js';
 import { isSuccess } from '../transaction/machine.js';
 import { earlyDialogOf } from './early.js';
 import { bye, end } from './ending.js';
@@ -63,9 +71,12 @@ export function onOwnResponse(
   const { ours, dialog } = session;
   const success = response !== undefined && isSuccess(response);
   if (!dialog || !ours || ours.sequence !== sequence) {
+    if (!success || request.method !== 'INVITE') return [];
     // A 2xx again: its ACK was lost, or another branch answered.
-    const ack = success && request.method === 'INVITE' ? session.acks.get(sequence) : undefined;
-    return ack ? [{ type: 'acknowledge', ack }] : [];
+    const ack = session.acks.get(sequence);
+    if (ack) return [{ type: 'acknowledge', ack }];
+    // Taken back, and answered all the same: who answers waits for the ACK.
+    return dialog && session.phase === 'established' ? [acknowledge(session, dialog, request)] : [];
   }
   session.ours = undefined;
   if (success) {
@@ -139,6 +150,7 @@ export function onTargetRefresh(
 ): SessionAction[] {
   const sdp = sdpOf(request);
   const offers = request.method === 'INVITE' || sdp !== undefined;
+  if (offers && hasMoved(dialog, request)) takeBack(session);
   if (offers && isOurOfferOpen(session, request)) return [respond(session, request, 491)];
   const answering = session.phase === 'alerting' || session.theirs || session.unacknowledged;
   if (offers && answering) return [comeBack(session, request)];
@@ -148,6 +160,33 @@ export function onTargetRefresh(
     return [notify({ type: 'reoffer', sdp })];
   }
   return [...updated(session, request, undefined), ...startTimer(session)];
+}
+
+/** Whether it comes from elsewhere than where we have sent what awaits its answer. */
+function hasMoved(dialog: Dialog, request: SipRequest): boolean {
+  const before = dialog.remoteTarget;
+  const now = contactUri(request);
+  if (!now || !isSipUri(now) || !isSipUri(before)) return false;
+  return now.host !== before.host || now.port !== before.port;
+}
+
+/** What was sent to where the other side is no more has met nothing: it is sent again, to where it is. */
+function takeBack(session: Session): void {
+  const { ours, postponed } = session;
+  if (session.phase !== 'established' || !ours) return;
+  session.ours = undefined;
+  session.postponed = postponed ? { ...postponed, moves: postponed.moves || ours.moves } : ours;
+}
+
+/** The other side has moved too, and was found elsewhere by other means than this dialog. */
+export function relocate(session: Session, { address: host, port }: Endpoint): SessionAction[] {
+  const { dialog, ours } = session;
+  if (session.phase !== 'established' || !dialog || !ours?.moves) return [];
+  const { remoteTarget: before } = dialog;
+  if (dialog.routeSet.length > 0 || !isSipUri(before)) return [];
+  dialog.remoteTarget = { ...before, host, port };
+  takeBack(session);
+  return attemptPostponed(session);
 }
 
 /** Of the INVITE or a later one: until it is answered the other side has to wait (§14.2, RFC 3311 §5.2). */

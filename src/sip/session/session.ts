@@ -188,6 +188,16 @@ export class SipSession extends EventEmitter<SipSessionEvents> {
     this.step({ type: 'move', contact: this.#host.contactAt(local), sdp });
   }
 
+  /** Whether the other side has not answered yet where we are since we moved. */
+  get unheard(): boolean {
+    return this.#state.ours?.moves ?? false;
+  }
+
+  /** The other side may be here now: it is told there. By way of proxies it is they who know. */
+  relocate(to: Endpoint): void {
+    this.step({ type: 'relocated', to });
+  }
+
   /** Sends INFO, REFER, NOTIFY or MESSAGE within the dialog; `response` follows. */
   send(message: DialogMessage): void {
     this.step({ type: 'send', message });

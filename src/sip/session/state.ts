@@ -3,6 +3,7 @@
  * it asks to be done (RFC 3261 §13 to §15). SDP is text here; what it says is the user's business.
  */
 import type { NameAddr, SipRequest, SipResponse } from '@sip-stack/parser';
+import type { Endpoint } from '../../core/network.js';
 import type { Dialog } from '../dialog.js';
 import type { TransactionTimers } from '../transaction/machine.js';
 import type { ReliableProvisional } from './reliable-provisional.js';
@@ -123,6 +124,8 @@ export type SessionEvent =
   | { readonly type: 'cancelled' }
   /** Our address has changed; `sdp` describes our media there, where there is any yet. */
   | { readonly type: 'move'; readonly contact: NameAddr; readonly sdp: string | undefined }
+  /** The other side was found at another place, while it cannot hear where we are now. */
+  | { readonly type: 'relocated'; readonly to: Endpoint }
   /** Offer the other side other media. */
   | { readonly type: 'offer'; readonly sdp: string }
   /** Send a request of the user's own within the dialog (INFO, REFER, NOTIFY, MESSAGE). */
