@@ -64,7 +64,6 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       this.telephone.rename(name);
       this.emit('named', name);
     });
-    this.#system.watcher.on('change', () => this.telephone.networkChanged());
     this.telephone.accounts.on('status', ({ aor, phase, answer }) => {
       if (phase === 'failed') this.emit('problem', accountProblem(aor, answer));
     });

@@ -19,7 +19,7 @@ import type { Clock, Timer } from '../core/clock.js';
 import { asError, CodedError } from '../core/errors.js';
 import { type Service, ServiceGroup } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
-import type { Endpoint, Network } from '../core/network.js';
+import type { Endpoint, Network, NetworkWatcher } from '../core/network.js';
 import type { Random } from '../core/random.js';
 import type { Browser } from '../discovery/discovery.js';
 import { type Locator, LocatorChain } from '../discovery/locator.js';
@@ -57,6 +57,8 @@ export interface TelephoneSeams {
   readonly browser: Browser;
   readonly locator: Locator;
   readonly resolve: UriResolver;
+  /** Started and stopped by whoever hands it in. Without one, addresses are taken to stay. */
+  readonly watcher?: NetworkWatcher;
 }
 
 export interface TelephoneOptions {
@@ -128,6 +130,7 @@ export class Telephone implements Service {
   constructor(seams: TelephoneSeams, options: TelephoneOptions) {
     const { media, logger, browser } = seams;
     this.#clock = seams.clock;
+    seams.watcher?.on('change', () => this.#networkChanged());
     this.#givenName = options.name;
     this.#name = options.name;
     this.media = media;
@@ -270,7 +273,7 @@ export class Telephone implements Service {
   }
 
   /** Addresses or links came or went: calls go on where we are now, and whoever has to know that hears it. */
-  networkChanged(): void {
+  #networkChanged(): void {
     this.#changedAt ??= this.#clock.now();
     this.#settling?.cancel();
     const longest = this.#changedAt + LONGEST_SETTLING_MS - this.#clock.now();

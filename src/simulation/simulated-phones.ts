@@ -102,6 +102,7 @@ export class Simulation {
       media: new LocalMediaEngine({ clock, network, random }),
       resolve: resolverByLookup(async () => []),
       locator: new LocatorChain([new AddressLocator(), new LanLocator(browser)]),
+      ...(watcher && { watcher }),
     };
     const listen = { address: options.roams ? '0.0.0.0' : address, port: 5060 };
     const tlsPort = 5071;
@@ -113,7 +114,6 @@ export class Simulation {
       ...(options.tls && { listenToo: { TLS: { ...listen, port: tlsPort } } }),
       product: 'Ringline/simulated',
     });
-    watcher?.on('change', () => phone.networkChanged());
     await phone.start();
     this.#phones.push(phone);
     if (watcher) this.#watchers.push(watcher);

@@ -19,16 +19,28 @@ function entering(holder: number): string[] {
 
 export class Host {
   readonly name: string;
-  readonly address: string;
   /** Put before a command to run it on this host. */
   readonly enter: readonly string[];
   readonly #lan: Lan;
+  #address: string;
 
   constructor(lan: Lan, name: string, address: string, holder: number) {
     this.#lan = lan;
     this.name = name;
-    this.address = address;
+    this.#address = address;
     this.enter = entering(holder);
+  }
+
+  get address(): string {
+    return this.#address;
+  }
+
+  /** Gives it another IPv4 address in place of the one it has, as DHCP would. */
+  async setAddress(address: string): Promise<void> {
+    const ip = [...this.enter, 'ip', 'address'];
+    await run([...ip, 'del', `${this.#address}/24`, 'dev', 'eth0']);
+    this.#address = address;
+    await run([...ip, 'add', `${address}/24`, 'dev', 'eth0']);
   }
 
   /** Pulls the cable out of the switch, or puts it back. */

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import type { Figure } from '../harness/figures.js';
 import { Lan } from '../harness/lan.js';
 import { PlainFailure, progress, runProgram } from '../harness/program.js';
+import { addressChange } from './address-change.js';
 import { avahi } from './avahi.js';
 import { coldStart } from './cold-start.js';
 import { conference } from './conference.js';
@@ -18,6 +19,7 @@ const CHECKS = {
   'cold-start': coldStart,
   'long-call': longCall,
   'link-loss': linkLoss,
+  'address-change': addressChange,
   conference,
   avahi,
   slp,
@@ -31,7 +33,7 @@ if (process.getuid?.() === 0) await checkLan();
 else process.exitCode = asRootOfItsOwn();
 
 async function checkLan(): Promise<void> {
-  await runProgram({ withinSeconds: 450 }, async cleanup => {
+  await runProgram({ withinSeconds: 520 }, async cleanup => {
     const unknown = chosen.find(name => !names.some(known => known === name));
     if (unknown) throw new PlainFailure(`expected ${names.join(', ')}, found ${unknown}`);
     const lan = await Lan.open(cleanup);
