@@ -8,6 +8,10 @@ export const DEFAULT_EXPIRES_S = 600;
 /** RFC 5626 §4.5: the pause after the first failure, and the longest. */
 const BASE_PAUSE_S = 30;
 const MAX_PAUSE_S = 1800;
+/** After a change of address the way to the server may come a moment later: so often it is tried again soon. */
+const SOON_TRIES = 4;
+/** The first of these pauses; each is twice the one before. */
+const SOON_PAUSE_S = 0.5;
 /** A NAT that shows us at another address each time cannot be kept up with. */
 const MAX_MOVES = 2;
 /** A refresh leaves this much time for retransmissions, as far as the interval allows. */
@@ -29,6 +33,8 @@ export interface RegistrationState {
   /** What the REGISTER under way asks for; the next one waits for its answer (§10.2). */
   pending: 'binding' | 'removal' | undefined;
   failures: number;
+  /** How often a failure is followed by a short pause, since our address has just changed. */
+  soon: number;
   /** The network or the flow changed while an attempt was under way: register once more. */
   again: boolean;
   /** Whether we ask to be reached by the flow we register on (RFC 5626); not where that cannot be (439). */
@@ -79,6 +85,7 @@ export function newRegistration(expiresS: number, chance: () => number): Registr
     expiresS,
     pending: undefined,
     failures: 0,
+    soon: 0,
     again: false,
     outbound: true,
     lostFlows: 0,
@@ -101,6 +108,7 @@ export function stepRegistration(
     case 'network-changed':
       if (state.phase === 'idle' || state.phase === 'leaving' || state.phase === 'stopped')
         return [];
+      state.soon = SOON_TRIES;
       if (state.pending) {
         state.again = true;
         return [];
@@ -159,6 +167,7 @@ function succeeded(state: RegistrationState, answer: RegistrationAnswer): Regist
   const granted = answer.expiresS ?? state.expiresS;
   state.phase = 'registered';
   state.failures = 0;
+  state.soon = 0;
   if (state.refreshing) {
     state.lostFlows = 0;
     state.moves = 0;
@@ -188,6 +197,13 @@ function flowLost(state: RegistrationState, reason: string): RegistrationAction[
 
 function failed(state: RegistrationState, answer: RegistrationAnswer): RegistrationAction[] {
   state.phase = 'failed';
+  if (state.soon > 0 && answer.status === 503 && answer.retryAfterS === undefined) {
+    const pauseS = SOON_PAUSE_S * 2 ** (SOON_TRIES - state.soon--);
+    return [
+      { type: 'set-timer', ms: pauseS * 1000 },
+      { type: 'tell', answer },
+    ];
+  }
   const longest = Math.min(MAX_PAUSE_S, BASE_PAUSE_S * 2 ** state.failures);
   state.failures++;
   // Between half of the upper bound and all of it (RFC 5626 §4.5); longer where the server says so.

@@ -385,8 +385,8 @@ t.test('registrations', async t => {
     },
     key: ({ registration, timer, asked }) => {
       const { phase, expiresS, pending, failures, again, outbound } = registration;
-      const { lostFlows, moves, refreshing } = registration;
-      const counts = [failures, lostFlows, moves, asked];
+      const { lostFlows, moves, refreshing, soon } = registration;
+      const counts = [failures, lostFlows, moves, asked, soon];
       return [phase, expiresS, pending, again, outbound, refreshing, timer, ...counts].join();
     },
     mode: ({ registration: { phase, pending } }) => {

@@ -54,6 +54,21 @@ t.test('a REGISTER names the device, the flow, and what we understand', async t 
   t.equal(world.clock.pending, 0);
 });
 
+t.test('after a change of address it is registered there within a second', async t => {
+  const world = new Simulation({ seed: 8 });
+  const server = await peerAt(world.network, { address: SERVER, port: 5060 }, () => [granted()]);
+  await world.addPhone('annas', '10.0.0.2', { accounts: [account(SERVER)], roams: true });
+  await world.clock.advance(3000);
+  const changedAt = world.clock.now();
+  world.network.moveHost('10.0.0.2', '10.0.0.77');
+  const there = () => server.requests.at(-1)?.headers.text('Contact')?.includes('10.0.0.77');
+  await world.clock.advanceUntil(() => there() === true, 5000);
+  const tookMs = world.clock.now() - changedAt;
+  t.comment(`${tookMs} ms`);
+  t.ok(tookMs <= 400, `noticed within 250 ms, settled after 100: ${tookMs} ms`);
+  await world.stop();
+});
+
 t.test('what was granted to another device of the user is not ours', async t => {
   const { world, anna, registers } = await office(() =>
     granted('', {

@@ -44,6 +44,23 @@ t.test('an interval too brief for the registrar is raised to what it wants', asy
   t.same(answer(423, { minExpiresS: 60 }), ['wait 30 s', 'tell'], 'less than asked makes no sense');
 });
 
+t.test(
+  'after a change of address what cannot be sent yet is sent again soon, four times',
+  async t => {
+    const { step, answer } = machine();
+    step({ type: 'start' });
+    answer(200);
+    t.same(step({ type: 'network-changed' }), ['cancel', 'register 600']);
+    for (const seconds of [1, 1, 2, 4, 30]) {
+      t.same(answer(503), [`wait ${seconds} s`, 'tell']);
+      step({ type: 'timer' });
+    }
+    answer(200);
+    step({ type: 'network-changed' });
+    t.same(answer(503, { retryAfterS: 60 }), ['wait 60 s', 'tell'], 'a server knows better');
+  },
+);
+
 t.test('failures are followed by longer and longer pauses, half an hour at most', async t => {
   const { state, step, answer } = machine();
   step({ type: 'start' });
