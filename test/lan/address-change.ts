@@ -98,8 +98,9 @@ async function callOnTheMove(site: Site, run: Run): Promise<Outcome> {
   const changedAt = performance.now();
   await mover.host.setAddress(`${before}0`);
   const found = mover === bob ? findAgain(site, run.watching, mover.host, changedAt) : undefined;
-  const hungUpMs = await hangUp(run, call, called, connected);
+  // First: who is called again must not be gone by then.
   const again = await found;
+  const hungUpMs = await hangUp(run, call, called, connected);
   await called.stop();
   await mover.host.setAddress(before);
   const lost = (recording: string) => passageOf(recording, expected).missing / SAMPLE_RATE;
