@@ -30,11 +30,6 @@ export function parseTones(text: string, what = 'a tone'): ToneSpec {
   return tones;
 }
 
-/** Whether it ends by itself. */
-export function isPassing(tones: ToneSpec): boolean {
-  return tones.every(({ once, ms }) => once && ms !== undefined);
-}
-
 function parseElement(element: string, what: string): ToneSpec[number] {
   const parts = /^(!?)([0-9+]*)(?:\/([0-9]*))?$/.exec(element);
   if (!parts) throw badTone(what, 'frequencies and ms such as 440+480/2000', `"${element}"`);

@@ -21,14 +21,10 @@ export interface Codec {
   readonly payloadType: number | undefined;
   /** RTP timestamp units per second, as SDP says them. */
   readonly clockRate: number;
-  /** Channels in the rtpmap, where it has to name them (RFC 7587 §7: 2 for Opus, whatever is sent). */
-  readonly channels?: number;
   /** Rates in Hz at which frames can be taken and given, the most natural first. */
   readonly sampleRates: readonly number[];
   /** Of one frame of 20 ms. */
   readonly maxPayloadOctets: number;
-  /** What we ask of those who send to us: the value of our `a=fmtp` line. */
-  readonly fmtp?: string;
   /** Has to have resolved once before anything is made. Rejects with `CodedError` `CODEC_UNAVAILABLE`. */
   readonly load?: () => Promise<void>;
   newEncoder(options: CodingOptions): Encoder;

@@ -19,10 +19,8 @@ export function opusCodec(loadLibrary: () => Promise<OpusLibrary>): Codec {
     payloadType: undefined,
     // RFC 7587 §4.1, §7: whatever is sent.
     clockRate: 48_000,
-    channels: 2,
     sampleRates: [16_000, 48_000, 8000, 24_000, 12_000],
     maxPayloadOctets: MAX_FRAME_OCTETS,
-    fmtp: 'maxplaybackrate=16000;sprop-maxcapturerate=16000;useinbandfec=1',
     load: () => {
       loading ??= loadLibrary().then(
         found => {
