@@ -143,7 +143,10 @@ phone works without.
     .option('--clean', 'take noise from what is played, and bring speech to the usual level')
     .option('--record <wav>', 'write what they say to this file')
     .option('--tones', 'record what one hears while calling too: ringing, busy, no way through')
-    .option('--country <code>', `whose tones these are: ${COUNTRIES.join(', ')} (default: us)`)
+    .option(
+      '--country <code>',
+      `whose tones these are: ${COUNTRIES.join(', ')} (default: country of the configuration, else us)`,
+    )
     .option('--seconds <n>', 'hang up after so many seconds of talk', positive)
     .option(
       '--keys',

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { sine } from '../media/signal.js';
-import { writeWav } from '../media/wav-file.js';
+import { frequencyHz, levelDb, sine } from '../media/signal.js';
+import { readWav, writeWav } from '../media/wav-file.js';
 import { killAll, run, start } from './command.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'ringline-cli-'));
@@ -61,6 +61,28 @@ t.test('without a phone here, status and one’s own echo test say so', async t 
     t.equal(code, 10);
     t.match(text, /ringline run/);
   }
+});
+
+t.test('tones are those of the country that was configured, or asked for', async t => {
+  const callee = phone('of-tones');
+  const { listen } = await callee.until('ready');
+  const config = join(directory, 'belgian.yaml');
+  writeFileSync(config, 'country: be\n');
+  /** Hz of the first tone heard by who calls somebody unknown. */
+  const firstTone = async (name: string, ...more: string[]) => {
+    const file = join(directory, `${name}.wav`);
+    const settings = ['--config', config, '--data', join(directory, name)];
+    await run('call', `nobody@${listen}`, '--record', file, '--tones', ...settings, ...more);
+    const { samples, sampleRate } = await readWav(file);
+    const step = sampleRate / 100;
+    let at = 0;
+    while (at < samples.length && levelDb(samples.subarray(at, at + step)) < -30) at += step;
+    return Math.round(frequencyHz(samples.subarray(at + step, at + 25 * step), sampleRate) / 10);
+  };
+  const tones = await Promise.all([firstTone('belgian'), firstTone('german', '--country', 'de')]);
+  t.same(tones, [90, 95], 'special information: 900 Hz first in Belgium, 950 in Germany');
+  callee.child.kill('SIGTERM');
+  await callee.ended;
 });
 
 t.test('a name nobody has: exit status 3', async t => {
