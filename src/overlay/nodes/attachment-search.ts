@@ -145,6 +145,11 @@ export function attemptAnswered(
   pending: Attempt,
   answer: NodeAnswer,
 ): void {
+  if (from.id === state.self) {
+    // An address of our own, found without its id.
+    notTaken(state, pending.to);
+    return;
+  }
   state.somebody = true;
   if (answer.type !== 'attached') {
     if (answer.type === 'elsewhere') named(state.known, others(state, answer.at), state.now);
@@ -258,9 +263,12 @@ function expected(state: AttachmentState): number {
 }
 
 function isAsked(state: AttachmentState, peer: Peer): boolean {
-  for (const { type, to } of state.pending.values()) {
-    if (type !== 'attach') continue;
-    if (to.address === peer.address || (to.id !== UNKNOWN_ID && to.id === peer.id)) return true;
+  for (const pending of state.pending.values()) {
+    if (pending.type !== 'attach') continue;
+    const { to, slow } = pending;
+    if (to.address === peer.address) return true;
+    // It may have several addresses, of which some are no good.
+    if (!slow && to.id !== UNKNOWN_ID && to.id === peer.id) return true;
   }
   return false;
 }

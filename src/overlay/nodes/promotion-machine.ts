@@ -311,12 +311,13 @@ function termEnd(state: PromotionState): number | undefined {
 function act(state: PromotionState, type: Plan): PromotionAction[] {
   state.plan = undefined;
   state.since = state.now;
+  // A node looks for a super-node anew; a super-node is attached to none.
+  state.attached = false;
+  state.nobody = undefined;
   switch (type) {
     case 'found':
     case 'join':
       state.role = 'super-node';
-      state.attached = false;
-      state.nobody = undefined;
       return [{ type: 'promote', found: type === 'found' }];
     case 'step-down':
     case 'retire':

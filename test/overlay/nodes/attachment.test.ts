@@ -84,6 +84,26 @@ t.test('a super-node that is slow is taken all the same', async t => {
   t.equal(phone.sent.get('attach'), 1);
 });
 
+t.test(
+  'of a super-node with several addresses one that is no good does not hold up the next',
+  async t => {
+    const { lan, phone, supers } = scene();
+    const { id, address } = supers[0]!.peer;
+    lan.silent.add('dead:1');
+    phone.step({ type: 'start' });
+    phone.step({ type: 'candidate', peer: { id, address: 'dead:1' } });
+    phone.step({ type: 'candidate', peer: { id, address } });
+    lan.run(1_300);
+    t.equal(phone.at, address);
+    const own = scene(1, []);
+    own.phone.step({ type: 'start' });
+    own.phone.step({ type: 'candidate', peer: unknown(own.phone.peer) });
+    const answer: NodeAnswer = { type: 'attached', expiresS: 600, others: [] };
+    own.phone.step({ type: 'answered', number: 1, from: own.phone.peer, answer });
+    t.equal(own.phone.at, undefined, 'nobody is attached to itself');
+  },
+);
+
 t.test('it goes where a full super-node points, and not round in circles', async t => {
   const { lan, phone, supers } = scene(1, ['s1', 's2', 's3']);
   const [s1, s2, s3] = supers as [ScriptedSuperNode, ScriptedSuperNode, ScriptedSuperNode];
@@ -260,6 +280,16 @@ t.test(
     t.equal(phone.state.phase, 'searching', 'the answer to the refresh of before is none');
     lan.run(100);
     t.equal(phone.at, 's1:5061');
+    const early = scene();
+    early.supers[0]!.afterMs = 100;
+    early.phone.step({ type: 'start' });
+    early.phone.step({ type: 'candidate', peer: early.supers[0]!.peer });
+    early.lan.run(50);
+    early.phone.step({ type: 'network-changed', contact: 'sip:phone@elsewhere' });
+    early.lan.run(80);
+    t.equal(early.phone.state.phase, 'searching', 'nor that to an attempt');
+    early.lan.run(100);
+    t.equal(early.phone.at, 's1:5061');
     lan.silent.add('s1:5061');
     const at = lan.now;
     phone.log.length = 0;

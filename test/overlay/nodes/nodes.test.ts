@@ -1,7 +1,13 @@
 /** A hundred phones and five super-nodes on one LAN. */
 import t from 'tap';
 import { idOf } from '../../../src/overlay/ids.js';
-import { NodeLan, Phone, record } from './node-lan.js';
+import {
+  newPromotion,
+  type PromotionEvent,
+  type PromotionState,
+  stepPromotion,
+} from '../../../src/overlay/nodes/promotion-machine.js';
+import { NodeLan, Phone, record, type Untimed } from './node-lan.js';
 import { SmallRing, SuperNodeHost } from './super-node-host.js';
 
 const PHONES = 100;
@@ -241,6 +247,95 @@ t.test(
       }
       const busiest = Math.max(...phones.map(({ busiestSecond }) => busiestSecond));
       t.ok(busiest <= 16, `${busiest} requests of one phone in a second`);
+    }
+  },
+);
+
+/** A phone that may become a super-node: both machines, and an announcement that others hear a moment later. */
+class Device {
+  readonly phone: Phone;
+  superNode: SuperNodeHost | undefined;
+  readonly #state: PromotionState;
+  #timer = 0;
+
+  constructor(
+    readonly lan: NodeLan,
+    readonly ring: SmallRing,
+    readonly all: Device[],
+    readonly name: string,
+  ) {
+    this.phone = new Phone(lan, name, [record(idOf(name), `user of ${name}`)]);
+    this.#state = newPromotion(this.phone.peer.id, 'auto', () => lan.random.unit());
+    this.phone.onAction = action => {
+      if (action.type === 'attached' || action.type === 'nobody') this.#promotion(action);
+      else if (action.type === 'lost') this.#promotion({ type: 'lost' });
+    };
+    all.push(this);
+  }
+
+  start(): void {
+    const placement = { mainsPower: true, freeMemoryMb: 200, uptimeS: 20, reachable: true };
+    this.#promotion({ type: 'placement', placement });
+    this.#promotion({ type: 'start' });
+    this.phone.step({ type: 'start' });
+  }
+
+  hears(superNodes: readonly Device[]): void {
+    const peers = superNodes.flatMap(({ superNode }) => (superNode ? [superNode.peer] : []));
+    this.#promotion({ type: 'seen', superNodes: peers, phones: this.all.length });
+    if (this.superNode) return;
+    for (const peer of peers) this.phone.step({ type: 'candidate', peer });
+  }
+
+  #promotion(event: Untimed<PromotionEvent>): void {
+    const { lan } = this;
+    for (const action of stepPromotion(this.#state, { ...event, now: lan.now })) {
+      if (action.type === 'set-timer') {
+        const timer = ++this.#timer;
+        lan.after(action.ms, () => {
+          if (timer === this.#timer) this.#promotion({ type: 'timer' });
+        });
+      } else if (action.type === 'promote') this.#serve();
+    }
+  }
+
+  #serve(): void {
+    const { lan, all } = this;
+    this.phone.step({ type: 'stop', tombstones: [] });
+    this.superNode = new SuperNodeHost(lan, this.ring, this.name);
+    for (const device of all) {
+      lan.after(100 + 200 * lan.random.unit(), () =>
+        device.hears(all.filter(({ superNode }) => superNode)),
+      );
+    }
+  }
+}
+
+t.test(
+  'phones alone are a network: some become super-nodes, the others are attached to them',
+  async t => {
+    for (const count of [1, 2, 3, 30, 100]) {
+      const lan = new NodeLan(count);
+      const ring = new SmallRing(lan);
+      const devices: Device[] = [];
+      for (let i = 0; i < count; i++) new Device(lan, ring, devices, `d${i}`);
+      for (const device of devices) device.start();
+      const missing = () =>
+        devices.filter(({ superNode, phone }) => !superNode && phone.state.phase !== 'attached');
+      let ms = 0;
+      for (; missing().length > 0 && ms < 10_000; ms += 100) lan.run(100);
+      t.ok(ms < 7_000, `${count} phones: all have a place in ${ms} ms`);
+      lan.run(60_000);
+      t.equal(missing().length, 0);
+      const serving = devices.filter(({ superNode }) => superNode).length;
+      t.ok(
+        serving >= Math.min(3, count) && serving <= 10,
+        `${serving} of ${count} are super-nodes`,
+      );
+      const absent = devices.filter(
+        ({ superNode, name }) => !superNode && ring.get(idOf(`user of ${name}`)).length === 0,
+      );
+      t.equal(absent.length, 0, 'and the ring knows those that are attached');
     }
   },
 );
