@@ -50,7 +50,7 @@ export class Candidates {
   #searchedAt = Number.NEGATIVE_INFINITY;
   #again: Timer | undefined;
   #timer: Timer | undefined;
-  #stopped = new AbortController();
+  readonly #stopped = new AbortController();
 
   constructor(options: CandidatesOptions) {
     const { overlay, nodeId, random } = options;
@@ -75,21 +75,29 @@ export class Candidates {
 
   /** Whom to try next: waits until there is somebody. Rejects with the signal's reason, or when all is stopped. */
   next(signal: AbortSignal): Promise<Candidate> {
-    const over = AbortSignal.any([signal, this.#stopped.signal]);
+    const ends = [signal, this.#stopped.signal];
     return new Promise((resolve, reject) => {
-      if (over.aborted) return reject(over.reason);
+      const over = ends.find(({ aborted }) => aborted);
+      if (over) {
+        reject(over.reason);
+        return;
+      }
+      const settle = () => {
+        for (const end of ends) end.removeEventListener('abort', onAbort);
+      };
       const onAbort = () => {
+        settle();
         this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
         this.#take({ kind: 'unwanted' });
-        reject(over.reason);
+        reject(ends.find(({ aborted }) => aborted)?.reason);
       };
       const waiting: Waiting = {
         resolve: candidate => {
-          over.removeEventListener('abort', onAbort);
+          settle();
           resolve(candidate);
         },
       };
-      over.addEventListener('abort', onAbort, { once: true });
+      for (const end of ends) end.addEventListener('abort', onAbort);
       this.#waiting.push(waiting);
       this.#take({ kind: 'wanted' });
     });
@@ -97,12 +105,12 @@ export class Candidates {
 
   /** Whom to try, one after the other, until the signal or `stop`. */
   async *stream(signal: AbortSignal): AsyncGenerator<Candidate, void, undefined> {
-    const over = AbortSignal.any([signal, this.#stopped.signal]);
-    while (!over.aborted) {
+    const isOver = () => signal.aborted || this.#stopped.signal.aborted;
+    while (!isOver()) {
       try {
-        yield await this.next(over);
+        yield await this.next(signal);
       } catch (error) {
-        if (over.aborted) return;
+        if (isOver()) return;
         throw error;
       }
     }
