@@ -3,6 +3,7 @@
  * Pure: the driver (`call.ts`) locates, opens media and talks SIP as the actions say.
  */
 import type { Location } from '../discovery/locator.js';
+import { byDevice } from '../sip/by-device.js';
 import {
   type CallEnd,
   callerGaveUp,
@@ -13,9 +14,12 @@ import {
   noSuchName,
   unreachable,
 } from './call-end.js';
+import { branchEnded, type ForkState, newFork } from './fork-machine.js';
 
 /** A located phone that sends not even 100 (RFC 3261 §8.2.6.1) within this time is taken for absent. */
 export const TRYING_LIMIT_MS = 8_000;
+/** Where a place is only remembered: four INVITEs have gone there (RFC 3261 §17.1.1.2), and it may be elsewhere now. */
+export const REMEMBERED_LIMIT_MS = 4_000;
 /** How long a phone rings before the caller, and then the callee, gives up. */
 export const RINGING_LIMIT_MS = 120_000;
 /** A call that is sent on more often than this runs in circles. */
@@ -46,6 +50,10 @@ export interface CallState {
   trying: Location | undefined;
   /** How often it was sent elsewhere (3xx). */
   redirections: number;
+  /** While several devices are called at once. */
+  fork: ForkState | undefined;
+  /** Places came from memory: if nobody is there, whoever remembered them is asked once more. */
+  readonly second: { wanted: boolean; end: CallEnd | undefined; readonly tried: Location[] };
 }
 
 export type CallTimer = 'trying' | 'ringing' | 'media';
@@ -64,6 +72,14 @@ export type CallEvent =
   | { readonly type: 'answer' }
   /** Media is agreed on and flows. */
   | { readonly type: 'connected' }
+  /** One of several devices rings, has answered, or will not. */
+  | { readonly type: 'branch-ringing'; readonly branch: number }
+  | {
+      readonly type: 'branch-connected';
+      readonly branch: number;
+      readonly location: Location | undefined;
+    }
+  | { readonly type: 'branch-ended'; readonly branch: number; readonly end: CallEnd }
   | {
       readonly type: 'session-ended';
       readonly by: 'local' | 'remote';
@@ -81,6 +97,11 @@ export type CallEvent =
 export type CallAction =
   | { readonly type: 'locate' }
   | { readonly type: 'try'; readonly location: Location }
+  /** Call these devices at once, each at its places in turn. */
+  | { readonly type: 'fork'; readonly branches: readonly (readonly Location[])[] }
+  /** The call goes on as this branch; the others are called no more. */
+  | { readonly type: 'adopt'; readonly branch: number }
+  | { readonly type: 'end-branches' }
   /** Send 180. */
   | { readonly type: 'ring' }
   /** Open media and answer. */
@@ -104,6 +125,8 @@ export function outgoingCall(target: string): CallState {
     untried: [],
     trying: undefined,
     redirections: 0,
+    fork: undefined,
+    second: { wanted: false, end: undefined, tried: [] },
   };
 }
 
@@ -115,6 +138,8 @@ export function incomingCall(target: string): CallState {
     untried: [],
     trying: undefined,
     redirections: 0,
+    fork: undefined,
+    second: { wanted: false, end: undefined, tried: [] },
   };
 }
 
@@ -124,9 +149,7 @@ export function stepCall(call: CallState, event: CallEvent): CallAction[] {
     case 'start':
       return call.direction === 'outgoing' ? [{ type: 'locate' }] : [];
     case 'located':
-      if (call.phase !== 'locating') return [];
-      call.untried = event.locations;
-      return tryNext(call, noSuchName(call.target));
+      return call.phase === 'locating' ? located(call, event.locations) : [];
     case 'location-failed':
       // One that was given up before may still fail: that is no news.
       if (call.phase !== 'trying' || call.trying !== event.location) return [];
@@ -144,14 +167,22 @@ export function stepCall(call: CallState, event: CallEvent): CallAction[] {
       call.phase = 'answering';
       return [{ type: 'cancel-timer', timer: 'ringing' }, { type: 'accept' }];
     case 'connected':
-      if (call.phase === 'connected') return [];
-      call.phase = 'connected';
+      return connected(call);
+    case 'branch-ringing':
+      if (!call.fork || call.phase !== 'trying') return [];
+      call.phase = 'ringing';
+      return [{ type: 'tell' }];
+    case 'branch-connected':
+      if (!call.fork) return [];
+      call.fork = undefined;
+      call.trying = event.location;
       return [
-        { type: 'cancel-timer', timer: 'trying' },
-        { type: 'cancel-timer', timer: 'ringing' },
-        { type: 'set-timer', timer: 'media', ms: MEDIA_CHECK_MS },
-        { type: 'tell' },
+        { type: 'adopt', branch: event.branch },
+        { type: 'end-branches' },
+        ...connected(call),
       ];
+    case 'branch-ended':
+      return call.fork ? oneLess(call, call.fork, event.branch, event.end) : [];
     case 'session-ended':
       return sessionEnded(call, event);
     case 'hang-up':
@@ -168,17 +199,75 @@ export function stepCall(call: CallState, event: CallEvent): CallAction[] {
   }
 }
 
+function located(call: CallState, found: readonly Location[]): CallAction[] {
+  const { second } = call;
+  const locations = found.filter(({ uri, endpoint }) => {
+    const there = (tried: Location) =>
+      tried.endpoint.address === endpoint.address &&
+      tried.endpoint.port === endpoint.port &&
+      tried.uri.user === uri.user;
+    return !second.tried.some(there);
+  });
+  const isFirst = second.end === undefined;
+  second.wanted = isFirst && locations.some(({ remembered }) => remembered);
+  if (second.wanted) second.tried.push(...locations);
+  const branches = byDevice(locations);
+  if (branches.length < 2) {
+    call.untried = locations;
+    return tryNext(call, second.end ?? noSuchName(call.target));
+  }
+  call.phase = 'trying';
+  call.trying = undefined;
+  call.fork = newFork(branches.length);
+  return [{ type: 'tell' }, { type: 'fork', branches }];
+}
+
 function tryNext(call: CallState, otherwise: CallEnd): CallAction[] {
   const [location, ...untried] = call.untried;
-  if (!location) return finish(call, otherwise);
+  if (!location) return lookAgain(call, otherwise) ?? finish(call, otherwise);
   call.phase = 'trying';
   call.untried = untried;
   call.trying = location;
+  const ms = location.remembered ? REMEMBERED_LIMIT_MS : TRYING_LIMIT_MS;
   return [
     { type: 'tell' },
     { type: 'cancel-timer', timer: 'ringing' },
-    { type: 'set-timer', timer: 'trying', ms: TRYING_LIMIT_MS },
+    { type: 'set-timer', timer: 'trying', ms },
     { type: 'try', location },
+  ];
+}
+
+/** Nobody was where they were last known to be: where are they now? */
+function lookAgain(call: CallState, end: CallEnd): CallAction[] | undefined {
+  const { second } = call;
+  if (!second.wanted) return undefined;
+  second.wanted = false;
+  second.end = end;
+  call.phase = 'locating';
+  call.trying = undefined;
+  return [
+    { type: 'cancel-timer', timer: 'trying' },
+    { type: 'cancel-timer', timer: 'ringing' },
+    { type: 'locate' },
+  ];
+}
+
+function oneLess(call: CallState, fork: ForkState, branch: number, ended: CallEnd): CallAction[] {
+  const outcome = branchEnded(fork, branch, ended);
+  if (outcome.type === 'goes-on') return [];
+  call.fork = undefined;
+  const again = outcome.type === 'unreached' ? lookAgain(call, outcome.end) : undefined;
+  return again ?? finish(call, outcome.end, { type: 'end-branches' });
+}
+
+function connected(call: CallState): CallAction[] {
+  if (call.phase === 'connected') return [];
+  call.phase = 'connected';
+  return [
+    { type: 'cancel-timer', timer: 'trying' },
+    { type: 'cancel-timer', timer: 'ringing' },
+    { type: 'set-timer', timer: 'media', ms: MEDIA_CHECK_MS },
+    { type: 'tell' },
   ];
 }
 
@@ -233,6 +322,7 @@ function onTimer(call: CallState, timer: CallTimer): CallAction[] {
 
 function finish(call: CallState, end: CallEnd, first?: CallAction): CallAction[] {
   call.phase = 'ended';
+  call.fork = undefined;
   const timers: readonly CallTimer[] = ['trying', 'ringing', 'media'];
   return [
     ...timers.map((timer): CallAction => ({ type: 'cancel-timer', timer })),

@@ -95,6 +95,10 @@ export class Call extends EventEmitter<CallEvents> {
   #divertedBy: readonly DivertedBy[] = [];
   /** Whom the other side has passed us on to, while they are being called. */
   #next: Call | undefined;
+  /** One for each device of the person, while they are called at once. */
+  #branches: readonly Call[] = [];
+  /** Its session and media live on in another call. */
+  #retired = false;
   #connectedAt: number | undefined;
   /** What our offer under way is about: hold or resume. */
   #asked: boolean | undefined;
@@ -267,6 +271,7 @@ export class Call extends EventEmitter<CallEvents> {
   networkChanged(): void {
     this.#roaming.networkChanged();
     this.#next?.networkChanged();
+    for (const branch of this.#branches) branch.networkChanged();
   }
 
   async statistics(): Promise<LegStatistics | undefined> {
@@ -275,8 +280,10 @@ export class Call extends EventEmitter<CallEvents> {
 
   #step(event: CallEvent): void {
     const { trying, phase } = this.#state;
-    for (const action of stepCall(this.#state, event)) this.#perform(action);
+    const actions = stepCall(this.#state, event);
+    // First, so that whoever said so does not say it again.
     if (phase === 'trying' && isUnreached(event)) trying?.unreached?.();
+    for (const action of actions) this.#perform(action);
   }
 
   #perform(action: CallAction): void {
@@ -286,6 +293,18 @@ export class Call extends EventEmitter<CallEvents> {
         return;
       case 'try':
         this.#try(action.location);
+        return;
+      case 'fork':
+        this.#branches = action.branches.map((places, branch) => this.#branchAt(places, branch));
+        for (const branch of this.#branches) branch.start();
+        return;
+      case 'adopt': {
+        const branch = this.#branches[action.branch];
+        if (branch) this.#adopt(branch);
+        return;
+      }
+      case 'end-branches':
+        this.#endBranches();
         return;
       case 'ring':
         this.#session?.ring();
@@ -313,13 +332,17 @@ export class Call extends EventEmitter<CallEvents> {
         this.#timers.get(action.timer)?.cancel();
         return;
       case 'tell':
-        if (this.phase === 'connected') this.#connectedAt = this.#context.clock.now();
+        if (this.phase === 'connected') {
+          this.#connectedAt = this.#context.clock.now();
+          this.location?.answered?.();
+        }
         this.emit('phase', this.phase);
         return;
       case 'finish':
         // Without a reason one would be made, with a stack that nobody reads.
         this.#locating.abort('the call has ended');
         this.#next?.hangUp();
+        this.#endBranches();
         this.#digits.close();
         this.#roaming.close();
         void this.#finish(action.end);
@@ -340,6 +363,30 @@ export class Call extends EventEmitter<CallEvents> {
 
   #try(location: Location): void {
     this.#run(this.#inviteAt(location), end => ({ type: 'location-failed', location, end }));
+  }
+
+  /** A call of its own to one of the person's devices; ours goes on as the one that is answered. */
+  #branchAt(places: readonly Location[], branch: number): Call {
+    // It is this call that looks again where nobody is there, and tells of who answered.
+    const found = places.map(({ answered: _, ...place }) => place);
+    const context = { ...this.#context, locator: { locate: async () => found } };
+    const call = new Call(context, outgoingCall(this.#target), this.#uri);
+    call.#inviteHeaders = this.#inviteHeaders;
+    call.on('phase', phase => {
+      if (phase === 'ringing') this.#step({ type: 'branch-ringing', branch });
+      if (phase !== 'connected') return;
+      const at = call.location?.endpoint;
+      const location = places.find(({ endpoint }) => endpoint === at);
+      this.#step({ type: 'branch-connected', branch, location });
+    });
+    call.once('ended', end => this.#step({ type: 'branch-ended', branch, end }));
+    return call;
+  }
+
+  #endBranches(): void {
+    const branches = this.#branches;
+    this.#branches = [];
+    for (const branch of branches) if (!branch.#retired) branch.hangUp();
   }
 
   async #locate(): Promise<void> {
@@ -434,8 +481,12 @@ export class Call extends EventEmitter<CallEvents> {
   async #findAgain(session: SipSession): Promise<void> {
     const { locator } = this.#context;
     const locations = this.#uri ? await locator.locate(this.#uri, this.#locating.signal) : [];
-    // Only phones of this network are where their names lead, rather than behind it.
-    const seen = locations.filter(({ source }) => source === 'lan');
+    // Only phones of this network, and devices of the overlay, are where their names lead, rather than behind it.
+    const device = this.location?.device;
+    const seen = locations.filter(
+      place =>
+        place.source === 'lan' || (place.source === 'ring' && device && place.device === device),
+    );
     const elsewhere = seen.find(({ endpoint }) => endpoint.address !== session.hop);
     if (elsewhere && session.unheard) session.relocate(elsewhere.endpoint);
     else if (session.unheard) seen[0]?.unreached?.();
@@ -459,6 +510,7 @@ export class Call extends EventEmitter<CallEvents> {
   }
 
   #onRequest(session: SipSession, request: SipRequest): void {
+    if (this.#retired) return;
     const { onMessage } = this.#context;
     if (request.method === 'REFER') this.#onRefer(session, request);
     else if (request.method === 'NOTIFY') this.#onNotify(session, request);
@@ -534,24 +586,29 @@ export class Call extends EventEmitter<CallEvents> {
   async #takeOver(next: Call): Promise<void> {
     const [session, media] = [this.#dropSession(), this.#media];
     this.#next = undefined;
-    this.#session = next.#dropSession();
-    this.#media = next.#media;
     this.#target = next.target;
     this.#uri = next.#uri;
-    next.#retire();
-    if (this.#session) this.#listen(this.#session);
+    this.#adopt(next);
     this.#media.takePlaceOf(media);
-    // How the new side takes digits is another matter.
-    this.#digits.close();
-    this.#digits = this.#newDigits();
-    this.#hearDigits();
     session?.hangUp();
     this.emit('transferred', this.#target);
     await media.close();
   }
 
-  /** Its session and media live on in another call. */
+  /** Goes on with the session and media of `other`. */
+  #adopt(other: Call): void {
+    this.#session = other.#dropSession();
+    this.#media = other.#media;
+    other.#retire();
+    if (this.#session) this.#listen(this.#session);
+    // How the new side takes digits is another matter.
+    this.#digits.close();
+    this.#digits = this.#newDigits();
+    this.#hearDigits();
+  }
+
   #retire(): void {
+    this.#retired = true;
     this.#state.phase = 'ended';
     this.#roaming.close();
     for (const timer of this.#timers.values()) timer.cancel();

@@ -116,19 +116,21 @@ export class ServerRole implements Service, Locator {
   /** For the phone's own calls: the devices of a user. */
   async locate(target: SipUri): Promise<readonly Location[]> {
     const found = (await this.#server?.locateUser(target)) ?? [];
-    return found.map(({ uri, hop }) => ({
+    return found.map(({ uri, hop, device }) => ({
       uri,
       endpoint: hop.endpoint,
       target: hop,
       source: 'registrar',
+      ...(device !== undefined && { device }),
     }));
   }
 
   async #locateOthers(uri: SipUri) {
     const found = await this.#options.locator.locate(uri, this.#stopped.signal);
-    return found.map(({ uri, endpoint, target }) => ({
+    return found.map(({ uri, endpoint, target, device }) => ({
       uri,
       hop: target ?? { ...describeTarget(uri), endpoint },
+      ...(device !== undefined && { device }),
     }));
   }
 }

@@ -4,7 +4,7 @@ import { silentLogger } from '../core/logger.js';
 import { PollingNetworkWatcher } from '../core/network-watcher.js';
 import { AddressLocator } from '../discovery/address-locator.js';
 import { LanLocator } from '../discovery/lan-locator.js';
-import { LocatorChain } from '../discovery/locator.js';
+import { type Locator, LocatorChain } from '../discovery/locator.js';
 import { MdnsAdvertiser } from '../discovery/mdns/mdns-advertiser.js';
 import { MdnsBrowser } from '../discovery/mdns/mdns-browser.js';
 import { MdnsLinks } from '../discovery/mdns/mdns-links.js';
@@ -72,6 +72,8 @@ export class Simulation {
     > & {
       /** It listens at whatever address it has, and notices when that changes: see `VirtualNetwork.moveHost`. */
       readonly roams?: boolean;
+      /** Asked first where somebody is. */
+      readonly locator?: Locator;
     } = {},
   ): Promise<Telephone> {
     const { clock } = this;
@@ -101,8 +103,12 @@ export class Simulation {
       logger: this.#logger,
       media: new LocalMediaEngine({ clock, network, random }),
       resolve: resolverByLookup(async () => []),
-      locator: new LocatorChain([new AddressLocator(), new LanLocator(browser)]),
       ...(watcher && { watcher }),
+      locator: new LocatorChain([
+        ...(options.locator ? [options.locator] : []),
+        new AddressLocator(),
+        new LanLocator(browser),
+      ]),
     };
     const listen = { address: options.roams ? '0.0.0.0' : address, port: 5060 };
     const tlsPort = 5071;

@@ -5,6 +5,7 @@
 
 import { isSipUri, parseUri } from '@sip-stack/parser';
 import t from 'tap';
+import type { CallEnd } from '../../src/calling/call-end.js';
 import {
   type CallAction,
   type CallEvent,
@@ -33,13 +34,16 @@ const MORE_S = 1800;
 
 const CALL = `
 out locating: start: locate
-out locating: located nowhere: -> out ended finish NO_SUCH_NAME
+out locating: located nowhere: -> out ended finish FAILED | -> out ended finish NO_ROUTE | -> out ended finish NO_SUCH_NAME | -> out ended finish UNREACHABLE
 out locating: located at one place, located at two: -> out trying tell +trying try
+out locating: remembered at one place: -> out ended finish FAILED | -> out ended finish NO_ROUTE | -> out ended finish UNREACHABLE | -> out trying tell +trying try
+out locating: located at two devices: -> out trying at several tell fork
+out locating: remembered at two devices: -> out ended finish FAILED | -> out ended finish NO_ROUTE | -> out ended finish UNREACHABLE | -> out trying at several tell fork
 out locating: failed: -> out ended end-session finish FAILED
 out locating: hang up: -> out ended end-session finish HUNG_UP
 out locating: refuse: -> out ended reject 486 finish HUNG_UP
 out locating: - an earlier location failed, answer
-out locating: ! location failed, proceeding, ringing, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, voice is heard, no voice expected, no voice for long, timer trying, timer ringing, timer media
+out locating: ! one rings, one answers, one is busy, one is not there, one declines, location failed, proceeding, ringing, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, voice is heard, no voice expected, no voice for long, timer trying, timer ringing, timer media
 in ringing: failed: -> in ended end-session finish FAILED
 in ringing: ringing: ring +ringing tell
 in ringing: answer: -> in answering accept
@@ -54,11 +58,11 @@ in ringing: hang up: -> in ended end-session finish HUNG_UP
 in ringing: refuse: -> in ended reject 486 finish HUNG_UP
 in ringing: timer ringing: -> in ended reject 480 finish NO_ANSWER
 in ringing: - an earlier location failed, proceeding
-in ringing: ! start, located nowhere, located at one place, located at two, location failed, voice is heard, no voice expected, no voice for long, timer trying, timer media
-out ended: - start, located nowhere, located at one place, located at two, failed, location failed, an earlier location failed, proceeding, ringing, answer, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, hang up, refuse, voice is heard, no voice expected, no voice for long
-out ended: ! timer trying, timer ringing, timer media
+in ringing: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, location failed, voice is heard, no voice expected, no voice for long, timer trying, timer media
+out ended: - start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, failed, location failed, an earlier location failed, proceeding, ringing, answer, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, hang up, refuse, voice is heard, no voice expected, no voice for long
+out ended: ! one rings, one answers, one is busy, one is not there, one declines, timer trying, timer ringing, timer media
 in ended: - failed, an earlier location failed, proceeding, ringing, answer, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, hang up, refuse, voice is heard, no voice expected, no voice for long
-in ended: ! start, located nowhere, located at one place, located at two, location failed, timer trying, timer ringing, timer media
+in ended: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, location failed, timer trying, timer ringing, timer media
 in answering: failed: -> in ended end-session finish FAILED
 in answering: connected: -> in connected +media tell
 in answering: refused 486: -> in ended finish BUSY
@@ -70,7 +74,7 @@ in answering: ended here: -> in ended finish HUNG_UP
 in answering: hang up: -> in ended end-session finish HUNG_UP
 in answering: refuse: -> in ended reject 486 finish HUNG_UP
 in answering: - an earlier location failed, proceeding, ringing, answer
-in answering: ! start, located nowhere, located at one place, located at two, location failed, voice is heard, no voice expected, no voice for long, timer trying, timer ringing, timer media
+in answering: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, location failed, voice is heard, no voice expected, no voice for long, timer trying, timer ringing, timer media
 in connected: failed: -> in ended end-session finish FAILED
 in connected: refused 486, out of order 503, sent elsewhere 302, BYE 200: -> in ended finish REMOTE_HUNG_UP
 in connected: no answer 408: -> in ended finish UNREACHABLE
@@ -81,23 +85,34 @@ in connected: voice is heard, no voice expected: +media
 in connected: no voice for long: -> in ended end-session finish MEDIA_LOST
 in connected: timer media: check-media
 in connected: - an earlier location failed, proceeding, ringing, answer, connected
-in connected: ! start, located nowhere, located at one place, located at two, location failed, timer trying, timer ringing
+in connected: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, location failed, timer trying, timer ringing
 out trying: failed: -> out ended end-session finish FAILED
-out trying: location failed, sent elsewhere 302: -> out ended finish FAILED | tell +trying try
+out trying: location failed: -> out ended finish FAILED | -> out locating locate | tell +trying try
 out trying: proceeding: +ringing
 out trying: ringing: -> out ringing +ringing tell
 out trying: connected: -> out connected +media tell
 out trying: refused 486: -> out ended finish BUSY
-out trying: no answer 408: -> out ended finish UNREACHABLE | tell +trying try
-out trying: out of order 503: -> out ended finish NO_ROUTE | tell +trying try
+out trying: no answer 408: -> out ended finish UNREACHABLE | -> out locating locate | tell +trying try
+out trying: out of order 503: -> out ended finish NO_ROUTE | -> out locating locate | tell +trying try
+out trying: sent elsewhere 302: -> out ended finish FAILED | tell +trying try
 out trying: BYE 200: -> out ended finish REMOTE_HUNG_UP
 out trying: ended here: -> out ended finish HUNG_UP
 out trying: hang up: -> out ended end-session finish HUNG_UP
 out trying: refuse: -> out ended reject 486 finish HUNG_UP
-out trying: timer trying: -> out ended end-session finish UNREACHABLE | end-session tell +trying try
+out trying: timer trying: -> out ended end-session finish UNREACHABLE | -> out locating end-session locate | end-session tell +trying try
 out trying: timer ringing: -> out ended end-session finish NO_ANSWER
 out trying: - an earlier location failed, answer
-out trying: ! start, located nowhere, located at one place, located at two, voice is heard, no voice expected, no voice for long, timer media
+out trying: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, voice is heard, no voice expected, no voice for long, timer media
+out trying at several: one rings: -> out ringing at several tell
+out trying at several: one answers: -> out connected adopt end-branches +media tell
+out trying at several: one is busy: -> out ended end-branches finish BUSY | nothing
+out trying at several: one is not there: -> out ended end-branches finish BUSY | -> out ended end-branches finish UNREACHABLE | -> out locating locate | nothing
+out trying at several: one declines: -> out ended end-branches finish REFUSED
+out trying at several: failed: -> out ended end-session finish FAILED
+out trying at several: hang up: -> out ended end-session finish HUNG_UP
+out trying at several: refuse: -> out ended reject 486 finish HUNG_UP
+out trying at several: - an earlier location failed, answer
+out trying at several: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, location failed, proceeding, ringing, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, voice is heard, no voice expected, no voice for long, timer trying, timer ringing, timer media
 out ringing: failed: -> out ended end-session finish FAILED
 out ringing: connected: -> out connected +media tell
 out ringing: refused 486: -> out ended finish BUSY
@@ -110,7 +125,7 @@ out ringing: hang up: -> out ended end-session finish HUNG_UP
 out ringing: refuse: -> out ended reject 486 finish HUNG_UP
 out ringing: timer ringing: -> out ended end-session finish NO_ANSWER
 out ringing: - location failed, an earlier location failed, proceeding, ringing, answer
-out ringing: ! start, located nowhere, located at one place, located at two, voice is heard, no voice expected, no voice for long, timer trying, timer media
+out ringing: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, voice is heard, no voice expected, no voice for long, timer trying, timer media
 out connected: failed: -> out ended end-session finish FAILED
 out connected: refused 486, out of order 503, sent elsewhere 302, BYE 200: -> out ended finish REMOTE_HUNG_UP
 out connected: no answer 408: -> out ended finish UNREACHABLE
@@ -121,7 +136,16 @@ out connected: voice is heard, no voice expected: +media
 out connected: no voice for long: -> out ended end-session finish MEDIA_LOST
 out connected: timer media: check-media
 out connected: - location failed, an earlier location failed, proceeding, ringing, answer, connected
-out connected: ! start, located nowhere, located at one place, located at two, timer trying, timer ringing
+out connected: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, timer trying, timer ringing
+out ringing at several: one answers: -> out connected adopt end-branches +media tell
+out ringing at several: one is busy: -> out ended end-branches finish BUSY | nothing
+out ringing at several: one is not there: -> out ended end-branches finish BUSY | -> out ended end-branches finish UNREACHABLE | -> out locating locate | nothing
+out ringing at several: one declines: -> out ended end-branches finish REFUSED
+out ringing at several: failed: -> out ended end-session finish FAILED
+out ringing at several: hang up: -> out ended end-session finish HUNG_UP
+out ringing at several: refuse: -> out ended reject 486 finish HUNG_UP
+out ringing at several: - one rings, an earlier location failed, answer
+out ringing at several: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, location failed, proceeding, ringing, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, voice is heard, no voice expected, no voice for long, timer trying, timer ringing, timer media
 `;
 
 const REGISTRATION = `
@@ -178,6 +202,11 @@ const uri = parseUri('sip:kitchen@192.0.2.7');
 if (!isSipUri(uri)) throw new Error('expected a SIP URI');
 const location: Location = { uri, endpoint: { address: '192.0.2.7', port: 5060 }, source: 'test' };
 const earlier: Location = { ...location };
+const remembered: Location = {
+  ...location,
+  endpoint: { address: '192.0.2.8', port: 5060 },
+  remembered: true,
+};
 const end = { code: 'FAILED', message: 'it failed' } as const;
 
 const always = (event: CallEvent) => () => event;
@@ -197,6 +226,18 @@ const located =
     model.locating
       ? { type: 'located', locations: Array<Location>(count).fill(location) }
       : undefined;
+const locatedAs =
+  (...locations: Location[]) =>
+  ({ locating }: CallModel): CallEvent | undefined =>
+    locating ? { type: 'located', locations } : undefined;
+const ofBranch =
+  (event: (branch: number) => CallEvent) =>
+  ({ call }: CallModel): CallEvent | undefined => {
+    const [branch] = call.fork?.open ?? [];
+    return branch === undefined ? undefined : event(branch);
+  };
+const branchEnds = (code: CallEnd['code'], status: number) =>
+  ofBranch(branch => ({ type: 'branch-ended', branch, end: { code, status, message: code } }));
 const fires =
   (timer: CallTimer) =>
   (model: CallModel): CallEvent | undefined =>
@@ -208,6 +249,17 @@ const callEvents = {
   'located nowhere': located(0),
   'located at one place': located(1),
   'located at two': located(2),
+  'remembered at one place': locatedAs(remembered),
+  'located at two devices': locatedAs({ ...location, device: 'a' }, { ...location, device: 'b' }),
+  'remembered at two devices': locatedAs(
+    { ...remembered, device: 'a' },
+    { ...remembered, device: 'b' },
+  ),
+  'one rings': ofBranch(branch => ({ type: 'branch-ringing', branch })),
+  'one answers': ofBranch(branch => ({ type: 'branch-connected', branch, location })),
+  'one is busy': branchEnds('BUSY', 486),
+  'one is not there': branchEnds('UNREACHABLE', 408),
+  'one declines': branchEnds('REFUSED', 603),
   failed: always({ type: 'failed', end }),
   'location failed': ({ call }: CallModel): CallEvent | undefined =>
     call.trying && { type: 'location-failed', location: call.trying, end },
@@ -271,6 +323,9 @@ t.test('calls', async t => {
       ringing: true,
       answer: true,
       connected: true,
+      'branch-ringing': true,
+      'branch-connected': true,
+      'branch-ended': true,
       'session-ended': true,
       'hang-up': true,
       refuse: true,
@@ -279,7 +334,15 @@ t.test('calls', async t => {
     },
     starts: [modelOf(outgoingCall('kitchen')), modelOf(incomingCall('anna'))],
     events: callEvents,
-    copy: model => ({ ...model, call: { ...model.call }, timers: new Set(model.timers) }),
+    copy: model => {
+      const { fork, second } = model.call;
+      const call = {
+        ...model.call,
+        second: { ...second, tried: [...second.tried] },
+        fork: fork && { open: new Set(fork.open), ends: [...fork.ends] },
+      };
+      return { ...model, call, timers: new Set(model.timers) };
+    },
     step: (model, event) => {
       const actions = stepCall(model.call, event);
       model.started ||= event.type === 'start';
@@ -290,18 +353,22 @@ t.test('calls', async t => {
       for (const action of actions) {
         if (action.type === 'set-timer') model.timers.add(action.timer);
         if (action.type === 'cancel-timer') model.timers.delete(action.timer);
-        if (action.type === 'locate') model.locating = true;
-        if (action.type === 'try') model.session = true;
+        // Where it was tried before, nothing is left of it.
+        if (action.type === 'locate') [model.locating, model.session] = [true, false];
+        if (action.type === 'try' || action.type === 'adopt') model.session = true;
         if (action.type === 'check-media') model.checking = true;
         if (action.type === 'finish') model.finished = true;
       }
       return actions;
     },
     key: ({ call, started, locating, session, checking, timers }) => {
-      const { direction, phase, untried, redirections } = call;
+      const { direction, phase, untried, redirections, fork, second } = call;
       return [
         direction,
         phase,
+        ...(fork ? ['fork', ...fork.open, ...fork.ends.map(({ code }) => code)] : []),
+        second.wanted,
+        second.end?.code,
         untried.length,
         redirections,
         started,
@@ -311,7 +378,8 @@ t.test('calls', async t => {
         ...[...timers].sort(),
       ].join();
     },
-    mode: ({ call }) => `${call.direction === 'outgoing' ? 'out' : 'in'} ${call.phase}`,
+    mode: ({ call }) =>
+      `${call.direction === 'outgoing' ? 'out' : 'in'} ${call.phase}${call.fork ? ' at several' : ''}`,
     brief: briefCall,
     check: ({ before, actions, after }) => {
       if (before.finished && actions.length > 0) throw new Error('something is done after the end');

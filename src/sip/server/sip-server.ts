@@ -21,6 +21,7 @@ import type { Logger } from '../../core/logger.js';
 import type { Network } from '../../core/network.js';
 import { type Random, randomToken } from '../../core/random.js';
 import type { Store } from '../../storage/store.js';
+import { byDevice } from '../by-device.js';
 import { SipProxy } from '../proxy/proxy.js';
 import type { NextHop, Target } from '../proxy/target.js';
 import { Registrar } from '../registrar/registrar.js';
@@ -39,6 +40,8 @@ import { type UserSettings, Users } from './users.js';
 export interface Located {
   readonly uri: SipUri;
   readonly hop: NextHop;
+  /** Which of a person's devices it is: several are called at once. */
+  readonly device?: string;
 }
 
 export interface SipServerOptions {
@@ -219,10 +222,10 @@ export class SipServer {
     const here = this.#domain.includes(uri) || uri.host.toLowerCase() === 'local';
     const user = here ? this.#users.find(uri.user) : undefined;
     const found = await Promise.all(
-      this.#reachable(user).map(async ({ uri, hop }) => {
+      this.#reachable(user).map(async ({ uri, hop }, index) => {
         if (!isSipUri(uri)) return [];
         const hops = hop ? [hop] : await this.#resolve(uri);
-        return hops.map(hop => ({ uri, hop }));
+        return hops.map(hop => ({ uri, hop, device: `${user} ${index}` }));
       }),
     );
     return found.flat();
@@ -308,12 +311,12 @@ export class SipServer {
       return targets;
     }
     // Who dials a name alone means the phone of that name, wherever it is.
-    const [first, ...rest] = await this.#locate(
-      here ? sipUri({ user: uri.user, host: 'local' }) : uri,
+    const found = await this.#locate(here ? sipUri({ user: uri.user, host: 'local' }) : uri);
+    if (found.length === 0) return 404;
+    await this.#learn(found.map(({ hop }) => hop));
+    return byDevice(found).flatMap(([first, ...rest]) =>
+      first ? [{ ...targetAt(first), alternates: rest.map(targetAt) }] : [],
     );
-    if (!first) return 404;
-    await this.#learn([first, ...rest].map(({ hop }) => hop));
-    return [{ ...targetAt(first), alternates: rest.map(targetAt) }];
   }
 
   /** A contact that leads here again would go round in circles: it is no target. */
