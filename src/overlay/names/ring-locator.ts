@@ -20,6 +20,8 @@ export const MAX_DEVICES_CALLED = 8;
 export interface KnownPeople {
   /** Where they are now, as far as is known and not too old to be relied on. */
   known(name: string): FoundName | undefined;
+  /** Where they were last known to be, for when the ring does not say. */
+  lastKnown(name: string): FoundName | undefined;
   /** The ring has just told this. */
   told(found: FoundName): void;
   /** Nobody answered at one of their places. */
@@ -66,7 +68,8 @@ export class RingLocator implements Locator {
       const code = errorCode(error);
       if (code !== 'NO_RING' && code !== 'NO_ANSWER') throw error;
       logger.debug({ name, code }, 'the ring did not say where somebody is');
-      return [];
+      const last = people.lastKnown(name);
+      return last ? this.#locations(last, target, true) : [];
     }
   }
 

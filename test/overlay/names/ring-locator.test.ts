@@ -25,6 +25,9 @@ class Nobody implements KnownPeople {
   known() {
     return undefined;
   }
+  lastKnown() {
+    return undefined;
+  }
   told() {}
   doubt(name: string) {
     this.doubted.push(name);
