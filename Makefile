@@ -60,6 +60,7 @@ bench: build ## figures: parser, SIP, keys, media, whole process, calls (apt ins
 	@$(NODE) dist/test/bench/identity/identity.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/media/codecs.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/media/srtp.bench.js $(ARGS)
+	@$(NODE) dist/test/bench/media/garbage/garbage.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/media/media.bench.js $(ARGS)
 	@$(NODE) dist/test/bench/media/mixing/mixing.bench.js $(ARGS)
 	@$(NODE) --expose-gc dist/test/bench/media/jitter-buffer.bench.js $(ARGS)

@@ -41,10 +41,10 @@ export interface MulticastOptions {
 export interface DatagramSocket {
   readonly local: Endpoint;
   /**
-   * Called for each datagram, which came `ageMs` ago (just now, by default). `data` is valid only during the call.
+   * Called for each datagram, which came `ageUs` µs ago (just now, by default; whole, so that it costs no garbage). `data` is valid only during the call.
    * Set it once, right after binding.
    */
-  onMessage: (data: Uint8Array, from: Endpoint, ageMs?: number) => void;
+  onMessage: (data: Uint8Array, from: Endpoint, ageUs?: number) => void;
   /** Called when a datagram could not be sent (`ENETUNREACH`, `ECONNREFUSED`, …). The socket stays usable. */
   onError: (error: Error) => void;
   /**

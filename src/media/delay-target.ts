@@ -3,6 +3,7 @@
  * two clocks were never compared, is kept for a few seconds: the shortest says what the network does at
  * its best, and how much longer the others take says what has to be waited for. Pure.
  */
+import type { RtpPacket } from './rtp.js';
 
 /** Transit times are remembered this long: a talker whose clock drifts by 200 ppm moves 0.6 ms meanwhile. */
 const WINDOW_MS = 3000;
@@ -42,6 +43,8 @@ export class DelayTarget {
   #count = 0;
   #shortest = 0;
   #updateMs = 0;
+  /** The delay that all but `LATE_FRACTION` of the packets keep; kept, since a number that is returned may be boxed. */
+  #keptMs = 0;
 
   #known = false;
   #lastTransit = 0;
@@ -75,7 +78,7 @@ export class DelayTarget {
    * @param counts whether the time of arrival tells something of the network
    * @returns transit time of the packet in ms, up to a constant of the epoch
    */
-  add(timestamp: number, arrivalMs: number, counts: boolean): number {
+  add({ timestamp, arrivalMs }: RtpPacket, counts: boolean): number {
     if (this.#known) {
       const sent = ((timestamp - this.#lastTimestamp) | 0) / this.#unitsPerMs;
       const change = arrivalMs - this.#lastArrivalMs - sent;
@@ -126,12 +129,13 @@ export class DelayTarget {
     if (nowMs - this.#burstAtMs > this.#holdMs) this.#burstMs = 0;
     // In a pause nothing is learnt.
     if (this.#count === 0) return;
-    const needed = Math.max(this.#burstMs, this.#measure() + MARGIN_MS);
+    this.#measure();
+    const needed = Math.max(this.#burstMs, this.#keptMs + MARGIN_MS);
     this.neededMs = Math.min(this.#ceilingMs, needed);
   }
 
-  /** Sets the shortest transit time; returns the delay that all but `LATE_FRACTION` of the packets keep. */
-  #measure(): number {
+  /** Sets the shortest transit time, and the delay that most packets keep. */
+  #measure(): void {
     let shortest = Number.POSITIVE_INFINITY;
     for (let i = 0; i < this.#count; i++) {
       const transit = this.#transits[(this.#first + i) & (REMEMBERED - 1)]!;
@@ -147,7 +151,7 @@ export class DelayTarget {
     let late = Math.floor(this.#count * LATE_FRACTION);
     let bin = BINS - 1;
     while (bin > 0 && this.#bins[bin]! <= late) late -= this.#bins[bin--]!;
-    return bin * BIN_MS;
+    this.#keptMs = bin * BIN_MS;
   }
 
   #forgetFirst(): void {

@@ -151,13 +151,7 @@ export class JitterBuffer {
    *   undefined where the packet is no sound (an event): then its time passes in silence
    * @param level claimed by the sender, 0 to 127 -dBov (RFC 6464 §3)
    */
-  put(
-    sequence: number,
-    packet: RtpPacket,
-    decoder: Decoder | undefined,
-    arrivalMs: number,
-    level = -1,
-  ): void {
+  put(sequence: number, packet: RtpPacket, decoder: Decoder | undefined, level = -1): void {
     if (decoder && (packet.payloadLength === 0 || packet.payloadLength > MAX_PAYLOAD_OCTETS)) {
       this.#statistics.broken++;
       return;
@@ -165,14 +159,14 @@ export class JitterBuffer {
     const place = this.#store.place(sequence);
     if (place === 'duplicate') this.#statistics.duplicates++;
     else {
-      const transit = decoder ? this.#depth.arrive(packet.timestamp, arrivalMs) : 0;
+      const transit = decoder ? this.#depth.arrive(packet) : 0;
       if (place === 'late') {
         this.#statistics.late++;
         return;
       }
       this.#store.keep(place, sequence, packet);
       place.decoder = decoder;
-      place.arrivalMs = arrivalMs;
+      place.arrivalMs = packet.arrivalMs;
       place.transitMs = transit;
       place.epoch = this.#depth.epoch;
       place.level = level;

@@ -111,21 +111,20 @@ export class LegReceiver {
     sequence: number,
     packet: RtpPacket,
     codec: Codec | undefined,
-    arrivalMs: number,
     level: number,
   ): void {
     const stream = codec ? this.#streamFor(codec) : this.#latest;
     const isNews = this.#newest === undefined || sequence > this.#newest;
     if (isNews) {
       this.#newest = sequence;
-      this.#follow(stream, arrivalMs);
+      this.#follow(stream, packet);
     } else if (stream !== this.#current && stream !== this.#next) {
       // Of before a change: what came since is heard already.
       this.#statistics.late++;
       return;
     }
     const decoder = codec && stream.decoderOf(codec);
-    stream.buffer.put(sequence, packet, decoder, arrivalMs, level);
+    stream.buffer.put(sequence, packet, decoder, level);
   }
 
   /** Fills `frame`; silence while nothing comes. */
@@ -162,12 +161,12 @@ export class LegReceiver {
   }
 
   /** The newest packet is of that stream. */
-  #follow(stream: Stream, nowMs: number): void {
+  #follow(stream: Stream, { arrivalMs }: RtpPacket): void {
     if (stream === this.#latest) return;
     // What it held was before a change and another.
     if (stream !== this.#current) stream.buffer.reset();
     this.#next = stream === this.#current ? undefined : stream;
-    this.#nextSinceMs = nowMs;
+    this.#nextSinceMs = arrivalMs;
   }
 
   /** The next one, if its turn has come. */

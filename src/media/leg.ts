@@ -91,7 +91,7 @@ export class Leg implements NodeBehaviour {
       this.#openedMs,
       randomUnit(random),
     );
-    path.onRtp = (packet, arrivalMs) => this.#receive(packet, arrivalMs);
+    path.onRtp = packet => this.#receive(packet);
     path.onRtcp = data => this.#receiveReport(data);
     path.onSourceChange = () => this.#source.forget();
   }
@@ -248,10 +248,10 @@ export class Leg implements NodeBehaviour {
     this.#receiver.close();
   }
 
-  #receive(packet: RtpPacket, arrivalMs: number): void {
+  #receive(packet: RtpPacket): void {
     // Signed, since larger numbers are boxed.
     const ssrc = packet.ssrc | 0;
-    if (this.#isOurs(ssrc, arrivalMs)) {
+    if (this.#ssrc.concerns(ssrc) && this.#isOurs(ssrc, packet.arrivalMs)) {
       this.#source.refused++;
       return;
     }
@@ -260,18 +260,18 @@ export class Leg implements NodeBehaviour {
     const codec = isEvent ? undefined : this.#codecOf(packet.payloadType);
     if (codec) this.#source.useClockRate(codec.clockRate);
     // The timestamp of an event stands still: it tells nothing of the network.
-    const verdict = this.#source.accept(packet, arrivalMs, !isEvent);
+    const verdict = this.#source.accept(packet, !isEvent);
     if (verdict === 'refused') return;
-    this.#rtcp.heard(ssrc, arrivalMs);
+    this.#rtcp.heard(packet);
     if (verdict === 'restarted') {
       this.#receiver.reset();
       this.#digits.reset();
     }
     if (!this.#settings?.receive) return;
-    if (isEvent) this.#digits.receive(packet, arrivalMs);
+    if (isEvent) this.#digits.receive(packet, packet.arrivalMs);
     const { audioLevel } = this.#settings;
     const level = audioLevel === undefined ? -1 : audioLevelOf(packet, audioLevel);
-    this.#receiver.put(this.#source.extendedSequence, packet, codec, arrivalMs, level);
+    this.#receiver.put(this.#source.extendedSequence, packet, codec, level);
   }
 
   #use(codec: Codec | undefined, format: PayloadFormat): void {

@@ -32,9 +32,14 @@ export class OwnSsrc {
     this.current = newSsrc(random);
   }
 
+  /** Whether `check` would say anything but `none`. @param ssrc signed or not */
+  concerns(ssrc: number): boolean {
+    return ssrc === this.current || ssrc === this.previous;
+  }
+
   /** @param ssrc of a packet from elsewhere; signed or not */
   check(ssrc: number, nowMs: number): Conflict {
-    if (ssrc !== this.current && ssrc !== this.previous) return 'none';
+    if (!this.concerns(ssrc)) return 'none';
     const remembered = nowMs - this.#conflictMs < REMEMBERED_MS;
     if (remembered) {
       this.#conflictMs = nowMs;

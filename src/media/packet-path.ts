@@ -19,8 +19,8 @@ export interface PacketPath {
   readonly sendErrors: number;
   /** Packets that were not RTP or came from elsewhere than the far end. */
   readonly refused: number;
-  /** Called for each packet of the far end, which came at `arrivalMs`; `packet` is valid only during the call. Set it once. */
-  onRtp: (packet: RtpPacket, arrivalMs: number) => void;
+  /** Called for each packet of the far end; `packet` is valid only during the call. Set it once. */
+  onRtp: (packet: RtpPacket) => void;
   /** Called for each compound RTCP packet of the far end; valid only during the call. Set it once. */
   onRtcp: (packet: Uint8Array) => void;
   /** Called when packets begin to come from another place: the stream may be another too. */

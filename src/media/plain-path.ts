@@ -39,7 +39,7 @@ interface Sockets {
 export class PlainPath implements PacketPath {
   sendErrors = 0;
   refused = 0;
-  onRtp: (packet: RtpPacket, arrivalMs: number) => void = () => undefined;
+  onRtp: (packet: RtpPacket) => void = () => undefined;
   onRtcp: (packet: Uint8Array) => void = () => undefined;
   onSourceChange: () => void = () => undefined;
   guard: PacketGuard | undefined;
@@ -123,7 +123,7 @@ export class PlainPath implements PacketPath {
   }
 
   #listen({ rtp, rtcp }: Sockets): void {
-    rtp.onMessage = (data, from, ageMs = 0) => this.#receiveRtp(data, from, ageMs);
+    rtp.onMessage = (data, from, ageUs = 0) => this.#receiveRtp(data, from, ageUs);
     rtcp.onMessage = (data, from) => this.#receiveRtcp(data, from);
     const countError = () => {
       this.sendErrors++;
@@ -137,7 +137,7 @@ export class PlainPath implements PacketPath {
     return this.#signalledRtcp !== undefined && this.#isSignalled(this.#signalledRtcp);
   }
 
-  #receiveRtp(data: Uint8Array, from: Endpoint, ageMs: number): void {
+  #receiveRtp(data: Uint8Array, from: Endpoint, ageUs: number): void {
     if (isRtcp(data)) {
       this.#receiveRtcp(data, from);
       return;
@@ -155,10 +155,11 @@ export class PlainPath implements PacketPath {
       this.#follow(from);
       this.onSourceChange();
     }
-    this.#heardMs = this.#deps.clock.now() - ageMs;
+    this.#packet.arrivalMs = this.#deps.clock.now() - ageUs / 1000;
+    this.#heardMs = this.#packet.arrivalMs;
     this.#heardSsrc = this.#packet.ssrc;
     this.#heardSequence = this.#packet.sequence;
-    this.onRtp(this.#packet, this.#heardMs);
+    this.onRtp(this.#packet);
   }
 
   /**

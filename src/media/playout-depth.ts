@@ -4,6 +4,7 @@
  */
 import { DelayTarget } from './delay-target.js';
 import type { Slot } from './packet-store.js';
+import type { RtpPacket } from './rtp.js';
 
 /** The least that packets wait, so that a clock or a network that is a little late costs nothing. */
 const FLOOR_MS = 20;
@@ -21,6 +22,10 @@ const BEHIND_MS = 5;
 const FORGOTTEN = 0.995;
 /** Later than this, ticks are left out rather than made up: see `pacer.ts`. */
 const LEFT_OUT_MS = 1000;
+
+/** What is kept of a weighing: above the target; how long before they are needed the fastest packets are there. */
+const EXCESS = 0;
+const IN_HAND = 1;
 
 export interface PlayoutDepthOptions {
   /** RTP timestamp units per second. */
@@ -40,6 +45,8 @@ export class PlayoutDepth {
   #tickMs = Number.NaN;
   /** How far the ticks lag behind because this machine stood still. */
   #behindMs = 0;
+  /** What `#weigh` found; in an array, since a number that is returned may be made on the heap. */
+  readonly #weighed = new Float64Array(2);
 
   constructor({ clockRate, frameMs, maxDelayMs }: PlayoutDepthOptions) {
     this.#frameMs = frameMs;
@@ -63,24 +70,29 @@ export class PlayoutDepth {
 
   /** Above the target; 0 while nothing can be said of it. */
   get excessMs(): number {
-    return this.#behindMs < BEHIND_MS ? this.depthMs - this.#target.targetMs : 0;
+    this.#weigh();
+    return this.#weighed[EXCESS]!;
   }
 
   /** Packets are about to be late. */
   get isShort(): boolean {
     if (this.#behindMs >= BEHIND_MS) return false;
-    return this.excessMs < -SHORT_MS || this.#inHandMs() < this.#target.neededMs - SHORT_MS;
+    this.#weigh();
+    const { neededMs } = this.#target;
+    return this.#weighed[EXCESS]! < -SHORT_MS || this.#weighed[IN_HAND]! < neededMs - SHORT_MS;
   }
 
   /** Whether packets wait longer than they need to. */
   isLong(silent: boolean): boolean {
+    this.#weigh();
     const tolerance = silent ? FRAME_TOLERANCE_IN_SILENCE_MS : FRAME_TOLERANCE_MS;
-    return this.excessMs > this.#frameMs - tolerance;
+    return this.#weighed[EXCESS]! > this.#frameMs - tolerance;
   }
 
   /** Of what can be left out. Beyond the lead, packets are needed a frame earlier than before. */
   get mostSpareMs(): number {
-    const spare = this.#inHandMs() - this.#target.neededMs - this.#frameMs;
+    this.#weigh();
+    const spare = this.#weighed[IN_HAND]! - this.#target.neededMs - this.#frameMs;
     return spare > -FRAME_TOLERANCE_IN_SILENCE_MS ? this.#frameMs : this.#leadMs;
   }
 
@@ -109,8 +121,8 @@ export class PlayoutDepth {
   }
 
   /** @returns the packet's transit time */
-  arrive(timestamp: number, arrivalMs: number): number {
-    return this.#target.add(timestamp, arrivalMs, this.#isInTime(arrivalMs));
+  arrive(packet: RtpPacket): number {
+    return this.#target.add(packet, this.#isInTime(packet.arrivalMs));
   }
 
   /** Whether the first packet of a stream has waited long enough. */
@@ -172,9 +184,12 @@ export class PlayoutDepth {
     this.#leadMs = anew || offsetMs > known ? offsetMs : known + (offsetMs - known) / 16;
   }
 
-  /** How long before they are needed the fastest packets are there. */
-  #inHandMs(): number {
-    return this.depthMs - this.#leadMs;
+  #weigh(): void {
+    const target = this.#target;
+    const depth =
+      this.#playoutEpoch === target.epoch ? target.relative(this.#playoutMs) : target.targetMs;
+    this.#weighed[EXCESS] = this.#behindMs < BEHIND_MS ? depth - target.targetMs : 0;
+    this.#weighed[IN_HAND] = depth - this.#leadMs;
   }
 
   /** Whether this machine keeps time: what arrives while it does not says nothing about the network. */

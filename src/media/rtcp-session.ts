@@ -5,6 +5,7 @@
 import { middleNtp, ntpTime } from './ntp.js';
 import { type ReportBlock, readRtcp, roundTripMs, rtcpIntervalMs, writeRtcp } from './rtcp.js';
 import { RtcpMembers } from './rtcp-members.js';
+import type { RtpPacket } from './rtp.js';
 import type { RtpSource } from './rtp-source.js';
 import type { ExtendedReport, ReceiverDelay, VoipMetrics } from './xr.js';
 
@@ -107,8 +108,8 @@ export class RtcpSession {
   }
 
   /** RTP came from there. */
-  heard(ssrc: number, nowMs: number): void {
-    this.#members.heard(ssrc, nowMs, true);
+  heard(packet: RtpPacket): void {
+    this.#members.sent(packet);
   }
 
   /**

@@ -55,7 +55,8 @@ export class RtpSource {
   #candidateNext = 0;
   #candidateRun = 0;
 
-  #transit: number | undefined;
+  /** Of the packet before; NaN: there was none, or nothing can be said of it. Never undefined: numbers would be boxed. */
+  #transit = Number.NaN;
   #jitter = 0;
   #lostEarlier = 0;
   #expectedPrior = 0;
@@ -73,7 +74,7 @@ export class RtpSource {
     if (clockRate === this.#clockRate) return;
     this.#jitter *= clockRate / this.#clockRate;
     this.#clockRate = clockRate;
-    this.#transit = undefined;
+    this.#transit = Number.NaN;
   }
 
   /** Undefined before the first packet. */
@@ -81,7 +82,7 @@ export class RtpSource {
     return this.#ssrc;
   }
 
-  /** When the source was heard last, in the time of `arrivalMs`. */
+  /** When the source was heard last, in the time of `RtpPacket.arrivalMs`. */
   get heardMs(): number | undefined {
     return this.#ssrc === undefined ? undefined : this.#heardMs;
   }
@@ -96,16 +97,16 @@ export class RtpSource {
   }
 
   /** @param timed whether the timestamp tells when the packet was sent */
-  accept(packet: RtpPacket, arrivalMs: number, timed = true): Verdict {
-    const verdict = this.#judge(packet, arrivalMs);
+  accept(packet: RtpPacket, timed = true): Verdict {
+    const verdict = this.#judge(packet);
     if (verdict === 'refused') {
       this.refused++;
       return verdict;
     }
     this.received++;
     this.#receivedHere++;
-    this.#heardMs = arrivalMs;
-    if (timed) this.#measureJitter(packet.timestamp, arrivalMs);
+    this.#heardMs = packet.arrivalMs;
+    if (timed) this.#measureJitter(packet);
     return verdict;
   }
 
@@ -149,9 +150,9 @@ export class RtpSource {
     };
   }
 
-  #judge(packet: RtpPacket, arrivalMs: number): Verdict {
+  #judge(packet: RtpPacket): Verdict {
     if (!this.#forgotten) {
-      return packet.ssrc === this.#ssrc ? this.#follow(packet) : this.#consider(packet, arrivalMs);
+      return packet.ssrc === this.#ssrc ? this.#follow(packet) : this.#consider(packet);
     }
     this.#forgotten = false;
     const goesOn = packet.ssrc === this.#ssrc && this.#follow(packet) === 'accepted';
@@ -176,14 +177,14 @@ export class RtpSource {
     return this.#adopt(packet);
   }
 
-  #consider(packet: RtpPacket, arrivalMs: number): Verdict {
+  #consider(packet: RtpPacket): Verdict {
     if (this.#ssrc === undefined) return this.#adopt(packet);
     const continues =
       packet.ssrc === this.#candidateSsrc && packet.sequence === this.#candidateNext;
     this.#candidateRun = continues ? this.#candidateRun + 1 : 1;
     this.#candidateSsrc = packet.ssrc;
     this.#candidateNext = (packet.sequence + 1) & 0xffff;
-    const vacant = arrivalMs - this.#heardMs >= SILENT_BEFORE_CHANGE_MS;
+    const vacant = packet.arrivalMs - this.#heardMs >= SILENT_BEFORE_CHANGE_MS;
     return vacant && this.#candidateRun >= MIN_SEQUENTIAL ? this.#adopt(packet) : 'refused';
   }
 
@@ -200,7 +201,7 @@ export class RtpSource {
     this.#summedTo = 0;
     this.#restartSequence = undefined;
     this.#candidateSsrc = undefined;
-    this.#transit = undefined;
+    this.#transit = Number.NaN;
     return 'restarted';
   }
 
@@ -209,13 +210,11 @@ export class RtpSource {
   }
 
   /** RFC 3550 A.8. */
-  #measureJitter(timestamp: number, arrivalMs: number): void {
+  #measureJitter({ timestamp, arrivalMs }: RtpPacket): void {
     const transit = (arrivalMs * this.#clockRate) / 1000 - timestamp;
-    if (this.#transit !== undefined) {
-      const change = Math.abs(transit - this.#transit);
-      // A wrapped or newly begun timestamp says nothing about the network.
-      if (change < this.#clockRate) this.#jitter += (change - this.#jitter) / 16;
-    }
+    const change = Math.abs(transit - this.#transit);
+    // A wrapped or newly begun timestamp says nothing about the network; nor does NaN, which is less than nothing.
+    if (change < this.#clockRate) this.#jitter += (change - this.#jitter) / 16;
     this.#transit = transit;
   }
 }

@@ -23,6 +23,8 @@ export class RtpPacket {
   payloadLength = 0;
   /** Sources mixed into this one, at most 15; their SSRCs follow the fixed header (RFC 3550 §5.1). */
   contributors = 0;
+  /** When it came; set by who received it. A field, since a number handed on by itself would be made on the heap. */
+  arrivalMs = 0;
   /** The header extension's elements, after its own four octets (RFC 8285). */
   extensionOffset = 0;
   /** 0: there is none. */

@@ -63,7 +63,7 @@ export class SecurePath implements PacketPath {
     return this.#inner.refused;
   }
 
-  set onRtp(handler: (packet: RtpPacket, arrivalMs: number) => void) {
+  set onRtp(handler: (packet: RtpPacket) => void) {
     this.#inner.onRtp = handler;
   }
 

@@ -6,6 +6,7 @@ import { SystemRandom } from '../core/random.js';
 import { SystemNetwork } from '../core/system-network.js';
 import { DatagramBatch } from '../native/datagram-batch.js';
 import { loadNative } from '../native/index.js';
+import { NativeClock } from '../native/native-clock.js';
 import type { MediaEvent } from './commands.js';
 import { MediaCore } from './media-core.js';
 import {
@@ -44,7 +45,7 @@ function serve(post: (message: FromWorker) => void): void {
   const native = loadNative();
   const batch = native && new DatagramBatch(native);
   const core = new MediaCore({
-    clock: new SystemClock(),
+    clock: native ? new NativeClock(native) : new SystemClock(),
     network: batch ?? new SystemNetwork(),
     random: new SystemRandom(),
     ...(batch ? { batch } : { defer: setImmediate }),

@@ -135,8 +135,8 @@ export class DatagramBatch implements Pick<Network, 'bindDatagram'> {
       return;
     }
     const from = numbers[at + FAMILIAR] ? socket.remote : this.#source(entry);
-    const ageMs = times[(entry * ENTRY_OCTETS + AGE_MS_AT) / 8]!;
-    if (from) socket.onMessage(this.#data(entry, octets), from, ageMs);
+    const ageUs = (times[(entry * ENTRY_OCTETS + AGE_MS_AT) / 8]! * 1000) | 0;
+    if (from) socket.onMessage(this.#data(entry, octets), from, ageUs);
   }
 
   #data(entry: number, octets: number): Uint8Array {

@@ -16,6 +16,8 @@ export interface Native {
   openMarkedUdpSocket(address: string, port: number, dscp: number): number;
   /** The code point a socket's packets carry. Throws as above. */
   socketDscp(fd: number): number;
+  /** For `NativeClock`: a function that writes monotonic ms to `cell`, which its caller keeps. */
+  openClock(cell: Float64Array): () => void;
   /** For `DatagramBatch`. */
   readonly datagrams: NativeDatagrams;
   /** The system's libopus; undefined where the machine has none. */
@@ -26,6 +28,7 @@ export interface Native {
 interface Addon {
   openMarkedUdpSocket(address: string, port: number, dscp: number): number;
   socketDscp(fd: number): number;
+  openClock(cell: Float64Array): () => void;
   readonly datagrams: NativeDatagrams;
   readonly opus?: NativeOpus;
 }
@@ -56,7 +59,7 @@ function load(): Loaded {
   try {
     const addon: Addon = createRequire(import.meta.url)(ADDON);
     // After an update without `make`: what is built is that of before.
-    if (!addon.datagrams) throw new Error('it was built from older sources');
+    if (!addon.datagrams || !addon.openClock) throw new Error('it was built from older sources');
     return { native: new AddonNative(addon) };
   } catch (error) {
     const reason =
@@ -83,6 +86,10 @@ class AddonNative implements Native {
   // A property, since it is handed on by itself.
   readonly openMarkedUdpSocket = (address: string, port: number, dscp: number): number =>
     checked(this.#addon.openMarkedUdpSocket(address, port, dscp), 'bind', ` ${address}:${port}`);
+
+  openClock(cell: Float64Array): () => void {
+    return this.#addon.openClock(cell);
+  }
 
   socketDscp(fd: number): number {
     return checked(this.#addon.socketDscp(fd), 'getsockopt');

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <node_api.h>
@@ -104,10 +105,38 @@ static napi_value js_socket_dscp(napi_env env, napi_callback_info info) {
   return answer(env, socket_dscp(fd));
 }
 
+static napi_value js_read_clock(napi_env env, napi_callback_info info) {
+  void *cell = NULL;
+  napi_get_cb_info(env, info, NULL, NULL, NULL, &cell);
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  *(double *)cell = now.tv_sec * 1e3 + now.tv_nsec / 1e6;
+  return NULL;
+}
+
+/*
+ * openClock(cell: Float64Array): () => void, which writes monotonic ms to the cell: a number that is returned is made
+ * anew on the heap each time. Whoever calls it keeps the cell.
+ */
+static napi_value js_open_clock(napi_env env, napi_callback_info info) {
+  napi_value argument[1], read;
+  size_t count = 1, length = 0;
+  napi_typedarray_type type;
+  void *cell;
+  if (napi_get_cb_info(env, info, &count, argument, NULL, NULL) != napi_ok || count < 1 ||
+      napi_get_typedarray_info(env, argument[0], &type, &length, &cell, NULL, NULL) != napi_ok ||
+      type != napi_float64_array || length < 1 ||
+      napi_create_function(env, "readClock", NAPI_AUTO_LENGTH, js_read_clock, cell, &read) != napi_ok) {
+    return answer(env, -EINVAL);
+  }
+  return read;
+}
+
 /* Holds no state of its own, so each thread may load it. */
 NAPI_MODULE_INIT() {
   const napi_property_descriptor functions[] = {
       {"openMarkedUdpSocket", NULL, js_open_marked_udp_socket, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"openClock", NULL, js_open_clock, NULL, NULL, NULL, napi_enumerable, NULL},
       {"socketDscp", NULL, js_socket_dscp, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);

@@ -82,7 +82,8 @@ class MemoryPath implements PacketPath {
     const octets = this.guard ? this.guard.openRtp(this.#data, packet.length) : packet.length;
     this.#views[octets] ??= this.#data.subarray(0, octets);
     if (octets > 0 && readRtp(this.#views[octets]!, this.#packet)) {
-      this.onRtp(this.#packet, this.#clock.now());
+      this.#packet.arrivalMs = this.#clock.now();
+      this.onRtp(this.#packet);
     } else {
       this.refused++;
     }

@@ -123,7 +123,8 @@ function broken(random: SeededRandom, packet: Uint8Array): Uint8Array {
 function readPlain(packet: Uint8Array, rtp: RtpPacket, source: RtpSource, nowMs: number): void {
   if (readRtp(packet, rtp)) {
     assert.ok(rtp.payloadOffset + rtp.payloadLength <= packet.length);
-    source.accept(rtp, nowMs);
+    rtp.arrivalMs = nowMs;
+    source.accept(rtp);
     const { ssrc, fractionLost } = source.report() ?? {};
     assert.ok(ssrc === undefined || ssrc >>> 0 === ssrc);
     assert.ok(fractionLost === undefined || (fractionLost >= 0 && fractionLost < 256));

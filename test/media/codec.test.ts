@@ -199,7 +199,7 @@ t.test(
     const fromNear = new RtpSource(8000);
     const packet = new RtpPacket();
     packet.ssrc = 1;
-    fromNear.accept(packet, 0);
+    fromNear.accept(packet);
 
     t.equal(near.isDue(2000), false);
     t.equal(near.isDue(2100), true);
@@ -223,7 +223,8 @@ t.test('loss is reported by RFC 3550 A.3', async t => {
   const hear = (sequence: number) => {
     packet.sequence = sequence & 0xffff;
     packet.timestamp = sequence * 160;
-    return source.accept(packet, sequence * 20);
+    packet.arrivalMs = sequence * 20;
+    return source.accept(packet);
   };
   t.equal(source.report(), undefined);
   t.equal(hear(65_530), 'restarted');

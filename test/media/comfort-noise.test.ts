@@ -91,7 +91,8 @@ t.test('between words the noise goes on, as long as the pause lasts', async t =>
     packet.timestamp = tick * 160;
     packet.sequence = sequence;
     packet.marker = marker;
-    buffer.put(sequence++, packet, decoder, tick * 20);
+    packet.arrivalMs = tick * 20;
+    buffer.put(sequence++, packet, decoder);
   };
   const levels: number[] = [];
   const frame = new Int16Array(160);

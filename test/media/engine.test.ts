@@ -478,7 +478,8 @@ t.test(
       now = i * 20 + 3;
       writeRtpHeader(data, 0, false, i & 0xffff, i * FRAME, 9);
       readRtp(data, packet);
-      path.onRtp(packet, now);
+      packet.arrivalMs = now;
+      path.onRtp(packet);
       now += 8;
       graph.tick(now);
       i++;

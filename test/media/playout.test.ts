@@ -76,7 +76,8 @@ function put(
   packet.payloadLength = packet.data.length;
   packet.timestamp = Math.round((fromSample * clockRate) / sampleRate) >>> 0;
   packet.marker = header.marker ?? false;
-  buffer.put(sequence, packet, of, arrivalMs, header.level);
+  packet.arrivalMs = arrivalMs;
+  buffer.put(sequence, packet, of, header.level);
 }
 
 function newStream(of: Decoder, sampleRate = RATE, clockRate = RATE): Stream {
@@ -109,7 +110,8 @@ for (const ppm of [-200, 200]) {
         while (arrivalMs <= nowMs) {
           const packet = packets[sent % packets.length]!;
           packet.timestamp = (sent * FRAME) >>> 0;
-          buffer.put(sent, packet, decoder, arrivalMs);
+          packet.arrivalMs = arrivalMs;
+          buffer.put(sent, packet, decoder);
           sent++;
           arrivalMs = Math.max(arrivalMs, sentMs(sent) + random.unit() * jitterMs);
         }
@@ -440,7 +442,8 @@ t.test('to adapt, to conceal, to skip and to begin again take no memory', async 
     const i = tick % 50;
     encoder.encode(speech.subarray(i * FRAME, (i + 1) * FRAME), packet.data, 0);
     packet.timestamp = (tick * FRAME) >>> 0;
-    if (tick % 11 > 0) buffer.put(tick, packet, decoder, nowMs + (tick % 90 < 3 ? 60 : 0));
+    packet.arrivalMs = nowMs + (tick % 90 < 3 ? 60 : 0);
+    if (tick % 11 > 0) buffer.put(tick, packet, decoder);
     if (tick % 70 < 10) buffer.skip(nowMs + 5);
     else buffer.get(frame, nowMs + 5);
   }, 40_000);

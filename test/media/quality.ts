@@ -163,7 +163,8 @@ function play(
       packet.data = payloads[index]!;
       packet.payloadLength = packet.data.length;
       packet.timestamp = index * frameUnits;
-      buffer.put(index, packet, decoder, arrivalMs);
+      packet.arrivalMs = arrivalMs;
+      buffer.put(index, packet, decoder);
     }
     positions[tick] = buffer.position;
     buffer.get(frame, nowMs);

@@ -74,13 +74,13 @@ export function play(sent: readonly Sent[], { phaseMs = 10, ms = 0 } = {}): Hear
   for (let tick = 0; tick < ticks; tick++) {
     const nowMs = phaseMs + tick * TICK_MS;
     while (next < arriving.length && arriving[next]!.arrivalMs <= nowMs) {
-      const { payload, arrivalMs, ...header } = arriving[next++]!;
+      const { payload, ...header } = arriving[next++]!;
       Object.assign(packet, header, { data: payload, payloadOffset: 0 });
       packet.payloadLength = payload.length;
-      const verdict = source.accept(packet, arrivalMs);
+      const verdict = source.accept(packet);
       if (verdict === 'refused') continue;
       if (verdict === 'restarted') buffer.reset();
-      buffer.put(source.extendedSequence, packet, decoder, arrivalMs);
+      buffer.put(source.extendedSequence, packet, decoder);
     }
     buffer.get(frame, nowMs);
     samples.set(frame, tick * FRAME);

@@ -29,8 +29,8 @@ async function bind(batch: DatagramBatch, address = '127.0.0.1'): Promise<Datagr
 /** What a socket hears from now on. */
 function heardBy(socket: DatagramSocket) {
   const heard: { text: string; from: Endpoint; ageMs: number }[] = [];
-  socket.onMessage = (data, from, ageMs = 0) => {
-    heard.push({ text: Buffer.from(data).toString(), from: { ...from }, ageMs });
+  socket.onMessage = (data, from, ageUs = 0) => {
+    heard.push({ text: Buffer.from(data).toString(), from: { ...from }, ageMs: ageUs / 1000 });
   };
   return heard;
 }

@@ -9,6 +9,8 @@ import t from 'tap';
 import { DSCP } from '../../src/core/network.js';
 import { SystemNetwork } from '../../src/core/system-network.js';
 import { loadNative, type Native, nativeProblem } from '../../src/native/index.js';
+import { NativeClock } from '../../src/native/native-clock.js';
+import { octetsAllocated } from '../media/allocation.js';
 
 const script = fileURLToPath(new URL('../../../scripts/build-native.mjs', import.meta.url));
 const build = (environment: NodeJS.ProcessEnv = {}) =>
@@ -38,6 +40,31 @@ function testAddon(native: Native) {
   const addresses = hasIpv6 ? ['127.0.0.1', '::1', '0.0.0.0', '::'] : ['127.0.0.1', '0.0.0.0'];
 
   t.equal(nativeProblem(), undefined);
+
+  t.test('its clock goes as fast as that of the runtime, and makes no garbage', async t => {
+    const clock = new NativeClock(native);
+    // Between two readings the machine may stand still.
+    const [before, began, after] = [performance.now(), clock.now(), performance.now()];
+    let last = began;
+    while (performance.now() < after + 5) {
+      const now = clock.now();
+      if (now < last) t.fail(`${now} after ${last}`);
+      last = now;
+    }
+    const [least, ended, most] = [
+      performance.now() - after,
+      clock.now(),
+      performance.now() - before,
+    ];
+    const ours = ended - began;
+    t.ok(ours >= least - 0.01 && ours <= most + 0.01, `${least} <= ${ours} <= ${most} ms`);
+    // A variable of a closure would box it.
+    const sum = new Float64Array(1);
+    const octets = octetsAllocated(() => {
+      sum[0] = sum[0]! + clock.now();
+    });
+    t.ok(octets < 8 && sum[0]! > 0, `${octets} octets a reading`);
+  });
 
   t.test('a socket carries the code point it was opened with', async t => {
     for (const address of addresses) {

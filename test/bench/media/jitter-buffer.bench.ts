@@ -36,7 +36,8 @@ class Talk {
     packet.data = payloads[this.tick % PACKETS]!;
     packet.payloadLength = FRAME;
     packet.timestamp = (this.tick * FRAME) >>> 0;
-    this.buffer.put(this.tick, packet, decoder, this.tick * TICK_MS, 30);
+    packet.arrivalMs = this.tick * TICK_MS;
+    this.buffer.put(this.tick, packet, decoder, 30);
     this.tick++;
   }
 

@@ -186,14 +186,14 @@ async function run(ports: readonly number[]): Promise<void> {
   let now = performance.now();
   const began = now + 50;
   for (const member of list) {
-    member.socket.onMessage = (data, _from, ageMs = 0) => {
+    member.socket.onMessage = (data, _from, ageUs = 0) => {
       const octets = member.open(data);
       if (
         octets === 0 ||
         !readRtp(octets === data.length ? data : data.subarray(0, octets), packet)
       )
         return;
-      const at = now - ageMs;
+      const at = now - ageUs / 1000;
       hear(member, packet, at, at - began > WARM_UP_MS);
     };
   }
