@@ -53,7 +53,7 @@ browser: build ## stock JsSIP in Chromium, by WebSocket, with WebRTC (apt instal
 lan: build ## several hosts in network namespaces (root or unshare; apt install avahi-daemon avahi-utils)
 	@$(NODE) dist/test/lan/main.js $(ARGS)
 
-bench: build ## figures: parser, SIP, keys, media, whole process, calls (apt install baresip-core sip-tester)
+bench: build ## figures: parser, SIP, keys, media, whole process, calls (apt install baresip-core sip-tester linphone-cli)
 	@[ -d $(PARSER_BENCH)/node_modules ] || npm ci --silent --prefix $(PARSER_BENCH)
 	@$(NODE) dist/test/bench/parser/parser.bench.js $(ARGS)
 	@$(NODE) --expose-gc dist/test/bench/sip/sip.bench.js $(ARGS)

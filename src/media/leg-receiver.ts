@@ -107,12 +107,7 @@ export class LegReceiver {
    * @param codec has to be loaded; undefined where the packet is no sound
    * @param level as `JitterBuffer.put` wants it
    */
-  put(
-    sequence: number,
-    packet: RtpPacket,
-    codec: Codec | undefined,
-    level: number,
-  ): void {
+  put(sequence: number, packet: RtpPacket, codec: Codec | undefined, level: number): void {
     const stream = codec ? this.#streamFor(codec) : this.#latest;
     const isNews = this.#newest === undefined || sequence > this.#newest;
     if (isNews) {

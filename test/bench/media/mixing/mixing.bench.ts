@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { temporaryDirectory } from '../../../harness/child.js';
 import { atLeast, atMost, type Figure, median, plain } from '../../../harness/figures.js';
 import { type Cleanup, progress, runProgram } from '../../../harness/program.js';
+import { LinphoneConference } from './linphone-conference.js';
 import {
   type FromGenerator,
   type FromMixer,
@@ -48,6 +49,12 @@ const plans: readonly Omit<Load, 'seconds'>[] = [
   { name: 'opus-three-srtp', ...OPUS, ...threeOf(400), srtp: true },
 ];
 const loads: readonly Load[] = plans.map(plan => ({ ...plan, seconds: SECONDS }));
+
+/** Members of somebody else's mixer: more and more, until it does not carry them. */
+const PEER_STEPS: readonly number[] = [5, 10, 20, 40, 50, 60, 80, 120, 160];
+/** RFC 3550 receivers with a usual buffer hear gaps beyond this. */
+const GAP_MS = 60;
+const LEAST_RECEIVED = 0.95;
 
 /** From dist/test/bench/media/mixing/ back to the source. */
 const TIGHT_LOOP = fileURLToPath(
@@ -149,7 +156,8 @@ function figuresOf(
     most(20, 'packets late, the most', heard.lateMaxMs, 'ms'),
     most(30, 'arrival gap p99', heard.gapP99Ms, 'ms'),
     most(60, 'longest gap', heard.gapMaxMs, 'ms'),
-    most(1, 'all talkers together, level off', heard.togetherDb, 'dB'),
+    most(1, 'all talkers together, off what the codec alone makes of them', heard.togetherDb, 'dB'),
+    plain(`${what}: level that the codec alone adds to all of them`, heard.codecDb, 'dB'),
     each(1, 'talkers’ level off, median', heard.medianDb, 'dB'),
     plain(`${what}: talkers’ level off, the most`, heard.worstDb, 'dB'),
     ...(heard.ownDb === undefined ? [] : [own(-60, 'own voice', heard.ownDb, 'dB')]),
@@ -168,24 +176,116 @@ function figuresOf(
   ];
 }
 
-const names = process.argv.slice(2).filter(argument => !argument.startsWith('--'));
-await runProgram({ withinSeconds: 60 + loads.length * (SECONDS + 40) }, async cleanup => {
-  const figures: Figure[] = [];
-  for (const load of loads) {
-    if (names.length > 0 && !names.includes(load.name)) continue;
-    progress(`mixing: ${load.name}, ${load.members} members for ${SECONDS} s`);
-    const { heard, mixer } = await carry(cleanup, load);
-    figures.push(...figuresOf(load, heard, mixer));
-    if (load.name !== 'g711') continue;
-    const tight = tightLoopUs(cleanup, load.members);
-    const { decode = 0, mix = 0, encode = 0 } = mixer.stagesMs;
-    const ours = ((decode + mix + encode) * 1000) / mixer.ticks;
-    figures.push(plain(`${load.name}: decode, mix and encode, a tick`, ours, 'µs'));
-    if (tight === undefined) continue;
-    figures.push(plain(`${load.name}: the same as a tight loop in C, a tick`, tight, 'µs'));
-    figures.push(
-      plain(`${load.name}: buffers, packets and mixing against that loop`, ours / tight, 'times'),
-    );
+/** How far linphone's conference goes under the same load, and ours with as many. */
+async function besideLinphone(cleanup: Cleanup): Promise<Figure[]> {
+  const carried: { members: number; share: number; heard: Heard }[] = [];
+  let stopped = 'it carried all that were tried';
+  for (const members of PEER_STEPS) {
+    progress(`mixing: linphone's conference of ${members}`);
+    const plan: Plan = { ...G711, ...everybody(members), srtp: false, seconds: SECONDS };
+    const found = await carryByLinphone(cleanup, plan);
+    if (typeof found === 'string') {
+      stopped = found;
+      break;
+    }
+    const { heard, share } = found;
+    // One packet in a hundred may be later: this machine has stalls of its own. What never comes is a gap too.
+    const arrived = heard.received / dueOf(plan);
+    if (heard.gapP99Ms > GAP_MS || arrived < LEAST_RECEIVED) {
+      stopped = `of ${members}, arrival gap p99 ${heard.gapP99Ms} ms, ${(100 * arrived).toFixed(0)}% of the packets; ${share.toFixed(0)}% of the core`;
+      break;
+    }
+    carried.push({ members, share, heard });
   }
-  return figures;
-});
+  progress(`mixing: linphone: ${stopped}`);
+  const most = carried.at(-1);
+  const figures = [plain('linphone: members without a gap', most?.members ?? 0, 'members')];
+  if (!most) return figures;
+  const ours = await carry(cleanup, {
+    ...{ ...G711, ...everybody(most.members), srtp: false, seconds: SECONDS },
+  });
+  const what = `${most.members} members of G.711, all talk`;
+  const share = (100 * ours.mixer.cpuMs) / ours.mixer.wallMs;
+  return [
+    ...figures,
+    plain(`linphone, ${what}: share of the core`, most.share, '%'),
+    atMost(most.share, `ours, ${what}: share of the core, linphone's`, share, '%'),
+    plain(`linphone, ${what}: arrival gap p99`, most.heard.gapP99Ms, 'ms'),
+    atMost(GAP_MS, `ours, ${what}: arrival gap p99`, ours.heard.gapP99Ms, 'ms'),
+    plain(`linphone, ${what}: longest gap`, most.heard.gapMaxMs, 'ms'),
+    plain(`ours, ${what}: longest gap`, ours.heard.gapMaxMs, 'ms'),
+    plain(`linphone, ${what}: level of all talkers together`, most.heard.togetherDb, 'dB off'),
+  ];
+}
+
+/** Packets for all members, after the warm-up. */
+function dueOf({ members, seconds }: Plan): number {
+  return members * seconds * 50;
+}
+
+/** Why it could not be made to, where it could not. */
+async function carryByLinphone(
+  cleanup: Cleanup,
+  plan: Plan,
+): Promise<{ heard: Heard; share: number } | string> {
+  const generator = child(cleanup, GENERATOR_CORE, './generator.js');
+  const opened = generator.answer<Extract<FromGenerator, { type: 'opened' }>>('opened');
+  generator.started.send({ type: 'open', plan } satisfies ToGenerator);
+  const { ports } = await opened;
+  const home = temporaryDirectory(cleanup);
+  const conference = await LinphoneConference.start(cleanup, home, MIXER_CORE);
+  try {
+    for (const [i, port] of ports.entries()) {
+      const refused = await conference.admit(port);
+      if (refused) return `the ${i + 1}th member was not admitted: ${refused}`;
+    }
+    const heard = generator.answer<Extract<FromGenerator, { type: 'heard' }>>('heard');
+    const run: ToGenerator = { type: 'run', ports: conference.callers.remotePorts };
+    generator.started.send(run);
+    await new Promise(resolve => setTimeout(resolve, WARM_UP_MS));
+    const [cpuMs, at] = [conference.cpuMs, performance.now()];
+    const { heard: found } = await heard;
+    const share = (100 * (conference.cpuMs - cpuMs)) / (performance.now() - at);
+    return { heard: found, share };
+  } finally {
+    await conference.stop();
+    generator.started.kill('SIGKILL');
+  }
+}
+
+/** What of other programs was looked for. */
+function hasProgram(name: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0;
+}
+
+const names = process.argv.slice(2).filter(argument => !argument.startsWith('--'));
+await runProgram(
+  { withinSeconds: 60 + (loads.length + PEER_STEPS.length) * (SECONDS + 60) },
+  async cleanup => {
+    const figures: Figure[] = [];
+    for (const load of loads) {
+      if (names.length > 0 && !names.includes(load.name)) continue;
+      progress(`mixing: ${load.name}, ${load.members} members for ${SECONDS} s`);
+      const { heard, mixer } = await carry(cleanup, load);
+      figures.push(...figuresOf(load, heard, mixer));
+      if (load.name !== 'g711') continue;
+      const tight = tightLoopUs(cleanup, load.members);
+      const { decode = 0, mix = 0, encode = 0 } = mixer.stagesMs;
+      const ours = ((decode + mix + encode) * 1000) / mixer.ticks;
+      figures.push(plain(`${load.name}: decode, mix and encode, a tick`, ours, 'µs'));
+      if (tight === undefined) continue;
+      figures.push(plain(`${load.name}: the same as a tight loop in C, a tick`, tight, 'µs'));
+      figures.push(
+        plain(`${load.name}: buffers, packets and mixing against that loop`, ours / tight, 'times'),
+      );
+    }
+    if (names.length === 0 || names.includes('linphone')) {
+      progress(
+        "mixing: Debian's baresip has no module that mixes calls (its mixminus came later): left out",
+      );
+      if (hasProgram('linphonec')) figures.push(...(await besideLinphone(cleanup)));
+      else progress('mixing: linphonec is not installed (apt install linphone-cli): left out');
+    }
+    return figures;
+  },
+);

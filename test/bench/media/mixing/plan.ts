@@ -75,8 +75,10 @@ export interface Heard {
   /** Of the talkers' levels at some listeners, from what they should be: most and median. */
   readonly worstDb: number;
   readonly medianDb: number;
-  /** All talkers together at these listeners, from what they should be: the most. */
+  /** All talkers together at these listeners, from what the codec alone makes of them, coded twice: the most. */
   readonly togetherDb: number;
+  /** What the codec alone makes of that level. */
+  readonly codecDb: number;
   /** Own voice of a talker that listens; undefined where none of the listeners talks. */
   readonly ownDb: number | undefined;
   /** Sending fell behind by so much at worst: the generator's own fault. */
