@@ -2,7 +2,8 @@
 import { pcmu } from '../../../src/media/codecs/g711-codec.js';
 import { JitterBuffer } from '../../../src/media/jitter-buffer.js';
 import { RtpPacket } from '../../../src/media/rtp.js';
-import { atMost, type Figure, printFigures } from '../../harness/figures.js';
+import { atMost, type Figure } from '../../harness/figures.js';
+import { runProgram } from '../../harness/program.js';
 import { octetsAllocated } from '../../media/allocation.js';
 import { speechLike } from '../../media/signal.js';
 
@@ -84,7 +85,7 @@ function measureSkip(): Figure {
 const heard = new Talk();
 const lossy = new Talk();
 const unheard = new Talk();
-printFigures([
+await runProgram({ withinSeconds: 300 }, async () => [
   ...measure('packet in, decoded, frame out', 3, () => {
     heard.put();
     heard.buffer.get(frame, heard.nowMs);

@@ -6,6 +6,8 @@ import { createSocket, type Socket } from 'node:dgram';
 import { Graph } from '../../../src/media/graph.js';
 import { RtpPacket, readRtp, writeRtpHeader } from '../../../src/media/rtp.js';
 import { WorkerMediaEngine } from '../../../src/media/worker-engine.js';
+import { atMost, type Figure, plain } from '../../harness/figures.js';
+import { runProgram } from '../../harness/program.js';
 
 const ADDRESS = '127.0.0.1';
 const FRAME = 160;
@@ -14,25 +16,11 @@ const ECHO_CALLS = 5;
 const ECHO_PACKETS = 100;
 const BUSY_MS = 15;
 
-interface Figure {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: string;
-  /** At most; absent where there is none. */
-  readonly goal?: number;
-  readonly met?: boolean;
-}
-
 const figures: Figure[] = [];
 
+/** @param goal at most */
 function record(name: string, value: number, unit: string, goal?: number): void {
-  const rounded = Number(value.toPrecision(3));
-  figures.push({
-    name,
-    value: rounded,
-    unit,
-    ...(goal !== undefined && { goal, met: rounded <= goal }),
-  });
+  figures.push(goal === undefined ? plain(name, value, unit) : atMost(goal, name, value, unit));
 }
 
 function quantile(values: readonly number[], fraction: number): number {
@@ -143,10 +131,11 @@ function measureMix(): void {
   );
 }
 
-measureMix();
-await measureEcho();
-await measureClock();
-record('process with one media thread, resident', process.memoryUsage().rss / 2 ** 20, 'MiB', 110);
-
-if (process.argv.includes('--json')) console.log(JSON.stringify({ figures }));
-else console.table(figures);
+await runProgram({ withinSeconds: 300 }, async () => {
+  measureMix();
+  await measureEcho();
+  await measureClock();
+  const resident = process.memoryUsage().rss / 2 ** 20;
+  record('process with one media thread, resident', resident, 'MiB', 110);
+  return figures;
+});
