@@ -29,14 +29,18 @@ export function putPages(state: SuperNodeState): void {
   if (state.relistAt <= state.now) {
     for (const page of state.listed) state.dirtyPages.add(page);
     state.pagesAt = state.now;
+    state.relistAt = Number.POSITIVE_INFINITY;
   }
   if (state.pagesAt > state.now) return;
+  // Not put off by what changes: a page that does not would end meanwhile.
+  if (state.relistAt === Number.POSITIVE_INFINITY) {
+    state.relistAt = state.now + RELIST_MS * (0.9 + 0.2 * state.tools.chance());
+  }
   const pages = new Map<number, ListedNode[]>();
   for (const page of state.dirtyPages) pages.set(page, []);
   for (const [id, { peer, contact }] of state.nodes) pages.get(pageOf(id))?.push({ peer, contact });
   state.dirtyPages.clear();
   state.pagesAt = Number.POSITIVE_INFINITY;
-  state.relistAt = state.now + RELIST_MS * (0.9 + 0.2 * state.tools.chance());
   for (const [page, nodes] of pages) {
     if (nodes.length === 0 && !state.listed.delete(page)) continue;
     if (nodes.length > 0) state.listed.add(page);

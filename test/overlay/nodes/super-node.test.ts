@@ -369,6 +369,16 @@ t.test('the list of nodes stands in the ring, under keys its successor will own'
   const changes = bench.puts.length;
   bench.run(60_000);
   t.equal(bench.puts.length, changes, 'nothing changes, nothing is put');
+  const there = names.filter(name => bench.state.nodes.has(idOf(name)));
+  const contact = 'sip:another@place';
+  bench.request(peer(there[0]!), { type: 'attach', contact, expiresS: 600, records: [] });
+  bench.run(2_500);
+  t.equal(bench.puts.length, changes + 1, 'a node that is elsewhere now is listed so');
+  for (let i = 0; i < 10; i++) {
+    for (const name of there.slice(1)) bench.attach(name);
+    bench.run(100_000);
+  }
+  t.ok(bench.puts.length > changes + 8, 'all pages are put again, in case some are missing');
   t.same(readPage(Buffer.from('{')), []);
   t.same(readPage(Buffer.from('[[1],["x","y","z"],["a"],7]')), []);
 });
@@ -480,6 +490,15 @@ t.test('who goes hands its nodes to its successor first, then tells each', async
   }
   const targets = new Set(many.sends.map(({ to }) => to.address).filter(a => !a.startsWith('n1')));
   t.ok(targets.has('third:5061') || targets.has('fourth:5061'), 'many are spread');
+
+  const deaf = new Bench();
+  for (let i = 0; i < 40; i++) deaf.attach(`n${i}`);
+  deaf.step({ type: 'neighbours', successors: [peer('x'), peer('y'), peer('z')] });
+  deaf.step({ type: 'leave' });
+  deaf.run(4_900);
+  t.notOk(deaf.left);
+  deaf.run(110);
+  t.ok(deaf.left, 'nor is anybody waited for who says nothing');
 
   const alone = new Bench();
   alone.attach('a');
