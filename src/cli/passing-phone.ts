@@ -1,14 +1,19 @@
 /** A phone that lives for one call or one message. */
 import type { TlsIdentity } from '../core/network.js';
 import type { Random } from '../core/random.js';
+import { MdnsSource } from '../discovery/candidates/mdns-source.js';
+import type { Locator } from '../discovery/locator.js';
+import { StoredIdentity } from '../identity/stored-identity.js';
 import { phoneCertificateNames, StoredTlsIdentity } from '../identity/stored-tls-identity.js';
 import type { Config, Settings } from '../runtime/config-settings.js';
 import { createLogger } from '../runtime/logging.js';
+import { OverlayRole } from '../runtime/overlay-role.js';
 import { systemSeams } from '../runtime/system.js';
 import { Telephone } from '../runtime/telephone.js';
 import { tlsSettings } from '../runtime/tls-policy.js';
 import { productName } from '../runtime/version.js';
 import { MemoryStore } from '../storage/memory-store.js';
+import { GuestStore } from './guest-store.js';
 import { stopSignal } from './stop-signal.js';
 
 /** @param work told to stop, it comes to an end soon */
@@ -19,7 +24,9 @@ export async function withPassingPhone(
 ): Promise<number> {
   const stop = stopSignal();
   const logger = await createLogger(flags.log ?? 'error');
-  const system = systemSeams(logger);
+  let overlay: OverlayRole | undefined;
+  const ring: Locator = { locate: async (...asked) => overlay?.locate(...asked) ?? [] };
+  const system = systemSeams(logger, { ring });
   // Another phone may run here on the usual ports: take any.
   const listen = flags.listen ?? { address: '0.0.0.0', port: 0 };
   const telephone = new Telephone(system, {
@@ -36,11 +43,30 @@ export async function withPassingPhone(
     accounts: settings.accounts,
     register: false,
   });
+  const store = await GuestStore.open(settings.data);
+  overlay = new OverlayRole({
+    ...system,
+    userAgent: telephone.userAgent,
+    role: 'never',
+    store: () => store,
+    identity: () => new StoredIdentity({ ...system, store: new MemoryStore() }),
+    givenName: settings.name,
+    phoneName: () => settings.name,
+    reachableAt: () => [],
+    linksAt: () => undefined,
+    users: () => [],
+    sources: (_name, remembered) => [new MdnsSource(system), remembered],
+    announcer: () => ({ announce: async () => undefined, withdraw: async () => undefined }),
+    phonesSeen: () => 0,
+  });
   await system.watcher.start();
   try {
     await telephone.start(stop);
+    if (settings.overlayRole !== 'off') await overlay.start();
     return await work(telephone, stop);
   } finally {
+    await overlay?.stop();
+    await store.close();
     await telephone.stop();
     await system.watcher.stop();
   }

@@ -32,6 +32,7 @@ function describe(status: PhoneStatus): string {
       `${duration(status.upSeconds)} (start no. ${status.bootCount}, pid ${status.pid})`,
     ],
     ['calls are', status.attended ? 'answered' : 'left ringing (`ringline answer` takes them)'],
+    ['overlay', describeOverlay(status)],
     ['new messages', String(status.newMessages)],
     ['in its room', String(status.roomMembers)],
     ...status.accounts.map(account => [account.aor, describeAccount(account)]),
@@ -61,6 +62,17 @@ function describe(status: PhoneStatus): string {
     call.seconds === undefined ? '' : duration(call.seconds),
   ]);
   return `${formatTable(rows)}\n\n${formatTable([['call', 'with', 'is', 'codec', 'encrypted', 'quality', 'for'], ...calls])}`;
+}
+
+/** `ringline, attached to 192.0.2.7:5061`. */
+function describeOverlay({ overlay }: PhoneStatus): string {
+  if (!overlay) return 'none';
+  const { name, member, superNode, nodes } = overlay;
+  if (member) {
+    const others = member.known === undefined ? '' : ` among ${member.known}`;
+    return `${name}, as super-node${others} with ${nodes} ${nodes === 1 ? 'node' : 'nodes'}`;
+  }
+  return superNode ? `${name}, attached to ${superNode}` : `${name}, no super-node found yet`;
 }
 
 function describeAccount({

@@ -15,6 +15,7 @@ import type { Id } from './ids.js';
 import type { LinkAnswer, LinkRequest } from './link-messages.js';
 import type { Peer } from './peer.js';
 import { ReplayWindow } from './replay-window.js';
+import { type KeptAnswerAction, KeptAnswers } from './sip/kept-answers.js';
 import { type AssemblyAction, type Part, PartAssembler, type PartOrigin } from './sip/parts.js';
 import { refused, type WireRefusal } from './sip/refusal.js';
 import {
@@ -74,9 +75,6 @@ export type RequestTaker = (
 
 /** Requests of ours without an answer: beyond so many, more fail at once. */
 const MAX_ASKED = 4096;
-/** Answers in parts that are kept for who asks for the rest. */
-const MAX_KEPT_ANSWERS = 64;
-const KEEP_ANSWER_MS = 32_000;
 /** Numbers of one boot (`FRESHNESS_BOUNDS`). */
 const NUMBERS_PER_BOOT = 2 ** 32;
 
@@ -87,8 +85,7 @@ export class RingLinks {
   readonly #assembler = new PartAssembler();
   readonly #replays = new ReplayWindow();
   readonly #asked = new Map<string, Asked>();
-  /** Further parts of answers, by sender and number. */
-  readonly #kept = new Map<string, readonly SipResponse[]>();
+  readonly #kept = new KeptAnswers();
   readonly #timers = new Set<Timer>();
   readonly #callId: string;
   #sequence = 0;
@@ -143,9 +140,8 @@ export class RingLinks {
     }
     const taken = decoded.value;
     if (taken.type === 'more') {
-      const more = this.#kept.get(keyOf(taken.from, taken.number))?.[taken.index];
-      if (more) this.#respond(transaction, more);
-      else this.#refuse(transaction, refused('NO_SUCH_PART', 'there is no such part'), source);
+      const { from, number, index } = taken;
+      this.#keep(this.#kept.step({ type: 'asked', from, number, index }), transaction);
       return true;
     }
     const { origin, part } = taken;
@@ -161,7 +157,6 @@ export class RingLinks {
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
     this.#asked.clear();
-    this.#kept.clear();
   }
 
   // ---- what we ask
@@ -343,17 +338,25 @@ export class RingLinks {
     if (this.#stopped) return;
     const { overlay, self } = this.#options;
     const parts = encodeAnswer({ kind: 'answer', from: self(), number, answer }, overlay);
-    const [first] = parts;
-    if (!first) return;
-    this.#respond(transaction, first);
-    if (parts.length === 1) return;
-    const key = keyOf(to, number);
-    this.#kept.set(key, parts);
-    for (const oldest of this.#kept.keys()) {
-      if (this.#kept.size <= MAX_KEPT_ANSWERS) break;
-      this.#kept.delete(oldest);
+    this.#keep(this.#kept.step({ type: 'answered', to, number, parts }), transaction);
+  }
+
+  #keep(actions: readonly KeptAnswerAction[], transaction: ServerTransaction): void {
+    for (const action of actions) {
+      switch (action.type) {
+        case 'respond':
+          this.#respond(transaction, action.response);
+          break;
+        case 'refused':
+          this.#refuse(transaction, action.refusal, transaction.source);
+          break;
+        case 'set-timer': {
+          const { kept, ms } = action;
+          this.#after(ms, () => this.#kept.step({ type: 'timeout', kept }));
+          break;
+        }
+      }
     }
-    this.#after(KEEP_ANSWER_MS, () => this.#kept.delete(key));
   }
 
   #respond(transaction: ServerTransaction, response: SipResponse): void {
@@ -402,10 +405,6 @@ function requiresRing({ headers }: SipRequest): boolean {
 
 function targetOf({ address }: Peer, protocol: 'TCP' | 'TLS'): Target {
   return { protocol, endpoint: parseEndpoint(address, { address: '', port: 5060 }) };
-}
-
-function keyOf({ id }: Peer, number: number): string {
-  return `${id} ${number}`;
 }
 
 /** Whose id was known has to answer itself. */

@@ -16,7 +16,12 @@ import type { UserSettings } from '../sip/server/users.js';
 import schema from './config.schema.json' with { type: 'json' };
 import type { PortChoice, PortChoices } from './config-listen.js';
 import { nearest } from './config-nearest.js';
-import { type Config, DEFAULT_LISTEN, type LogLevel } from './config-settings.js';
+import {
+  type Config,
+  DEFAULT_LISTEN,
+  type LogLevel,
+  type OverlayRoleSetting,
+} from './config-settings.js';
 import { type RawTls, readTlsChoices, TlsMistake } from './config-tls.js';
 import type { Watchers } from './telephone.js';
 import type { TlsChoices } from './tls-policy.js';
@@ -38,6 +43,7 @@ interface RawConfig {
   readonly users?: readonly UserSettings[];
   readonly watchers?: Watchers;
   readonly clickToDial?: boolean;
+  readonly overlay?: { readonly role?: OverlayRoleSetting };
   readonly limits?: { readonly calls?: number };
 }
 
@@ -72,7 +78,7 @@ interface Mistake {
 /** @throws {CodedError} `BAD_CONFIG` */
 export async function readConfigFile(path: string): Promise<Config> {
   const source = parseConfig(await readText(path), path);
-  const { listen, tls, websocket, data, accounts, limits, ...rest } = source.value;
+  const { listen, tls, websocket, data, accounts, overlay, limits, ...rest } = source.value;
   const directory = dirname(path);
   return {
     ...rest,
@@ -81,6 +87,7 @@ export async function readConfigFile(path: string): Promise<Config> {
     ...(tls && { tls: await readTls(source, tls, directory) }),
     ...((tls || websocket) && { ports: portsOf(tls, websocket) }),
     ...(websocket?.origins && { origins: websocket.origins }),
+    ...(overlay?.role !== undefined && { overlayRole: overlay.role }),
     ...(limits?.calls !== undefined && { maxCalls: limits.calls }),
     ...(data !== undefined && { data: resolve(directory, data) }),
   };

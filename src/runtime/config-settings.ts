@@ -15,6 +15,8 @@ import type { OptionalListen, PortChoices } from './config-listen.js';
 import type { Watchers } from './telephone.js';
 import type { TlsChoices } from './tls-policy.js';
 
+export type OverlayRoleSetting = 'auto' | 'always' | 'never' | 'off';
+
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -41,6 +43,8 @@ export interface Settings {
   readonly mediaThreads: number;
   readonly accounts: readonly AccountSettings[];
   readonly users: readonly UserSettings[];
+  /** Whether this phone may be a super-node; `off`: it is in no overlay at all. */
+  readonly overlayRole: OverlayRoleSetting;
   /** Who may watch whether this phone is busy, and its users are there. */
   readonly watchers: Watchers;
   readonly clickToDial?: boolean;

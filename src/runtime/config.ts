@@ -45,6 +45,7 @@ export async function loadSettings(flags: Config, path?: string): Promise<Settin
     mediaThreads: config.mediaThreads ?? 1,
     accounts: config.accounts ?? [],
     users: config.users ?? [],
+    overlayRole: flags.overlayRole ?? config.overlayRole ?? 'auto',
     watchers: config.watchers ?? 'anybody',
     ...(config.clickToDial !== undefined && { clickToDial: config.clickToDial }),
     ...(config.maxCalls !== undefined && { maxCalls: config.maxCalls }),

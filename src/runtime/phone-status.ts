@@ -29,7 +29,11 @@ export interface CallStatus {
   readonly seconds: number | undefined;
 }
 
+import type { OverlayStatus } from '../overlay/overlay.js';
+
 export interface PhoneStatus {
+  /** Undefined where it is in none. */
+  readonly overlay: OverlayStatus | undefined;
   readonly name: string;
   readonly deviceId: string;
   readonly version: string;

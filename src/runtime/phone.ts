@@ -6,6 +6,9 @@ import { formatEndpoint } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import { type Service, ServiceGroup } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
+import type { Endpoint } from '../core/network.js';
+import { MdnsSource } from '../discovery/candidates/mdns-source.js';
+import type { Locator } from '../discovery/locator.js';
 import { hostNameOf, MdnsAdvertiser } from '../discovery/mdns/mdns-advertiser.js';
 import { instanceUrnOf } from '../identity/identity.js';
 import { StoredIdentity } from '../identity/stored-identity.js';
@@ -18,6 +21,8 @@ import type { Store } from '../storage/store.js';
 import type { Settings } from './config-settings.js';
 import { type ControlRequest, controlSocketPath } from './control-protocol.js';
 import { type ControlConnection, type ControlHandler, ControlServer } from './control-server.js';
+import { MdnsAnnouncer } from './mdns-announcer.js';
+import { OverlayRole } from './overlay-role.js';
 import type { CallStatus, PhoneStatus } from './phone-status.js';
 import { type System, systemSeams } from './system.js';
 import { Telephone } from './telephone.js';
@@ -39,7 +44,9 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
   readonly #advertiser: MdnsAdvertiser;
   readonly #control: ControlServer;
   readonly #services: ServiceGroup;
+  readonly #overlay: OverlayRole;
   #store: Store | undefined;
+  #identity: StoredIdentity | undefined;
   #tlsIdentity: StoredTlsIdentity | undefined;
   #deviceId = '';
   #bootCount = 0;
@@ -49,12 +56,14 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
     super();
     this.#settings = settings;
     this.#logger = logger;
-    this.#system = systemSeams(logger, settings.mediaThreads);
+    const ring: Locator = { locate: (...asked) => this.#overlay.locate(...asked) };
+    this.#system = systemSeams(logger, { ring, mediaThreads: settings.mediaThreads });
     this.telephone = new Telephone(this.#system, {
       ...settings,
       tls: tlsSettings(settings.tls, () => this.#tls().identity()),
       webSocket: webSocketOptions(settings.origins),
       onProblem: error => this.emit('problem', error),
+      onUserChanged: () => this.#overlay.changed(),
       product: productName(),
       store: () => this.#store,
       instance: () => instanceUrnOf(this.#deviceId),
@@ -62,8 +71,26 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
     this.#advertiser = new MdnsAdvertiser(this.#system);
     this.#advertiser.on('named', name => {
       this.telephone.rename(name);
+      this.#overlay.changed();
       this.emit('named', name);
     });
+    this.#overlay = new OverlayRole({
+      ...this.#system,
+      userAgent: this.telephone.userAgent,
+      role: settings.overlayRole === 'off' ? 'never' : settings.overlayRole,
+      store: () => this.#opened,
+      identity: () => this.#makeIdentity(),
+      givenName: settings.name,
+      phoneName: () => this.telephone.name,
+      reachableAt: () => this.#endpoints,
+      linksAt: () => this.#linksAt,
+      users: () => this.telephone.server.registered,
+      sources: (_overlay, remembered) => [new MdnsSource(this.#system), remembered],
+      announcer: overlay => new MdnsAnnouncer(this.#advertiser, overlay),
+      phonesSeen: () => this.telephone.browser.phones().length,
+    });
+    this.#overlay.on('problem', error => this.emit('problem', error));
+    this.#system.watcher.on('change', () => this.#overlay.changed());
     this.telephone.accounts.on('status', ({ aor, phase, answer }) => {
       if (phase === 'failed') this.emit('problem', accountProblem(aor, answer));
     });
@@ -76,18 +103,43 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       this.#system.watcher,
       this.telephone,
       { start: () => this.#advertise(), stop: () => this.#advertiser.stop() },
+      {
+        start: async () => {
+          if (settings.overlayRole !== 'off') await this.#joinOverlay();
+        },
+        stop: () => this.#overlay.stop(),
+      },
     ]);
   }
 
   /** `ADDRESS:PORT` where others reach it, one for each address it listens on. */
   get reachableAt(): string[] {
-    const { address, port } = this.telephone.userAgent.local;
-    if (address !== '0.0.0.0' && address !== '::') return [formatEndpoint({ address, port })];
+    return this.#endpoints.map(formatEndpoint);
+  }
+
+  get #endpoints(): Endpoint[] {
+    return this.#reachable(this.telephone.userAgent.local);
+  }
+
+  /** Where others of the overlay open links to us: over TLS. */
+  get #linksAt(): Endpoint | undefined {
+    const tls = this.telephone.listening.find(({ protocol }) => protocol === 'TLS');
+    const [first] = tls ? this.#reachable(tls.endpoint) : [];
+    return first && !this.#isInternal(first) ? first : undefined;
+  }
+
+  #isInternal({ address }: Endpoint): boolean {
+    const own = this.#system.network.addresses().find(entry => entry.address === address);
+    return own?.internal ?? false;
+  }
+
+  #reachable({ address, port }: Endpoint): Endpoint[] {
+    if (address !== '0.0.0.0' && address !== '::') return [{ address, port }];
     const family = address === '::' ? 'IPv6' : 'IPv4';
     return this.#system.network
       .addresses()
       .filter(entry => entry.family === family && !entry.internal)
-      .map(entry => formatEndpoint({ address: entry.address, port }));
+      .map(entry => ({ address: entry.address, port }));
   }
 
   async start(signal?: AbortSignal): Promise<void> {
@@ -106,19 +158,37 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
     });
   }
 
+  /** That the ring cannot be joined stops nothing else. */
+  async #joinOverlay(): Promise<void> {
+    try {
+      await this.#overlay.start();
+    } catch (error) {
+      this.emit('problem', asError(error));
+    }
+  }
+
+  #makeIdentity(): StoredIdentity {
+    const { random } = this.#system;
+    this.#identity ??= new StoredIdentity({ store: this.#opened, random });
+    return this.#identity;
+  }
+
+  get #opened(): Store {
+    if (!this.#store) throw new Error('the store opens before anybody reads or writes');
+    return this.#store;
+  }
+
   async #readIdentity(): Promise<void> {
-    if (!this.#store) throw new Error('the store opens before the identity is read');
-    const identity = new StoredIdentity({ store: this.#store, random: this.#system.random });
+    const identity = this.#makeIdentity();
     this.#deviceId = await identity.deviceId();
     this.#bootCount = await identity.bootCount();
   }
 
   /** What it shows over TLS, unless the configuration brings something else. */
   #tls(): StoredTlsIdentity {
-    if (!this.#store) throw new Error('the store opens before anybody connects');
     const { random } = this.#system;
     const names = phoneCertificateNames(this.#settings.name, hostNameOf(this.#deviceId));
-    this.#tlsIdentity ??= new StoredTlsIdentity({ store: this.#store, random, names });
+    this.#tlsIdentity ??= new StoredTlsIdentity({ store: this.#opened, random, names });
     return this.#tlsIdentity;
   }
 
@@ -159,6 +229,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       users: telephone.server.status,
       watchers: telephone.userAgent.notifier.status,
       watched: telephone.watching.lamps.map(({ target, lamp }) => ({ name: target, lamp })),
+      overlay: this.#overlay.status,
       phones: telephone.browser
         .phones()
         .filter(({ deviceId }) => deviceId !== this.#deviceId)

@@ -63,6 +63,11 @@ export class ServerRole implements Service, Locator {
     return this.#server?.status ?? [];
   }
 
+  /** Users with a device that can be reached now. */
+  get registered(): readonly string[] {
+    return this.status.filter(({ devices }) => devices.length > 0).map(({ name }) => name);
+  }
+
   async start(): Promise<void> {
     const { store: openStore, ...options } = this.#options;
     const { users, userAgent, names } = options;

@@ -9,8 +9,9 @@ import { SystemRandom } from '../core/random.js';
 import { SystemNetwork } from '../core/system-network.js';
 import { AddressLocator } from '../discovery/address-locator.js';
 import { DnsLocator } from '../discovery/dns-locator.js';
+import { FirstToKnow } from '../discovery/first-to-know.js';
 import { LanLocator } from '../discovery/lan-locator.js';
-import { LocatorChain } from '../discovery/locator.js';
+import { type Locator, LocatorChain } from '../discovery/locator.js';
 import { MdnsBrowser } from '../discovery/mdns/mdns-browser.js';
 import { MdnsLinks } from '../discovery/mdns/mdns-links.js';
 import type { MediaEngine } from '../media/engine.js';
@@ -28,8 +29,15 @@ export interface System extends TelephoneSeams {
   readonly links: MdnsLinks;
 }
 
-/** @param mediaThreads that voice is spread over */
-export function systemSeams(logger: Logger, mediaThreads = 1): System {
+export interface SystemOptions {
+  /** Knows where people are by their names in the overlay; nobody by default. */
+  readonly ring?: Locator;
+  /** That voice is spread over; 1 by default. */
+  readonly mediaThreads?: number;
+}
+
+export function systemSeams(logger: Logger, options: SystemOptions = {}): System {
+  const { ring = new LocatorChain([]), mediaThreads = 1 } = options;
   const clock = new SystemClock();
   const network = new SystemNetwork(loadNative()?.openMarkedUdpSocket);
   const watcher = new PollingNetworkWatcher(clock, () => network.addresses());
@@ -65,7 +73,8 @@ export function systemSeams(logger: Logger, mediaThreads = 1): System {
     resolve,
     locator: new LocatorChain([
       new AddressLocator(),
-      new LanLocator(browser),
+      // Neither waits for the other: the LAN knows at once, or never.
+      new FirstToKnow([new LanLocator(browser), ring]),
       new DnsLocator(resolve),
     ]),
   };

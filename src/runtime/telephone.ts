@@ -70,6 +70,8 @@ export interface TelephoneOptions {
   readonly tls?: TlsSettings;
   readonly webSocket?: WebSocketOptions;
   readonly onProblem?: (error: Error) => void;
+  /** The devices of a user came, went or were refreshed. */
+  readonly onUserChanged?: (user: string) => void;
   readonly product: string;
   /** Offered and accepted, best first; `DEFAULT_CODECS` by default. */
   readonly codecs?: readonly CodecName[];
@@ -156,7 +158,10 @@ export class Telephone implements Service {
       realm: options.name,
       names: () => [this.#name, this.#givenName],
       isPhone: user => destinations.some(destination => destination.answersTo(user)),
-      presenceChanged: user => this.lamp.userChanged(user),
+      presenceChanged: user => {
+        this.lamp.userChanged(user);
+        options.onUserChanged?.(user);
+      },
     });
     const { userAgent } = this;
     const locator = new LocatorChain([

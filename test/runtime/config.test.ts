@@ -67,7 +67,7 @@ t.test('each error tells where it is, what was expected and what was found', asy
     [
       'colour: red',
       [
-        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, codecs, country, srtp, silence, mediaThreads, accounts, watchers, limits, users, clickToDial',
+        '1:1: colour: unknown setting; expected one of name, listen, tls, websocket, data, log, codecs, country, srtp, silence, mediaThreads, accounts, watchers, overlay, limits, users, clickToDial',
       ],
     ],
     [
@@ -126,6 +126,7 @@ t.test('flags come before the file, the file before the defaults', async t => {
     accounts: [],
     users: [],
     watchers: 'anybody',
+    overlayRole: 'auto',
   });
   writeFileSync(join(data, 'ringline.yaml'), 'name: hall\nlog: warn\n');
   const inData = await loadSettings({ data, name: 'attic' });
@@ -264,6 +265,13 @@ for (const [text, error] of badAccounts) {
     t.match((await errorsOf(text)).join('\n'), error);
   });
 }
+
+t.test('the role in the overlay is read, and checked', async t => {
+  writeFileSync(path, 'overlay: {role: never}');
+  t.match(await loadConfig(path), { overlayRole: 'never' });
+  writeFileSync(path, 'overlay: {role: king}');
+  await t.rejects(loadConfig(path), { message: /1:17: overlay.role: expected .*auto/ });
+});
 
 t.test('limits are read, and checked', async t => {
   writeFileSync(path, 'limits: {calls: 3}');

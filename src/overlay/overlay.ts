@@ -1,0 +1,444 @@
+/**
+ * This device in its overlay: attached to a super-node, or one itself. It finds super-nodes, attaches, founds a ring
+ * where there is none, takes its place in the ring and gives it up, and is the way to the ring for all other rooms.
+ */
+import { EventEmitter } from 'node:events';
+import { isIPv6 } from 'node:net';
+import type { Clock, Timer } from '../core/clock.js';
+import { formatEndpoint, parseEndpoint } from '../core/endpoint.js';
+import { asError, CodedError } from '../core/errors.js';
+import type { Service } from '../core/lifecycle.js';
+import type { Logger } from '../core/logger.js';
+import type { Random } from '../core/random.js';
+import type { Candidate } from '../discovery/candidates/candidate.js';
+import type { Candidates } from '../discovery/candidates/candidates.js';
+import type { Verifier } from '../identity/signing.js';
+import type { UserAgent } from '../sip/user-agent.js';
+import { Attachment } from './attachment.js';
+import { type Id, UNKNOWN_ID } from './ids.js';
+import type { LinkRequest } from './link-messages.js';
+import type { MemberOptions } from './member-state.js';
+import type { SuperNodeOptions, SuperNodeTools } from './nodes/super-node-state.js';
+import type { Peer } from './peer.js';
+import { recordIsSigned } from './record-signature.js';
+import type { RingRecord } from './records.js';
+import type { RingAccess } from './ring-access.js';
+import { type LinkKeys, type Respond, RingLinks } from './ring-links.js';
+import { isRingRequest, type MemberStatus, RingMember } from './ring-member.js';
+import { SuperNode } from './super-node.js';
+
+/** What discovery does for the overlay: whom to try, and what came of it. */
+export type CandidateStream = Pick<
+  Candidates,
+  'start' | 'stop' | 'stream' | 'proved' | 'failed' | 'look' | 'networkChanged'
+>;
+
+/** Tells others that there is a super-node here. */
+export interface Announcer {
+  /** @param endpoint where links are taken */
+  announce(peer: Peer): Promise<void>;
+  withdraw(): Promise<void>;
+}
+
+export interface OverlayOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Started before. */
+  readonly userAgent: Pick<
+    UserAgent,
+    'transactions' | 'transports' | 'localEndpointFor' | 'addRouter'
+  >;
+  /** Of the overlay. */
+  readonly name: string;
+  /** By which links are made; listened for at `address`. */
+  readonly protocol: 'TCP' | 'TLS';
+  readonly id: Id;
+  readonly keys: LinkKeys;
+  readonly verifier: Verifier;
+  readonly bootCount: number;
+  /** `ADDRESS:PORT` where this device takes links now; undefined while it has no address. */
+  readonly address: () => string | undefined;
+  /** SIP URI that reaches this device now. */
+  readonly contact: () => string;
+  readonly candidates: CandidateStream;
+  readonly announcer: Announcer;
+  readonly tools: Omit<SuperNodeTools, 'chance' | 'verifyRecord'>;
+  readonly member?: Partial<MemberOptions>;
+  readonly limits?: Partial<SuperNodeOptions>;
+}
+
+export interface OverlayEvents {
+  /** There is a way to the ring, where there was none or another. */
+  ring: [];
+  /** There is none. */
+  lost: [];
+  /** Looked long enough for a super-node: none answers, or none takes us. */
+  nobody: [reason: 'silent' | 'full'];
+  /** Other super-nodes are known than before, or fewer. */
+  others: [];
+  /** A super-node has taken us; how many nodes it has, where it says so. */
+  attached: [to: Peer, nodes: number | undefined];
+}
+
+export type OverlayRole = 'node' | 'super-node';
+
+export interface OverlayStatus {
+  readonly name: string;
+  readonly id: Id;
+  readonly role: OverlayRole;
+  /** Where the super-node is that we are attached to. */
+  readonly superNode: string | undefined;
+  /** Where we are one ourselves. */
+  readonly member: MemberStatus | undefined;
+  /** Nodes attached here. */
+  readonly nodes: number;
+}
+
+/** Contacts handed to a member that joins. */
+const MAX_CONTACTS = 8;
+/** Super-nodes remembered as heard of, the newest last. */
+const MAX_HEARD = 64;
+/** A place that is tried to see who is there. */
+const GREET_WITHIN_MS = 2000;
+
+export class Overlay extends EventEmitter<OverlayEvents> implements Service, RingAccess {
+  readonly #options: OverlayOptions;
+  #running: Running | undefined;
+
+  constructor(options: OverlayOptions) {
+    super();
+    this.#options = options;
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  /** Of this device. */
+  get id(): Id {
+    return this.#options.id;
+  }
+
+  get role(): OverlayRole {
+    return this.#running?.member ? 'super-node' : 'node';
+  }
+
+  /** Whether there is a way to the ring now. */
+  get reached(): boolean {
+    const { member, attachment } = this.#running ?? {};
+    return member?.joined === true || attachment?.current !== undefined;
+  }
+
+  get status(): OverlayStatus {
+    const { member, attachment, superNode } = this.#running ?? {};
+    return {
+      name: this.#options.name,
+      id: this.#options.id,
+      role: this.role,
+      superNode: attachment?.current?.address,
+      member: member?.status,
+      nodes: superNode?.nodes.length ?? 0,
+    };
+  }
+
+  /** Begins to look for super-nodes; there is a ring when `ring` tells. */
+  async start(): Promise<void> {
+    const { userAgent, candidates } = this.#options;
+    const links = new RingLinks({
+      ...this.#options,
+      overlay: this.#options.name,
+      self: () => this.#self(),
+    });
+    links.onRequest = (...received) => this.#take(...received);
+    const running: Running = {
+      links,
+      stopped: new AbortController(),
+      unroute: userAgent.addRouter((...received) => links.take(...received)),
+      heard: new Map(),
+      records: [],
+      attachment: undefined,
+      member: undefined,
+      superNode: undefined,
+      address: this.#options.address(),
+    };
+    this.#running = running;
+    this.#attach(running);
+    candidates.start();
+    void this.#follow(running);
+  }
+
+  /** @param tombstones of what was published, where it goes for good */
+  async stop(tombstones: readonly RingRecord[] = []): Promise<void> {
+    const running = this.#running;
+    if (!running) return;
+    const { links, unroute, stopped, attachment, member } = running;
+    stopped.abort();
+    await this.#options.candidates.stop();
+    if (member) await this.#leaveRing(running);
+    await attachment?.leave(tombstones);
+    this.#running = undefined;
+    unroute();
+    links.stop();
+  }
+
+  /** All records that are to be in the ring for this device: its super-node puts them again where they are missing. */
+  keep(records: readonly RingRecord[]): void {
+    if (!this.#running) return;
+    this.#running.records = records;
+    this.#running.attachment?.keep(records);
+  }
+
+  async get(key: Id, signal?: AbortSignal): Promise<readonly RingRecord[]> {
+    return this.#way().get(key, signal);
+  }
+
+  async put(record: RingRecord): Promise<number> {
+    return this.#way().put(record);
+  }
+
+  /** The address of this device is another, or there is none any more. */
+  networkChanged(): void {
+    const running = this.#running;
+    if (!running) return;
+    const { candidates, contact, address } = this.#options;
+    candidates.networkChanged();
+    const now = address();
+    if (now === running.address) return;
+    running.address = now;
+    if (running.member) {
+      // A member is where its address is: another one is another member of the same id.
+      running.superNode?.stop();
+      running.superNode = undefined;
+      running.member.stop();
+      running.member = undefined;
+      void this.#options.announcer.withdraw();
+      this.#attach(running);
+      this.emit('lost');
+    } else running.attachment?.networkChanged(contact());
+  }
+
+  /**
+   * Takes a place in the ring: joins it through those who are known, or founds one.
+   * Resolves when it is a member; rejects with `CodedError` `NO_ADDRESS`, `NOT_JOINED`.
+   */
+  async promote(): Promise<void> {
+    const running = this.#running;
+    if (!running || running.member) return;
+    const { clock, logger, verifier, member: options, limits, tools, announcer } = this.#options;
+    if (this.#options.address() === undefined) {
+      throw new CodedError('NO_ADDRESS', 'a super-node needs an address that others reach it at');
+    }
+    const { attachment, links, heard } = running;
+    const contacts = [attachment?.current, ...[...heard.values()].reverse()]
+      .flatMap(peer => peer ?? [])
+      .slice(0, MAX_CONTACTS);
+    const verifyRecord = (record: RingRecord) => recordIsSigned(verifier, record);
+    const member = new RingMember({
+      ...this.#options,
+      links,
+      self: this.#self(),
+      verifyRecord,
+      member: options ?? {},
+    });
+    running.member = member;
+    const joined = new Promise<boolean>(resolve => {
+      const timer = clock.after(JOIN_WITHIN_MS, () => resolve(false));
+      member.once('joined', () => {
+        timer.cancel();
+        resolve(true);
+      });
+    });
+    member.start(contacts);
+    if (!(await joined) || running.member !== member) {
+      if (running.member === member) running.member = undefined;
+      member.stop();
+      throw new CodedError('NOT_JOINED', 'the ring did not take this phone as a member in time');
+    }
+    running.superNode = new SuperNode({
+      ...this.#options,
+      links,
+      member,
+      tools: { ...tools, verifyRecord },
+      ...(limits && { limits }),
+    });
+    this.#knowOthers(running);
+    member.on('neighbours', () => this.#knowOthers(running));
+    running.attachment = undefined;
+    this.emit('ring');
+    await attachment?.leave([]);
+    try {
+      await announcer.announce(this.#self());
+    } catch (error) {
+      logger.warn({ reason: asError(error).message }, 'the super-node could not be announced');
+    }
+  }
+
+  /** Gives its place in the ring up: hands over what it holds, and attaches to another. */
+  async demote(): Promise<void> {
+    const running = this.#running;
+    if (!running?.member) return;
+    await this.#leaveRing(running);
+    if (!running.stopped.signal.aborted) this.#attach(running);
+  }
+
+  /** Other super-nodes that are known to be there. */
+  get others(): readonly Peer[] {
+    const { member, heard, attachment } = this.#running ?? {};
+    const known = member?.others ?? [attachment?.current, ...(heard?.values() ?? [])];
+    const byId = new Map(known.flatMap(peer => (peer ? [[peer.id, peer] as const] : [])));
+    byId.delete(this.#options.id);
+    return [...byId.values()];
+  }
+
+  async #leaveRing(running: Running): Promise<void> {
+    const { member, superNode } = running;
+    await this.#options.announcer.withdraw();
+    await superNode?.leave();
+    running.superNode = undefined;
+    await member?.leave();
+    running.member = undefined;
+  }
+
+  #attach(running: Running): void {
+    const attachment = new Attachment({
+      ...this.#options,
+      links: running.links,
+      contact: this.#options.contact(),
+      records: running.records,
+    });
+    running.attachment = attachment;
+    attachment.on('attached', (to, nodes) => {
+      this.#hear(running, to);
+      this.emit('ring');
+      this.emit('attached', to, nodes);
+    });
+    attachment.on('lost', from => {
+      running.heard.delete(from.id);
+      this.emit('others');
+      this.emit('lost');
+    });
+    attachment.on('nobody', reason => this.emit('nobody', reason));
+    attachment.on('want-candidates', () => this.#options.candidates.look());
+    attachment.start();
+    for (const peer of running.heard.values()) attachment.candidate(peer);
+  }
+
+  /** Tries whom discovery finds, for as long as it runs. */
+  async #follow(running: Running): Promise<void> {
+    const { signal } = running.stopped;
+    for await (const candidate of this.#options.candidates.stream(signal)) {
+      void this.#tryOut(running, candidate);
+    }
+  }
+
+  async #tryOut(running: Running, candidate: Candidate): Promise<void> {
+    const { candidates, protocol, logger } = this.#options;
+    if (candidate.transport.toUpperCase() !== protocol || !this.#speaks(candidate)) return;
+    const address = formatEndpoint({ address: candidate.host, port: candidate.port });
+    try {
+      const peer = await this.#greet(running, { id: candidate.nodeId ?? UNKNOWN_ID, address });
+      if (this.#running !== running) return;
+      candidates.proved({ ...candidate, nodeId: peer.id });
+      this.#hear(running, peer);
+      running.attachment?.candidate(peer);
+      if (running.member?.joined) running.member.meet([peer]);
+    } catch (error) {
+      const { code, message: reason } =
+        error instanceof CodedError ? error : new CodedError('NO_ANSWER', asError(error).message);
+      logger.debug({ address, code, reason }, 'no super-node of this overlay there');
+      candidates.failed(candidate, code === 'WRONG_OVERLAY' ? 'other-overlay' : 'no-answer');
+    }
+  }
+
+  /** Whether its address is of the kind that we have. */
+  #speaks({ host }: Candidate): boolean {
+    const own = this.#options.address();
+    return own === undefined || isIPv6(host) === own.startsWith('[');
+  }
+
+  /** Who is there? */
+  #greet({ links }: Running, to: Peer): Promise<Peer> {
+    return new Promise((resolve, reject) => {
+      const { clock } = this.#options;
+      const timer: Timer = clock.after(GREET_WITHIN_MS, () =>
+        reject(new CodedError('NO_ANSWER', `${to.address} did not answer`)),
+      );
+      links.ask(
+        to,
+        { type: 'ping' },
+        {
+          answered: from => {
+            timer.cancel();
+            resolve({ id: from.id, address: to.address });
+          },
+          failed: error => {
+            timer.cancel();
+            reject(error);
+          },
+        },
+      );
+    });
+  }
+
+  #hear({ heard }: Running, peer: Peer): void {
+    const isNew = !heard.delete(peer.id);
+    heard.set(peer.id, peer);
+    for (const id of heard.keys()) {
+      if (heard.size <= MAX_HEARD) break;
+      heard.delete(id);
+    }
+    if (isNew) this.emit('others');
+  }
+
+  #knowOthers({ superNode, member }: Running): void {
+    superNode?.know((member?.others ?? []).map(peer => ({ peer, nodes: undefined })));
+    this.emit('others');
+  }
+
+  #take(from: Peer, number: number, request: LinkRequest, respond: Respond): void {
+    const { member, superNode, attachment } = this.#running ?? {};
+    if (isRingRequest(request)) {
+      if (member) member.take(from, number, request, respond);
+      else respond(request.type === 'ping' ? { type: 'pong' } : { type: 'busy' });
+    } else if (request.type === 'move') {
+      if (attachment) attachment.moved(from, number, request.to, respond);
+      else respond({ type: 'accepted' });
+    } else if (superNode) {
+      superNode.take(from, number, request, respond);
+    } else {
+      const at = attachment?.current ? [attachment.current] : [];
+      respond(at.length > 0 ? { type: 'elsewhere', at } : { type: 'busy' });
+    }
+  }
+
+  #way(): RingAccess {
+    const { member, attachment } = this.#running ?? {};
+    if (member?.joined) return member;
+    if (attachment) return attachment;
+    throw new CodedError('NO_RING', 'this phone is in no ring yet');
+  }
+
+  #self(): Peer {
+    const { id, address } = this.#options;
+    // Without an address nobody answers, whatever it says.
+    const { address: host, port } = parseEndpoint(address() ?? '', { address: '0.0.0.0', port: 9 });
+    return { id, address: formatEndpoint({ address: host, port }) };
+  }
+}
+
+const JOIN_WITHIN_MS = 30_000;
+
+interface Running {
+  readonly links: RingLinks;
+  readonly stopped: AbortController;
+  readonly unroute: () => void;
+  /** Super-nodes that answered, the newest last. */
+  readonly heard: Map<Id, Peer>;
+  records: readonly RingRecord[];
+  /** While this is no member, or not yet. */
+  attachment: Attachment | undefined;
+  member: RingMember | undefined;
+  superNode: SuperNode | undefined;
+  address: string | undefined;
+}

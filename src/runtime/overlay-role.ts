@@ -1,0 +1,205 @@
+/**
+ * The phone in its overlay: found by its name there, finding others by theirs, and a super-node where one is needed.
+ * Wires discovery, identity, ring and names.
+ */
+import { EventEmitter } from 'node:events';
+import { freemem, uptime } from 'node:os';
+import { formatUri, type SipUri, sipUri } from '@sip-stack/parser';
+import type { Clock } from '../core/clock.js';
+import { formatEndpoint } from '../core/endpoint.js';
+import type { Service } from '../core/lifecycle.js';
+import type { Logger } from '../core/logger.js';
+import type { Endpoint } from '../core/network.js';
+import type { Random } from '../core/random.js';
+import type { CandidateSource } from '../discovery/candidates/candidate.js';
+import { Candidates } from '../discovery/candidates/candidates.js';
+import { RememberedPeers } from '../discovery/candidates/remembered-peers.js';
+import type { Location, Locator } from '../discovery/locator.js';
+import { idSigned, signAsId } from '../identity/id-signature.js';
+import { deviceIdOf, type IdentityProvider } from '../identity/identity.js';
+import { RememberingVerifier } from '../identity/remembering-verifier.js';
+import { Ed25519Verifier, type Signer } from '../identity/signing.js';
+import { StoredOverlay } from '../identity/stored-overlay.js';
+import { OverlayNames } from '../overlay/names/overlay-names.js';
+import { DEFAULT_OVERLAY } from '../overlay/names/own-user.js';
+import type { RoleSetting } from '../overlay/nodes/promotion-machine.js';
+import { type Announcer, Overlay, type OverlayStatus } from '../overlay/overlay.js';
+import { Promotion } from '../overlay/promotion.js';
+import { recordSignatureBy } from '../overlay/record-signature.js';
+import type { RingRecord } from '../overlay/records.js';
+import type { UserAgent } from '../sip/user-agent.js';
+import type { Store } from '../storage/store.js';
+
+export interface OverlayRoleOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly userAgent: UserAgent;
+  readonly role: RoleSetting;
+  /** Keeps users, peers, pins and buddies; asked for when it starts. */
+  readonly store: () => Store;
+  readonly identity: () => IdentityProvider;
+  /** What this phone was told to be called, and what it is called now. */
+  readonly givenName: string;
+  readonly phoneName: () => string;
+  /** Where it takes calls, best first; nowhere for who only asks. */
+  readonly reachableAt: () => readonly Endpoint[];
+  /** Where it takes links; undefined where it takes none. */
+  readonly linksAt: () => Endpoint | undefined;
+  /** Who has ordinary phones that are reached through this one now. */
+  readonly users: () => readonly string[];
+  readonly sources: (overlay: string, remembered: RememberedPeers) => readonly CandidateSource[];
+  readonly announcer: (overlay: string) => Announcer;
+  /** Phones of this LAN that are seen. */
+  readonly phonesSeen: () => number;
+}
+
+export interface OverlayRoleEvents {
+  problem: [error: Error];
+}
+
+/** Addresses of one phone that are told. */
+const MAX_CONTACTS = 4;
+/** Of who is not to be called (RFC 2606 §2). */
+const NOWHERE = 'sip:nowhere.invalid';
+
+interface Running {
+  readonly overlay: Overlay;
+  readonly names: OverlayNames;
+  readonly promotion: Promotion;
+  readonly remembered: RememberedPeers;
+}
+
+export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Service, Locator {
+  readonly #options: OverlayRoleOptions;
+  #running: Running | undefined;
+
+  constructor(options: OverlayRoleOptions) {
+    super();
+    this.#options = options;
+  }
+
+  get status(): OverlayStatus | undefined {
+    return this.#running?.overlay.status;
+  }
+
+  async locate(target: SipUri, signal: AbortSignal): Promise<readonly Location[]> {
+    return this.#running?.names.locate(target, signal) ?? [];
+  }
+
+  /**
+   * Begins to look for others; whoever has a name is found when there is a ring.
+   *
+   * @throws {CodedError} `NOT_CERTIFIED` in a private overlay this device does not belong to yet
+   */
+  async start(): Promise<void> {
+    const { clock, random, logger, role, sources, phonesSeen } = this.#options;
+    const store = this.#options.store();
+    const identity = this.#options.identity();
+    const membership = await new StoredOverlay({ store, random }).membership();
+    const { name } = membership?.overlay ?? { name: DEFAULT_OVERLAY };
+    const remembered = await RememberedPeers.load({ store, clock, logger, overlay: name });
+    const overlay = await this.#overlay(name, identity, sources(name, remembered));
+    const names = new OverlayNames({
+      ...this.#options,
+      ring: overlay,
+      identity,
+      phoneName: this.#options.givenName,
+      self: () => {
+        const called = this.#options.phoneName();
+        return { name: called, contacts: this.#contacts(called) };
+      },
+      users: () =>
+        this.#options.users().map(user => ({ name: user, contacts: this.#contacts(user) })),
+    });
+    names.on('records', records => overlay.keep(records));
+    names.on('problem', error => this.emit('problem', error));
+    overlay.on('ring', () => names.ringChanged());
+    const promotion = new Promotion({
+      clock,
+      random,
+      logger,
+      overlay,
+      setting: role,
+      placement: () => ({
+        mainsPower: true,
+        freeMemoryMb: freemem() / 2 ** 20,
+        uptimeS: uptime(),
+        reachable: this.#linkAddress() !== undefined,
+      }),
+      phones: () => phonesSeen() + 1,
+    });
+    this.#running = { overlay, names, promotion, remembered };
+    await overlay.start();
+    promotion.start();
+    await names.start();
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#running;
+    if (!running) return;
+    const { overlay, names, promotion, remembered } = running;
+    await promotion.stop();
+    await names.stop();
+    await overlay.stop(names.records);
+    await remembered.close();
+    this.#running = undefined;
+  }
+
+  /** The phone is called otherwise, is elsewhere, or has other users. */
+  changed(): void {
+    this.#running?.overlay.networkChanged();
+    this.#running?.names.changed();
+  }
+
+  async #overlay(
+    name: string,
+    identity: IdentityProvider,
+    sources: readonly CandidateSource[],
+  ): Promise<Overlay> {
+    const signer = await identity.signer();
+    const bootCount = await identity.bootCount();
+    const id = deviceIdOf(signer.publicKey);
+    const verifier = new RememberingVerifier(new Ed25519Verifier());
+    const candidates = new Candidates({ ...this.#options, overlay: name, nodeId: id, sources });
+    return new Overlay({
+      ...this.#options,
+      name,
+      protocol: 'TLS',
+      id,
+      keys: {
+        sign: text => signAsId(signer, text),
+        verify: (by, text, signature) => idSigned(verifier, by, text, signature),
+      },
+      verifier,
+      bootCount,
+      address: () => this.#linkAddress(),
+      contact: () => this.#contacts(this.#options.phoneName())[0] ?? NOWHERE,
+      candidates,
+      announcer: this.#options.announcer(name),
+      // What is vouched for is published by the super-node itself, never by a node.
+      tools: { isVouched: () => false, sign: recordSigner(signer, id, bootCount) },
+    });
+  }
+
+  #contacts(user: string): string[] {
+    return this.#options
+      .reachableAt()
+      .slice(0, MAX_CONTACTS)
+      .map(({ address: host, port }) => formatUri(sipUri({ user, host, port })));
+  }
+
+  #linkAddress(): string | undefined {
+    const endpoint = this.#options.linksAt();
+    return endpoint && formatEndpoint(endpoint);
+  }
+}
+
+/** Records of the super-node itself: the list of its nodes. */
+function recordSigner(signer: Signer, id: string, bootCount: number) {
+  let sequence = bootCount * 2 ** 32;
+  return (draft: Pick<RingRecord, 'key' | 'lifeMs' | 'value'>): RingRecord => {
+    const record = { ...draft, publisher: id, sequence: sequence++ };
+    return { ...record, ageMs: 0, signature: recordSignatureBy(signer, record) };
+  };
+}

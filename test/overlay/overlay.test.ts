@@ -1,0 +1,104 @@
+import t from 'tap';
+import { idOf } from '../../src/overlay/ids.js';
+import type { RingRecord } from '../../src/overlay/records.js';
+import { type Device, Village } from './village.js';
+
+function textOf([record]: readonly RingRecord[]): string {
+  return Buffer.from(record?.value ?? []).toString();
+}
+
+t.test('a network of one founds a ring; others attach to it, publish and ask', async t => {
+  const village = new Village(1);
+  const first = await village.add('10.0.0.1');
+  t.equal(first.overlay.role, 'node');
+  t.equal(first.overlay.reached, false);
+  await village.during(first.overlay.promote());
+  t.equal(first.overlay.role, 'super-node');
+  t.equal(await village.during(first.overlay.put(first.record('ada'))), 1, 'kept by itself');
+
+  const ben = await village.add('10.0.0.2');
+  const cleo = await village.add('10.0.0.3');
+  const took = await village.until(() => ben.overlay.reached && cleo.overlay.reached, 5000);
+  t.ok(took < 1500, `attached after ${took} ms`);
+  t.equal(first.overlay.status.nodes, 2);
+  t.equal(await village.during(ben.overlay.put(ben.record('ben'))), 1);
+  const found = await village.during(cleo.overlay.get(idOf('ben')));
+  t.equal(textOf(found), 'ben at 10.0.0.2');
+  t.same(await village.during(cleo.overlay.get(idOf('nobody'))), []);
+  await village.stop();
+  t.equal(village.clock.pending, 0, 'nothing is left behind');
+});
+
+t.test('a node becomes a super-node, and a node again', async t => {
+  const village = new Village(2);
+  const devices: Device[] = [];
+  for (let n = 1; n <= 6; n++) devices.push(await village.add(`10.0.0.${n}`));
+  const [first, second, third] = devices as [Device, Device, Device];
+  await village.during(first.overlay.promote());
+  await village.until(() => devices.every(({ overlay }) => overlay.reached), 10_000);
+  await village.during(second.overlay.promote());
+  await village.during(third.overlay.promote());
+  await village.clock.advance(60_000);
+  for (const { overlay } of [first, second, third]) {
+    t.equal(overlay.status.member?.successors.length, 2, 'three are one ring');
+    t.equal(overlay.others.length, 2);
+  }
+  for (const [n, device] of devices.entries()) {
+    await village.during(device.overlay.put(device.record(`user${n}`)));
+  }
+  await village.during(second.overlay.demote());
+  t.equal(second.overlay.role, 'node');
+  await village.until(() => devices.every(({ overlay }) => overlay.reached), 10_000);
+  for (const device of devices) {
+    for (const n of devices.keys()) {
+      const found = await village.during(device.overlay.get(idOf(`user${n}`)));
+      t.equal(textOf(found), `user${n} at 10.0.0.${n + 1}`);
+    }
+  }
+  await village.stop();
+});
+
+for (const how of ['killed', 'unplugged'] as const) {
+  t.test(`the super-node is ${how}: its nodes are found and find within seconds`, async t => {
+    const village = new Village(3);
+    const devices: Device[] = [];
+    for (let n = 1; n <= 8; n++) devices.push(await village.add(`10.0.0.${n}`));
+    const supers = devices.slice(0, 3);
+    for (const { overlay } of supers) {
+      await village.during(overlay.promote());
+      await village.clock.advance(2000);
+    }
+    const nodes = devices.slice(3);
+    await village.until(() => nodes.every(({ overlay }) => overlay.reached), 10_000);
+    for (const [n, device] of nodes.entries()) {
+      await village.during(device.overlay.put(device.record(`user${n}`)));
+    }
+    await village.clock.advance(60_000);
+    const served = nodes[0]!.overlay.status.superNode;
+    const victim = supers.find(({ address }) => served === `${address}:5060`)!;
+    village.board.remove(victim.overlay.status.id);
+    if (how === 'killed') await village.during(victim.agent.stop());
+    else village.unplug(victim);
+    const from = village.clock.now();
+    let longest = 0;
+    const asked = nodes.flatMap(node =>
+      nodes.map(async (_, n) => {
+        const found = await node.overlay.get(idOf(`user${n}`));
+        longest = Math.max(longest, village.clock.now() - from);
+        return textOf(found);
+      }),
+    );
+    const answers = await village.during(Promise.all(asked));
+    t.same(
+      answers,
+      nodes.flatMap(() => nodes.map((_, n) => `user${n} at 10.0.0.${n + 4}`)),
+    );
+    t.ok(longest <= 5000, `everybody found everybody after ${Math.round(longest)} ms at most`);
+    const took = await village.until(
+      () => nodes.every(({ overlay }) => overlay.status.superNode !== `${victim.address}:5060`),
+      10_000,
+    );
+    t.ok(village.clock.now() - from < 6000, `attached elsewhere after ${took} ms`);
+    await village.stop();
+  });
+}

@@ -1,0 +1,199 @@
+/** Devices with overlays, on virtual time and network; super-nodes are found on a board that all can read. */
+import { silentLogger } from '../../src/core/logger.js';
+import type { Candidate } from '../../src/discovery/candidates/candidate.js';
+import { idSigned, signAsId } from '../../src/identity/id-signature.js';
+import { deviceIdOf } from '../../src/identity/identity.js';
+import { Ed25519Signer, Ed25519Verifier } from '../../src/identity/signing.js';
+import { idOf } from '../../src/overlay/ids.js';
+import { type CandidateStream, Overlay } from '../../src/overlay/overlay.js';
+import type { Peer } from '../../src/overlay/peer.js';
+import { recordSignatureBy } from '../../src/overlay/record-signature.js';
+import type { RingRecord } from '../../src/overlay/records.js';
+import { SeededRandom } from '../../src/simulation/seeded-random.js';
+import { VirtualClock } from '../../src/simulation/virtual-clock.js';
+import { VirtualNetwork } from '../../src/simulation/virtual-network.js';
+import { resolverByLookup } from '../../src/sip/resolver.js';
+import { UserAgent } from '../../src/sip/user-agent.js';
+
+const OVERLAY = 'village';
+const PORT = 5060;
+
+export interface Device {
+  readonly overlay: Overlay;
+  readonly agent: UserAgent;
+  readonly address: string;
+  readonly failed: Candidate[];
+  /** A record of its own under the key of a name. */
+  record(name: string, sequence?: number): RingRecord;
+  stop(): Promise<void>;
+}
+
+/** Whoever is announced is found by all, half a second later. */
+class Board {
+  readonly #announced = new Map<string, Candidate>();
+  readonly #readers = new Set<(candidate: Candidate) => void>();
+
+  post(peer: Peer): void {
+    const [host = '', port] = peer.address.split(':');
+    const candidate: Candidate = {
+      host,
+      port: Number(port),
+      transport: 'tcp',
+      overlay: OVERLAY,
+      nodeId: peer.id,
+      source: 'mdns',
+    };
+    this.#announced.set(peer.id, candidate);
+    for (const read of this.#readers) read(candidate);
+  }
+
+  remove(id: string): void {
+    this.#announced.delete(id);
+  }
+
+  reader(own: string, clock: VirtualClock, failed: Candidate[]): CandidateStream {
+    const queue: Candidate[] = [];
+    let wake: (() => void) | undefined;
+    let ended = false;
+    const read = (candidate: Candidate) => {
+      if (candidate.nodeId === own) return;
+      clock.after(500, () => {
+        queue.push(candidate);
+        wake?.();
+      });
+    };
+    return {
+      start: () => {
+        this.#readers.add(read);
+        for (const candidate of this.#announced.values()) read(candidate);
+      },
+      stop: async () => {
+        ended = true;
+        this.#readers.delete(read);
+        wake?.();
+      },
+      async *stream() {
+        while (!ended) {
+          const next = queue.shift();
+          if (next) yield next;
+          else await new Promise<void>(resolve => (wake = resolve));
+        }
+      },
+      proved: () => undefined,
+      failed: candidate => failed.push(candidate),
+      look: () => {
+        for (const candidate of this.#announced.values()) read(candidate);
+      },
+      networkChanged: () => undefined,
+    };
+  }
+}
+
+export class Village {
+  readonly clock = new VirtualClock();
+  readonly network: VirtualNetwork;
+  readonly board = new Board();
+  readonly devices: Device[] = [];
+  readonly #random: SeededRandom;
+
+  constructor(seed: number) {
+    this.#random = new SeededRandom(seed);
+    this.network = new VirtualNetwork({ clock: this.clock, seed });
+  }
+
+  async add(address: string): Promise<Device> {
+    const { clock } = this;
+    const random = new SeededRandom(this.#random.uint32());
+    const agent = new UserAgent({
+      network: this.network.host(address),
+      clock,
+      random,
+      logger: silentLogger,
+      listen: { address, port: PORT },
+      product: 'test',
+      resolve: resolverByLookup(async () => []),
+    });
+    await agent.start();
+    const signer = new Ed25519Signer(random.bytes(32));
+    const verifier = new Ed25519Verifier();
+    const id = deviceIdOf(signer.publicKey);
+    const failed: Candidate[] = [];
+    let sequence = 1;
+    const signed = (draft: Pick<RingRecord, 'key' | 'lifeMs' | 'value'>): RingRecord => {
+      const record = { ...draft, publisher: id, sequence: sequence++ };
+      return { ...record, ageMs: 0, signature: recordSignatureBy(signer, record) };
+    };
+    const overlay = new Overlay({
+      clock,
+      random,
+      logger: silentLogger,
+      userAgent: agent,
+      name: OVERLAY,
+      protocol: 'TCP',
+      id,
+      keys: {
+        sign: text => signAsId(signer, text),
+        verify: (by, text, signature) => idSigned(verifier, by, text, signature),
+      },
+      verifier,
+      bootCount: 1,
+      address: () => `${address}:${PORT}`,
+      contact: () => `sip:someone@${address}:${PORT}`,
+      candidates: this.board.reader(id, clock, failed),
+      announcer: {
+        announce: async peer => this.board.post(peer),
+        withdraw: async () => this.board.remove(id),
+      },
+      tools: { isVouched: () => false, sign: signed },
+    });
+    await overlay.start();
+    const device: Device = {
+      overlay,
+      agent,
+      address,
+      failed,
+      record: name =>
+        signed({ key: idOf(name), lifeMs: 3_600_000, value: Buffer.from(`${name} at ${address}`) }),
+      stop: async () => {
+        await this.during(overlay.stop());
+        await this.during(agent.stop());
+      },
+    };
+    this.devices.push(device);
+    return device;
+  }
+
+  /** The link of a device goes: nothing is refused, nothing arrives. */
+  unplug({ address }: Device): void {
+    this.network.setLink(address, false);
+  }
+
+  plug({ address }: Device): void {
+    this.network.setLink(address, true);
+  }
+
+  /** Lets virtual time pass until something has come to its end. */
+  async during<T>(work: Promise<T>, withinMs = 60_000): Promise<T> {
+    let ended = false;
+    const done = work.finally(() => {
+      ended = true;
+    });
+    done.catch(() => undefined);
+    for (let ms = 0; !ended && ms < withinMs; ms += 20) await this.clock.advance(20);
+    return done;
+  }
+
+  /** How long until `holds`, in ms; fails after `withinMs`. */
+  async until(holds: () => boolean, withinMs: number): Promise<number> {
+    const from = this.clock.now();
+    while (!holds()) {
+      if (this.clock.now() - from > withinMs) throw new Error(`not so within ${withinMs} ms`);
+      await this.clock.advance(20);
+    }
+    return this.clock.now() - from;
+  }
+
+  async stop(): Promise<void> {
+    for (const device of this.devices) await device.stop();
+  }
+}
