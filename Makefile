@@ -10,7 +10,7 @@ VOICE_SECONDS ?= 60
 PARSER_BENCH := test/bench/parser
 # Each fails where a goal is missed; the others are run all the same.
 BENCHES := parser/parser sip/sip identity/identity media/codecs media/srtp \
-  media/garbage/garbage media/media media/mixing/mixing media/jitter-buffer media/quality process load/load
+  media/garbage/garbage media/cold-start media/media media/mixing/mixing media/jitter-buffer media/quality process load/load
 
 # Compiled tests by their sources, so that one that was deleted is not run from an old build.
 TESTS := $(shell find test -name '*.test.ts' | sed 's,^,dist/,; s,\.ts$$,.js,' | sort)

@@ -139,9 +139,9 @@ export class FramePath {
   readonly #legs: number[] = [];
 
   /** @param sampleRate in Hz, one that the codec has */
-  static async open(codec: string, sampleRate: number): Promise<FramePath> {
+  static async open(codec: string, sampleRate: number, members = MEMBERS): Promise<FramePath> {
     const path = new FramePath();
-    await path.#open(codec, sampleRate);
+    await path.#open(codec, sampleRate, members);
     return path;
   }
 
@@ -186,7 +186,7 @@ export class FramePath {
     return { received, sent, concealedMs };
   }
 
-  async #open(name: string, sampleRate: number): Promise<void> {
+  async #open(name: string, sampleRate: number, members: number): Promise<void> {
     const tell = (command: MediaCommand) => this.#core.execute(command);
     const codec = codecByName(name, sampleRate)!;
     await codec.load?.();
@@ -194,7 +194,7 @@ export class FramePath {
     const mix = 0;
     await tell({ type: 'open-mix', node: mix, speakers: undefined });
     const key = { suite: SUITE, master: MASTER };
-    for (let node = 1; node <= MEMBERS; node++) {
+    for (let node = 1; node <= members; node++) {
       await tell({ type: 'open-leg', node, options: { address: '127.0.0.1', codecs: [name] } });
       const socket = this.#sockets.at(-2)!;
       const remote = { address: '127.0.0.1', port: 40_000 + 2 * node };
