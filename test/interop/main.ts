@@ -14,6 +14,7 @@ import { measureAccounts } from './accounts.js';
 import { measureCalls } from './calls.js';
 import { measureCodecs } from './codecs.js';
 import { measureDigits } from './digits.js';
+import { measureDynamicDns } from './dynamic-dns.js';
 import { measureEncryption } from './encryption.js';
 import { measureLamps } from './lamps.js';
 import { measureLinphone } from './linphone.js';
@@ -35,6 +36,7 @@ const CHECKS = {
   messages: measureMessages,
   digits: measureDigits,
   lamps: measureLamps,
+  'dynamic-dns': measureDynamicDns,
   scenarios: playScenarios,
 } as const;
 type CheckName = keyof typeof CHECKS;
