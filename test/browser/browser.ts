@@ -12,7 +12,7 @@ const PAGE = fileURLToPath(new URL('../../../test/browser/page.js', import.meta.
 
 const PROGRAM = 'chromium';
 
-const ANSWERS_WITHIN_MS = 10_000;
+const ANSWERS_WITHIN_MS = 30_000;
 
 const ARGUMENTS = [
   '--no-sandbox', // As root it runs only without.
@@ -59,7 +59,11 @@ export class BrowserPhone {
   }
 
   /** Waits until a list that a method answers has this entry. */
-  async saw(method: 'events' | 'heard', entry: string, withinMs = 5000): Promise<void> {
+  async saw(
+    method: 'events' | 'heard',
+    entry: string,
+    withinMs = ANSWERS_WITHIN_MS,
+  ): Promise<void> {
     const until = performance.now() + withinMs;
     for (;;) {
       const found = await this.do(method);

@@ -30,7 +30,7 @@ interface Voice {
   readonly energy: number;
 }
 
-await runProgram({ withinSeconds: 60 }, async cleanup => {
+await runProgram({ withinSeconds: 300 }, async cleanup => {
   const directory = temporaryDirectory(cleanup);
   const port = await freePort();
   const phone = await startPhone(cleanup, directory, port);
@@ -80,7 +80,7 @@ async function startPhone(cleanup: Cleanup, data: string, port: number): Promise
   writeFileSync(join(data, 'ringline.yaml'), JSON.stringify(config));
   const args = ['run', '--name', 'house', '--listen', '127.0.0.1:0'];
   const phone = new Ringline(args, { cleanup, data });
-  await phone.heard('ready', 10_000);
+  await phone.heard('ready', 30_000);
   return phone;
 }
 
@@ -142,7 +142,7 @@ function voiceFigures(
 /** As `ringline status` tells. */
 async function devicesOf(cleanup: Cleanup, data: string, name: string): Promise<number> {
   const asked = new Ringline(['status'], { cleanup, data });
-  const { users } = await asked.heard('status', 10_000);
+  const { users } = await asked.heard('status', 30_000);
   await asked.child.ended;
   const user = Array.isArray(users) ? users.find(entry => entry.name === name) : undefined;
   return Number(user?.devices?.length ?? 0);

@@ -30,7 +30,7 @@ const ANSWER_GOAL_MS = 1000;
 /** Multicast DNS is shared with the rest of this machine: it is left alone. */
 const MDNS_PORT = 5353;
 
-await runProgram({ withinSeconds: 3 * SECONDS + 150 }, async cleanup => {
+await runProgram({ withinSeconds: 3 * SECONDS + 600 }, async cleanup => {
   if (!(SECONDS >= 5)) throw new PlainFailure('expected FUZZ_SECONDS to be 5 or more');
   progress(`fuzz: repeat with FUZZ_SEED=${SEED}`);
   const figures: Figure[] = [];
@@ -41,7 +41,7 @@ await runProgram({ withinSeconds: 3 * SECONDS + 150 }, async cleanup => {
     data: join(directory, 'phone'),
     probed: true,
   });
-  const listen = String((await phone.heard('ready', 10_000)).listen);
+  const listen = String((await phone.heard('ready', 30_000)).listen);
   const sipPort = Number(listen.split(':')[1]);
 
   const sound = join(directory, 'sound.wav');
@@ -58,7 +58,7 @@ await runProgram({ withinSeconds: 3 * SECONDS + 150 }, async cleanup => {
       cleanup,
       data,
     });
-    await call.heard('connected', 10_000);
+    await call.heard('connected', 30_000);
     const mediaPorts = udpPorts(phone.pid).filter(port => ![sipPort, MDNS_PORT].includes(port));
     const noise = await NoiseMaker.start(cleanup, SEED, { sipPort, mediaPorts });
     progress(`fuzz: ${SECONDS} s of noise at ports ${[sipPort, ...mediaPorts].join(', ')}`);

@@ -63,7 +63,7 @@ await runProgram({ withinSeconds: SECONDS + 120 }, async cleanup => {
   writeFileSync(join(data, 'ringline.yaml'), configuration());
   const options = ['--name', 'soaked', '--listen', '127.0.0.1:0'];
   const phone = new Ringline(['run', ...options], { cleanup, data, probed: true });
-  const { listen, listening } = await phone.heard('ready', 10_000);
+  const { listen, listening } = await phone.heard('ready', 30_000);
   const target = String(listen);
   const traffic = await MixedTraffic.start({
     ...{ cleanup, seed: SEED, user: USER.name, password: USER.password },

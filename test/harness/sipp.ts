@@ -22,18 +22,27 @@ export interface SippResult {
   readonly successful: number;
   readonly failed: number;
   readonly retransmissions: number;
+  /** What it says of those that failed; the beginning. */
+  readonly complaints: string;
 }
+
+/** Calls, against those there are where each takes no longer than it has to. */
+const AT_A_TIME = 3;
 
 export async function runSipp(options: SippOptions): Promise<SippResult> {
   const { cleanup, directory, target, user, calls, callsPerSecond, callMs } = options;
   const statistics = join(directory, 'sipp.csv');
   const seconds = calls / callsPerSecond + callMs / 1000;
+  const errors = join(directory, 'sipp-errors.log');
   const child = startChild(cleanup, [
     ...['sipp', '-sn', 'uac', target, '-s', user, '-i', '127.0.0.1'],
     ...['-m', String(calls), '-r', String(callsPerSecond), '-d', String(callMs)],
+    // A machine that is busy makes fewer calls a second, not more at a time.
+    ...['-l', String(Math.ceil((callsPerSecond * callMs * AT_A_TIME) / 1000))],
     // Calls that never end would hold it for ever.
-    ...['-timeout', `${Math.ceil(seconds + 40)}s`, '-timeout_error'],
+    ...['-timeout', `${Math.ceil(5 * seconds + 40)}s`, '-timeout_error'],
     ...['-nostdin', '-trace_stat', '-stf', statistics],
+    ...['-trace_err', '-error_file', errors],
   ]);
   const ended = await child.ended;
   const row = lastRow(statistics);
@@ -42,6 +51,7 @@ export async function runSipp(options: SippOptions): Promise<SippResult> {
     successful: Number(row['SuccessfulCall(C)']),
     failed: Number(row['FailedCall(C)']),
     retransmissions: Number(row['Retransmissions(C)']),
+    complaints: contentOf(errors).slice(0, 3000),
   };
 }
 

@@ -91,7 +91,7 @@ async function callOnTheMove(site: Site, run: Run): Promise<Outcome> {
   const seconds = run.hangsUp === 'caller' ? CALL_SECONDS : 10 * CALL_SECONDS;
   const files = ['--play', sound, '--record', callerHeard, '--seconds', String(seconds)];
   const call = ada.command('call', 'bob', '--codec', 'pcmu', ...files);
-  const connected = await call.heard('connected', 10_000);
+  const connected = await call.heard('connected', 30_000);
   await delay(BEFORE_MS);
   const mover = run.moves === 'caller' ? ada : bob;
   const before = mover.host.address;
@@ -145,8 +145,8 @@ async function findAgain(site: Site, watching: Ringline, host: Host, changedAt: 
     'who to see the new address',
   );
   const again = new Phone(site, 3).command('call', '*43@bob', '--seconds', '1');
-  await again.heard('connected', 10_000);
-  await again.heard('ended', 10_000);
+  await again.heard('connected', 30_000);
+  await again.heard('ended', 30_000);
   return { foundMs: seen.at - changedAt };
 }
 

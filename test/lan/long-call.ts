@@ -42,7 +42,7 @@ export async function playTo(
   // Through G.711 each sample comes out as it was numbered.
   const sent = ['--codec', 'pcmu', '--play', sound, '--seconds', String(callSeconds)];
   const call = ada.command('call', 'bob', ...sent);
-  await call.heard('connected', 10_000);
+  await call.heard('connected', 30_000);
   await meanwhile(bob);
   await call.heard('ended', (callSeconds + 10) * 1000);
   await call.child.ended;
