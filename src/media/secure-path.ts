@@ -171,12 +171,17 @@ export class SecurePath implements PacketPath {
 
 class PacketBuffer {
   readonly data = new Uint8Array(MAX_PACKET_OCTETS + MAX_OVERHEAD_OCTETS);
-  #view = this.data;
+  /** By their length: those of Opus have many. */
+  readonly #views: (Uint8Array | undefined)[] = [];
 
-  /** The same view while packets have the same length, as those of most codecs do. */
+  /** The same view each time for packets of one length. */
   first(octets: number): Uint8Array {
-    if (this.#view.length !== octets) this.#view = this.data.subarray(0, octets);
-    return this.#view;
+    let view = this.#views[octets];
+    if (!view) {
+      view = this.data.subarray(0, octets);
+      this.#views[octets] = view;
+    }
+    return view;
   }
 }
 
