@@ -1,6 +1,6 @@
 /** One call, as services and the command line hold it: the driver of a call machine. */
 import { EventEmitter } from 'node:events';
-import { isSipUri, ReferSub, type SipRequest, type SipUri } from '@sip-stack/parser';
+import { isSipUri, ReferSub, type SipRequest, type SipUri, type Uri } from '@sip-stack/parser';
 import type { Clock, Timer } from '../core/clock.js';
 import { sameEndpoint } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
@@ -62,7 +62,7 @@ export interface CallContext {
   readonly logger: Logger;
   readonly locator: Locator;
   /** From this user, and shown under this name. */
-  readonly identity: (target: SipUri) => CallerIdentity;
+  readonly identity: (target: SipUri, at?: Location) => CallerIdentity;
   /** For the o= line; any number. */
   readonly newSessionId: () => number;
   /** Codecs offered and accepted, best first. */
@@ -153,6 +153,11 @@ export class Call extends EventEmitter<CallEvents> {
   /** Who was called first and sent the call on to us, the latest first; as the call says (RFC 5806). */
   get divertedBy(): readonly DivertedBy[] {
     return this.#divertedBy;
+  }
+
+  /** The other side's address, as it gives it. */
+  get remoteUri(): Uri | undefined {
+    return this.#session?.remote.uri;
   }
 
   get callId(): string {
@@ -403,7 +408,7 @@ export class Call extends EventEmitter<CallEvents> {
     const session = userAgent.invite({
       uri: location.uri,
       to: location.target ?? location.endpoint,
-      from: this.#context.identity(location.uri),
+      from: this.#context.identity(location.uri, location),
       local,
       offer: this.#media.offer(),
       headers: this.#inviteHeaders,

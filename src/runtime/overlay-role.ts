@@ -4,7 +4,7 @@
  */
 import { EventEmitter } from 'node:events';
 import { freemem, uptime } from 'node:os';
-import { formatUri, type SipUri, sipUri } from '@sip-stack/parser';
+import { formatUri, type SipUri, sipUri, type Uri } from '@sip-stack/parser';
 import type { Clock } from '../core/clock.js';
 import { formatEndpoint } from '../core/endpoint.js';
 import type { Service } from '../core/lifecycle.js';
@@ -85,6 +85,16 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
 
   async locate(target: SipUri, signal: AbortSignal): Promise<readonly Location[]> {
     return this.#running?.names.locate(target, signal) ?? [];
+  }
+
+  /** Who this phone is to people of the overlay; undefined while it is not there. */
+  get address(): { readonly user: string; readonly host: string } | undefined {
+    return this.#running?.names.address;
+  }
+
+  /** Called us, or is watched: to be known beforehand. */
+  met(who: Uri): void {
+    this.#running?.names.met(who);
   }
 
   /**

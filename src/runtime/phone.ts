@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { autoAnswer } from '../calling/auto-answer.js';
 import type { Call } from '../calling/call.js';
+import { parseDialled } from '../calling/dialled.js';
 import { formatEndpoint } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import { type Service, ServiceGroup } from '../core/lifecycle.js';
@@ -64,6 +65,10 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       webSocket: webSocketOptions(settings.origins),
       onProblem: error => this.emit('problem', error),
       onUserChanged: () => this.#overlay.changed(),
+      overlay: {
+        address: () => this.#overlay.address,
+        met: who => this.#overlay.met(who),
+      },
       product: productName(),
       store: () => this.#store,
       instance: () => instanceUrnOf(this.#deviceId),
@@ -269,6 +274,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
     let watched = 0;
     for (const name of names) {
       const lamp = this.telephone.watching.watch(name);
+      this.#overlay.met(parseDialled(name));
       watched++;
       lamp.on('lamp', state => connection.send({ event: 'lamp', name, state }));
       lamp.once('ended', reason => {

@@ -3,7 +3,7 @@
  * is handed in, so that the very same telephone runs on a board and in the simulator.
  */
 
-import type { SipUri } from '@sip-stack/parser';
+import type { SipUri, Uri } from '@sip-stack/parser';
 import { AccountLocator } from '../calling/account-locator.js';
 import { AccountCredentials, type AccountSettings, Accounts } from '../calling/accounts.js';
 import { audioFormats, type CodecName, DEFAULT_CODECS } from '../calling/audio-codecs.js';
@@ -22,9 +22,10 @@ import type { Logger } from '../core/logger.js';
 import type { Endpoint, Network, NetworkWatcher } from '../core/network.js';
 import type { Random } from '../core/random.js';
 import type { Browser } from '../discovery/discovery.js';
-import { type Locator, LocatorChain } from '../discovery/locator.js';
+import { type Location, type Locator, LocatorChain } from '../discovery/locator.js';
 import { foldName } from '../discovery/phone-name.js';
 import type { MediaEngine } from '../media/engine.js';
+import { RING_SOURCE } from '../overlay/names/ring-locator.js';
 import { EchoTest } from '../services/echo-test.js';
 import { Lamp } from '../services/lamp.js';
 import { Messages } from '../services/messages/messages.js';
@@ -95,6 +96,16 @@ export interface TelephoneOptions {
   readonly watchers?: Watchers;
   /** Calls at once; 100 by default. */
   readonly maxCalls?: number;
+  /** Its place in an overlay; none by default. */
+  readonly overlay?: OverlayPlace;
+}
+
+/** What a telephone in an overlay asks of it, and tells it. */
+export interface OverlayPlace {
+  /** Who calls, to people of the overlay; undefined while it belongs to none. */
+  readonly address: () => { readonly user: string; readonly host: string } | undefined;
+  /** Somebody who called was talked to. */
+  readonly met: (who: Uri) => void;
 }
 
 /** `users`: those of this phone, who prove it by their password. */
@@ -121,6 +132,7 @@ export class Telephone implements Service {
   /** The lamps of other phones. */
   readonly watching: Watching;
   readonly #services: ServiceGroup;
+  readonly #overlay: OverlayPlace | undefined;
   /** What it was told to be called, and what it is called on this network after a conflict. */
   readonly #givenName: string;
   #name: string;
@@ -135,6 +147,7 @@ export class Telephone implements Service {
     seams.watcher?.on('change', () => this.#networkChanged());
     this.#givenName = options.name;
     this.#name = options.name;
+    this.#overlay = options.overlay;
     this.media = media;
     this.browser = browser;
     const accounts = options.accounts ?? [];
@@ -169,7 +182,7 @@ export class Telephone implements Service {
       this.server,
       seams.locator,
     ]);
-    const identity = (uri: SipUri) => this.#identityToward(uri);
+    const identity = (uri: SipUri, at?: Location) => this.#identityToward(uri, at);
     this.messages = new Messages({
       ...seams,
       userAgent,
@@ -197,6 +210,12 @@ export class Telephone implements Service {
       ...(options.maxCalls !== undefined && { maxCalls: options.maxCalls }),
     });
     const { calls, person } = this;
+    calls.on('call', call => {
+      if (call.direction === 'outgoing') return;
+      call.on('phase', phase => {
+        if (phase === 'connected' && call.remoteUri) this.#overlay?.met(call.remoteUri);
+      });
+    });
     this.referrals = new Referrals({
       userAgent,
       calls,
@@ -315,11 +334,13 @@ export class Telephone implements Service {
   #isMe(user: string): boolean {
     const called = foldName(user);
     if (called === foldName(this.#name) || called === foldName(this.#givenName)) return true;
-    return this.accounts.has(user);
+    return this.accounts.has(user) || called === foldName(this.#overlay?.address()?.user ?? '');
   }
 
-  /** In the domain of an account one calls by its address. */
-  #identityToward(uri: SipUri): CallerIdentity {
+  /** In the domain of an account one calls by its address, and people of the overlay by one's name there. */
+  #identityToward(uri: SipUri, at: Location | undefined): CallerIdentity {
+    const overlay = at?.source === RING_SOURCE ? this.#overlay?.address() : undefined;
+    if (overlay) return overlay;
     const account = this.accounts.forTarget(uri);
     const { user = this.#name, host } = account?.aor ?? {};
     const route = account?.route ?? [];

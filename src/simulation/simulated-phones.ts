@@ -69,6 +69,7 @@ export class Simulation {
       | 'silence'
       | 'clickToDial'
       | 'maxCalls'
+      | 'overlay'
     > & {
       /** It listens at whatever address it has, and notices when that changes: see `VirtualNetwork.moveHost`. */
       readonly roams?: boolean;

@@ -66,6 +66,7 @@ interface Running {
 export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Service, Locator {
   readonly #options: OverlayNamesOptions;
   #running: Running | undefined;
+  #starting: Promise<void> | undefined;
   /** The last ones, once it has stopped. */
   #records: readonly RingRecord[] = [];
 
@@ -77,6 +78,14 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
   /** The overlay this phone belongs to; undefined while it does not run. */
   get overlay(): string | undefined {
     return this.#running?.own.overlay.name;
+  }
+
+  /** Who this phone is there; undefined while it does not run. */
+  get address(): { readonly user: string; readonly host: string } | undefined {
+    if (!this.#running) return undefined;
+    const { overlay, name } = this.#running.own;
+    const user = overlay.enrolmentKey ? name : this.#options.self().name;
+    return { user: user ?? this.#options.phoneName, host: overlay.name };
   }
 
   /** For the message by which this device attaches to a super-node, or detaches. */
@@ -91,7 +100,16 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
 
   /** @throws {CodedError} `NOT_CERTIFIED` in a private overlay, and whatever the store throws */
   async start(): Promise<void> {
-    if (this.#running) return;
+    this.#starting ??= this.#start();
+    try {
+      await this.#starting;
+    } catch (error) {
+      this.#starting = undefined;
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
     const running = await this.#assemble();
     await running.buddies.start();
     this.#running = running;
@@ -101,6 +119,8 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
 
   /** Takes its names back from the ring. */
   async stop(): Promise<void> {
+    await this.#starting?.catch(() => undefined);
+    this.#starting = undefined;
     const running = this.#running;
     if (!running) return;
     await running.buddies.stop();

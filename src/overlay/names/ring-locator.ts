@@ -13,6 +13,8 @@ import { directPlan, PROTOCOLS } from '../../sip/resolution/plan.js';
 import type { FoundName } from './name-lookup.js';
 import type { NamedDevice } from './name-record.js';
 
+/** `Location.source` of what the ring says. */
+export const RING_SOURCE = 'ring';
 /** Devices of one person that are called at once; those with the longest life left. */
 export const MAX_DEVICES_CALLED = 8;
 
@@ -100,7 +102,7 @@ function placesOf({ binding }: NamedDevice, target: SipUri): Location[] {
     try {
       const uri = parseUri(contact);
       const fitting = isSipUri(uri) ? fitted(uri, target) : undefined;
-      return (fitting && literalLocation(fitting, 'ring')) ?? [];
+      return (fitting && literalLocation(fitting, RING_SOURCE)) ?? [];
     } catch {
       // Written by others: what cannot be read, or goes by what nobody here speaks, is passed over.
       return [];

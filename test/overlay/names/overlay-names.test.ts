@@ -1,5 +1,4 @@
-import type { SipUri } from '@sip-stack/parser';
-import { formatUri, parseUri } from '@sip-stack/parser';
+import { formatUri, parseUri, type SipUri, type Uri } from '@sip-stack/parser';
 import t from 'tap';
 import type { Call } from '../../../src/calling/call.js';
 import { silentLogger } from '../../../src/core/logger.js';
@@ -13,7 +12,6 @@ import { DEFAULT_OVERLAY, readyOwnUser } from '../../../src/overlay/names/own-us
 import { recordIsSigned } from '../../../src/overlay/record-signature.js';
 import type { RingRecord } from '../../../src/overlay/records.js';
 import type { RingAccess } from '../../../src/overlay/ring-access.js';
-import { RingSwitch } from '../../../src/overlay/ring-switch.js';
 import { SeededRandom } from '../../../src/simulation/seeded-random.js';
 import { settle } from '../../../src/simulation/settled-ring.js';
 import { Simulation } from '../../../src/simulation/simulated-phones.js';
@@ -37,19 +35,24 @@ interface PhoneOptions {
 function namesOf(clock: VirtualClock, ring: RingAccess, seed: number, options: PhoneOptions) {
   const { name, address, store = new MemoryStore(), users = () => [] } = options;
   const random = new SeededRandom(seed);
+  const identity = new StoredIdentity({ store, random });
   const self = { name, contacts: [`sip:${name}@${address}:5060`] };
   const names = new OverlayNames({
     clock,
     random,
     logger: silentLogger,
     ring,
-    identity: new StoredIdentity({ store, random }),
+    identity,
     store: () => store,
     phoneName: name,
     self: () => self,
     users,
   });
-  return { names, self, store, random };
+  const overlay = {
+    address: () => names.address,
+    met: (who: Uri) => names.met(who),
+  };
+  return { names, self, store, random, overlay };
 }
 
 function follow(call: Call): string[] {
@@ -85,8 +88,11 @@ t.test(
       namesOf(clock, access(11), 32, { name: 'bob', address: '10.0.0.2' }),
     ];
     for (const { names } of [anna, bob]) await names.start();
-    const annasPhone = await world.addPhone('anna', '10.0.0.1');
-    const bobsPhone = await world.addPhone('bob', '10.0.0.2', { locator: bob.names });
+    const annasPhone = await world.addPhone('anna', '10.0.0.1', { overlay: anna.overlay });
+    const bobsPhone = await world.addPhone('bob', '10.0.0.2', {
+      locator: bob.names,
+      overlay: bob.overlay,
+    });
     annasPhone.person.attend(call => call.answer());
     await clock.advance(5000);
     t.equal(bob.names.overlay, DEFAULT_OVERLAY);
@@ -97,6 +103,13 @@ t.test(
     t.same(phases.at(-1), 'connected');
     t.equal(first.location?.source, 'ring');
     t.same(bob.names.buddies, ['anna']);
+    const [taken] = annasPhone.calls.current;
+    t.equal(
+      taken?.remoteUri && formatUri(taken.remoteUri),
+      'sip:bob@ringline',
+      'who calls says so',
+    );
+    t.same(anna.names.buddies, ['bob'], 'and is known to whom was called');
     first.hangUp();
     await clock.advance(10 * MINUTE);
 
@@ -181,19 +194,18 @@ t.test(
 
 t.test('without a ring names wait for one', async t => {
   const clock = new VirtualClock();
-  const ring = new RingSwitch();
-  const real = new FakeRing(clock);
+  const ring = new FakeRing(clock);
+  ring.failure = 'NO_RING';
   const { names } = namesOf(clock, ring, 1, { name: 'kitchen', address: '10.0.0.1' });
-  ring.on('changed', present => present && names.ringChanged());
   await names.start();
   await clock.advance(MINUTE);
   const target = parseUri('sip:anna@local') as SipUri;
   t.same(await during(clock, names.locate(target, never)), []);
-  await t.rejects(ring.get(nameKey('anna', DEFAULT_OVERLAY)), { code: 'NO_RING' });
-  ring.use(real);
+  ring.failure = undefined;
+  const before = ring.puts.length;
+  names.ringChanged();
   await clock.advance(200);
-  t.equal(real.puts.length, 1, 'at once when there is one');
-  ring.use(undefined);
+  t.equal(ring.puts.length, before + 1, 'at once when there is one');
   await during(clock, names.stop());
 });
 
