@@ -59,7 +59,11 @@ const proof = (more: Partial<Binding> = {}, certified = reach, device = kitchen)
 t.test('a stranger believes a binding with its certificate, and knows whose it is', t => {
   t.same(stranger().read(proof()), {
     ok: true,
-    value: { binding: BINDING, claim: { kind: 'signed', user: alice.publicKey } },
+    value: {
+      binding: BINDING,
+      claim: { kind: 'signed', user: alice.publicKey },
+      device: kitchen.publicKey,
+    },
   });
   const enrolment = new Uint8Array([1]);
   t.match(stranger().read({ ...proof(), enrolment }), { value: { claim: { enrolment } } });
