@@ -8,13 +8,14 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LegStatistics } from '../../src/media/engine.js';
 import { temporaryDirectory } from '../harness/child.js';
-import { atLeast, atMost, exactly, type Figure, plain } from '../harness/figures.js';
+import { atLeast, atMost, type Figure, plain } from '../harness/figures.js';
 import { MARGIN_SECONDS, passageOf, writeNumberedSound } from '../harness/numbered-sound.js';
 import { residentMegabytes, udpPorts } from '../harness/process-status.js';
 import { PlainFailure, progress, runProgram } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
+import { SAMPLE_RATE } from '../harness/sound.js';
 import { untilAnswered } from '../harness/udp.js';
-import { witnessed } from '../harness/witness.js';
+import { spoiltSamples, witnessed } from '../harness/witness.js';
 import { NoiseMaker } from './noise-maker.js';
 
 const SECONDS = Number(process.env.FUZZ_SECONDS ?? 60);
@@ -54,22 +55,24 @@ await runProgram({ withinSeconds: 3 * SECONDS + 600 }, async cleanup => {
 
   const callUnderNoise = async (attempt: number) => {
     const data = join(directory, `caller-${attempt}`);
+    // Calls that noise made in an attempt before have ports, too.
+    const others = [sipPort, MDNS_PORT, ...udpPorts(phone.pid)];
     const call = new Ringline(['call', `sip:*43@${listen}`, '--codec', 'pcmu', ...files], {
       cleanup,
       data,
     });
     await call.heard('connected', 30_000);
-    const mediaPorts = udpPorts(phone.pid).filter(port => ![sipPort, MDNS_PORT].includes(port));
+    const mediaPorts = udpPorts(phone.pid).filter(port => !others.includes(port));
     const noise = await NoiseMaker.start(cleanup, SEED, { sipPort, mediaPorts });
     progress(`fuzz: ${SECONDS} s of noise at ports ${[sipPort, ...mediaPorts].join(', ')}`);
     await delay(WARM_UP_MS);
-    early ??= await phone.memory();
+    early = await phone.memory();
     await call.heard('ended', (SECONDS + 20) * 1000);
     noise.stop();
     sent = noise.sent;
     return passageOf(recording, expected);
   };
-  const { result, stallMs } = await witnessed(
+  const witness = await witnessed(
     cleanup,
     callUnderNoise,
     ({ missing, extra }) => missing + extra === 0,
@@ -81,14 +84,15 @@ await runProgram({ withinSeconds: 3 * SECONDS + 600 }, async cleanup => {
   await delay(SETTLED_MS);
   const late = await phone.memory();
 
-  const { missing, extra } = result;
+  const { missing, extra } = witness.result;
+  const spoilt = spoiltSamples(witness, SAMPLE_RATE);
   const kept = late.usedMegabytes - (early?.usedMegabytes ?? 0);
   figures.push(
     plain('datagrams of noise', sent, 'datagrams'),
     atLeast(sent / 10, 'of them refused by the call', refusedBy(phone), 'datagrams'),
-    exactly(0, `samples missing from a call of ${SECONDS} s meanwhile`, missing, 'samples'),
-    exactly(0, 'samples repeated or made up in it', extra, 'samples'),
-    plain('longest stall of this machine meanwhile', stallMs, 'ms'),
+    atMost(spoilt, `samples missing from a call of ${SECONDS} s meanwhile`, missing, 'samples'),
+    atMost(spoilt, 'samples repeated or made up in it', extra, 'samples'),
+    plain('longest stall of this machine meanwhile', witness.stallMs, 'ms'),
     atMost(ANSWER_GOAL_MS, 'OPTIONS answered at the end of it', answered ?? Infinity, 'ms'),
     atMost(GROWTH_GOAL_MB, 'memory kept', kept, 'MB'),
     plain('resident memory at the end of the noise', loaded, 'MB'),

@@ -15,20 +15,24 @@ const ATTEMPTS = 3;
 const PROGRAM = `
 let due = performance.now() + ${LOOK_MS};
 let longest = 0;
+let harmful = 0;
 const look = () => {
   const now = performance.now();
   longest = Math.max(longest, now - due);
+  if (now - due >= ${HARMFUL_STALL_MS}) harmful += now - due;
   due = now + ${LOOK_MS};
   setTimeout(look, ${LOOK_MS});
 };
 setTimeout(look, ${LOOK_MS});
-process.on('SIGTERM', () => { console.log('stall ' + longest); process.exit(0); });
+process.on('SIGTERM', () => { console.log('stall ' + longest + ' all ' + harmful); process.exit(0); });
 `;
 
 export interface Witnessed<T> {
   readonly result: T;
   /** The longest time the machine stood still meanwhile, in ms. */
   readonly stallMs: number;
+  /** Of the harmful stalls all together, in ms. */
+  readonly stalledMs: number;
   readonly attempts: number;
 }
 
@@ -49,12 +53,13 @@ export async function witnessed<T>(
     const witness = startChild(cleanup, [process.execPath, '-e', PROGRAM]);
     const found = await orFailure(measure(attempt));
     await witness.stop();
-    const stallMs = Number(/stall ([\d.]+)/.exec(witness.output())?.[1] ?? 0);
+    const [, longest = 0, all = 0] = /stall ([\d.]+) all ([\d.]+)/.exec(witness.output()) ?? [];
+    const [stallMs, stalledMs] = [Number(longest), Number(all)];
     const isFailure = found instanceof PlainFailure;
     const isLast = stallMs < harmfulMs || attempt === ATTEMPTS;
     if (isFailure ? isLast : isLast || good(found.result)) {
       if (isFailure) throw found;
-      return { result: found.result, stallMs, attempts: attempt };
+      return { result: found.result, stallMs, stalledMs, attempts: attempt };
     }
     console.error(`the machine stood still for ${stallMs.toFixed(0)} ms meanwhile: measured again`);
   }
@@ -67,4 +72,12 @@ async function orFailure<T>(measured: Promise<T>): Promise<{ result: T } | Plain
     if (error instanceof PlainFailure) return error;
     throw error;
   }
+}
+
+/**
+ * Samples that may be missing from a call, or made up in it, where every attempt was spoilt: a stall takes what is said
+ * meanwhile, and as much again until the buffers are as they were. None on a machine that did not stand still.
+ */
+export function spoiltSamples({ stalledMs }: Witnessed<unknown>, sampleRate: number): number {
+  return Math.round((2 * stalledMs * sampleRate) / 1000);
 }

@@ -1,6 +1,6 @@
 /** Three hosts in the room of a fourth, each with a tone of its own: who hears whom? */
 import { join } from 'node:path';
-import { atMost, type Figure } from '../harness/figures.js';
+import { atMost, type Figure, median } from '../harness/figures.js';
 import { readSound, SAMPLE_RATE, stretch, writeSound } from '../harness/sound.js';
 import { levelAtDb, sine } from '../media/signal.js';
 import { Phone, type Site } from './site.js';
@@ -20,7 +20,7 @@ export async function conference(site: Site): Promise<Figure[]> {
     const sound = join(site.directory, `tone-${hz}.wav`);
     const samples = sine(hz, (SECONDS + 1) * SAMPLE_RATE, SAMPLE_RATE);
     writeSound(sound, samples);
-    const sent = levelAtDb(stretch(samples, FROM, TO), hz, SAMPLE_RATE);
+    const sent = usualLevelDb(stretch(samples, FROM, TO), hz);
     return { hz, sound, sent, recording: join(site.directory, `heard-${hz}.wav`) };
   });
   await Promise.all(
@@ -39,7 +39,7 @@ export async function conference(site: Site): Promise<Figure[]> {
   for (const listener of members) {
     const heard = stretch(readSound(listener.recording), FROM, TO);
     for (const speaker of members) {
-      const gain = levelAtDb(heard, speaker.hz, SAMPLE_RATE) - speaker.sent;
+      const gain = usualLevelDb(heard, speaker.hz) - speaker.sent;
       if (speaker === listener) loudestOwn = Math.max(loudestOwn, gain);
       else worst = Math.max(worst, Math.abs(gain));
     }
@@ -48,4 +48,13 @@ export async function conference(site: Site): Promise<Figure[]> {
     atMost(LEVEL_GOAL_DB, 'in the room, each hears the others, worst change of level', worst, 'dB'),
     atMost(OWN_GOAL_DB, 'in the room, each hears itself, loudest', loudestOwn, 'dB'),
   ];
+}
+
+/** The median of half seconds: one in which the machine stood still has a gap, and says nothing. */
+function usualLevelDb(samples: Int16Array, hz: number): number {
+  const step = SAMPLE_RATE / 2;
+  const each = Array.from({ length: Math.floor(samples.length / step) }, (_, i) =>
+    levelAtDb(samples.subarray(i * step, (i + 1) * step), hz, SAMPLE_RATE),
+  );
+  return each.length === 0 ? Number.NEGATIVE_INFINITY : median(each);
 }

@@ -24,17 +24,22 @@ export async function linkLoss(site: Site): Promise<Figure[]> {
   for (const link of ['cable', 'interface'] as const) {
     progress(`lan: ${link} down for ${DOWN_SECONDS} s during a call`);
     const recording = join(site.directory, `link-loss-${link}.wav`);
+    // A busy machine takes its time to do what it is told.
+    let lateMs = 0;
     await playTo(site, sound, recording, SECONDS, async ({ host }) => {
       await delay(4000);
+      const began = performance.now();
       await LINKS[link](host, 'down');
       await delay(DOWN_SECONDS * 1000);
       await LINKS[link](host, 'up');
+      lateMs = performance.now() - began - DOWN_SECONDS * 1000;
     });
     const lost = passageOf(recording, expected).missing / SAMPLE_RATE;
+    const most = DOWN_SECONDS + 1 + lateMs / 1000;
     figures.push(
       // Less would mean that the link was never down.
       atLeast(DOWN_SECONDS - 0.5, `sound lost, ${link} down for ${DOWN_SECONDS} s`, lost, 's'),
-      atMost(DOWN_SECONDS + 1, `sound lost, ${link} down for ${DOWN_SECONDS} s`, lost, 's'),
+      atMost(most, `sound lost, ${link} down for ${DOWN_SECONDS} s`, lost, 's'),
     );
   }
   return figures;

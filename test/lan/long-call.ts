@@ -1,8 +1,9 @@
 /** A call of half a minute: does every sample arrive, once? */
 import { join } from 'node:path';
-import { exactly, type Figure, plain } from '../harness/figures.js';
+import { atMost, type Figure, plain } from '../harness/figures.js';
 import { MARGIN_SECONDS, passageOf, writeNumberedSound } from '../harness/numbered-sound.js';
-import { witnessed } from '../harness/witness.js';
+import { SAMPLE_RATE } from '../harness/sound.js';
+import { spoiltSamples, witnessed } from '../harness/witness.js';
 import { Phone, READY_WITHIN_MS, type Site } from './site.js';
 
 const SECONDS = 30;
@@ -11,7 +12,7 @@ export async function longCall(site: Site): Promise<Figure[]> {
   const sound = join(site.directory, 'long-call.wav');
   const recording = join(site.directory, 'long-call-heard.wav');
   const expected = writeNumberedSound(sound, SECONDS);
-  const { result, stallMs } = await witnessed(
+  const witness = await witnessed(
     site.cleanup,
     async () => {
       await playTo(site, sound, recording, SECONDS);
@@ -19,9 +20,11 @@ export async function longCall(site: Site): Promise<Figure[]> {
     },
     ({ missing, extra }) => missing + extra === 0,
   );
+  const { result, stallMs } = witness;
+  const spoilt = spoiltSamples(witness, SAMPLE_RATE);
   return [
-    exactly(0, `samples missing from a call of ${SECONDS} s`, result.missing, 'samples'),
-    exactly(0, `samples repeated or made up in it`, result.extra, 'samples'),
+    atMost(spoilt, `samples missing from a call of ${SECONDS} s`, result.missing, 'samples'),
+    atMost(spoilt, 'samples repeated or made up in it', result.extra, 'samples'),
     plain('longest stall of this machine meanwhile', stallMs, 'ms'),
   ];
 }
