@@ -66,7 +66,8 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       onProblem: error => this.emit('problem', error),
       onUserChanged: () => this.#overlay.changed(),
       overlay: {
-        address: () => this.#overlay.address,
+        // Users of the configuration are asked about before there is an overlay.
+        address: () => (this.#overlay as OverlayRole | undefined)?.address,
         met: who => this.#overlay.met(who),
       },
       product: productName(),
