@@ -1,6 +1,6 @@
 /** `ringline user …` and `ringline overlay …`, as the command line has them. */
 import { resolve } from 'node:path';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { defaultDataDirectory } from '../runtime/config-settings.js';
 import type { Output } from './output.js';
 import type { OverlayFlags } from './overlay.js';
@@ -8,6 +8,8 @@ import type { UserFlags } from './user.js';
 
 export interface KeyFlags extends UserFlags, OverlayFlags {
   readonly data?: string;
+  readonly config?: string;
+  readonly seconds?: number;
   readonly json?: boolean;
 }
 
@@ -84,6 +86,7 @@ function overlayCommands(finish: Finish): Command {
   $ ringline overlay enrol office ben USERKEY      prints an enrolment for ben
   $ ringline overlay join ENROLMENT                on ben's phone
   $ ringline overlay join village                  an open overlay: anybody belongs who says so
+  $ ringline overlay find                          its super-nodes, by all ways they are looked for
 
 The enrolment key lies here under a passphrase. In an open overlay a name is whose key claimed it first.
 `,
@@ -127,7 +130,24 @@ The enrolment key lies here under a passphrase. In an open overlay a name is who
     .action((given: string, flags: KeyFlags) =>
       finish(flags, async output => (await code()).joinOverlay(given, dataOf(flags), output)),
     );
+  leaf(overlay, 'find', 'Show who may be a super-node of it, by all sources, as they are heard of.')
+    .option('--config <file>', 'configuration file')
+    .option('--seconds <n>', 'stop after so many seconds (default: 12)', seconds)
+    .action((flags: KeyFlags) =>
+      finish(flags, async output => {
+        const { findSuperNodes, FIND_SECONDS } = await import('./find-super-nodes.js');
+        const { config, seconds: given = FIND_SECONDS } = flags;
+        const where = { data: dataOf(flags), ...(config !== undefined && { config }) };
+        return findSuperNodes({ ...where, seconds: given }, output);
+      }),
+    );
   return overlay;
+}
+
+function seconds(text: string): number {
+  const number = Number(text);
+  if (number > 0 && number <= 86_400) return number;
+  throw new InvalidArgumentError('expected a number of seconds, above 0.');
 }
 
 function group(name: string, description: string): Command {

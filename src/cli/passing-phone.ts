@@ -1,12 +1,12 @@
 /** A phone that lives for one call or one message. */
 import type { TlsIdentity } from '../core/network.js';
 import type { Random } from '../core/random.js';
-import { MdnsSource } from '../discovery/candidates/mdns-source.js';
 import type { Locator } from '../discovery/locator.js';
 import { StoredIdentity } from '../identity/stored-identity.js';
 import { phoneCertificateNames, StoredTlsIdentity } from '../identity/stored-tls-identity.js';
 import type { Config, Settings } from '../runtime/config-settings.js';
 import { createLogger } from '../runtime/logging.js';
+import { overlaySources } from '../runtime/overlay-discovery.js';
 import { OverlayRole } from '../runtime/overlay-role.js';
 import { systemSeams } from '../runtime/system.js';
 import { Telephone } from '../runtime/telephone.js';
@@ -55,7 +55,11 @@ export async function withPassingPhone(
     reachableAt: () => [],
     linksAt: () => undefined,
     users: () => [],
-    sources: (_name, remembered) => [new MdnsSource(system), remembered],
+    // Whoever runs for a moment asks no strangers.
+    sources: (_name, remembered) => [
+      ...overlaySources(system, { ...settings.overlaySearch, flood: false }),
+      remembered,
+    ],
     announcer: () => ({ announce: async () => undefined, withdraw: async () => undefined }),
     phonesSeen: () => 0,
   });

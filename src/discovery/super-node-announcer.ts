@@ -39,6 +39,8 @@ export interface SuperNodeAnnouncerOptions {
   /** Without one, addresses that come later are not announced. */
   readonly watcher?: NetworkWatcher;
   readonly domain?: DomainRecords;
+  /** Whether by SLP too; true by default. */
+  readonly slp?: boolean;
   /** Something its owner should know: it is announced in other ways all the same. */
   readonly onProblem?: (error: Error) => void;
 }
@@ -51,6 +53,7 @@ const NAME_DIGITS = 16;
 export class SuperNodeAnnouncer {
   readonly #options: SuperNodeAnnouncerOptions;
   #superNode: SuperNode | undefined;
+  #started = false;
   #agent: ServiceAgent | undefined;
   /** URLs offered by SLP. */
   readonly #offered = new Set<string>();
@@ -69,9 +72,10 @@ export class SuperNodeAnnouncer {
       });
     this.#superNode = superNode;
     this.#options.advertiser.publish(KEY, publication(superNode, port));
-    if (!this.#agent) {
+    if (!this.#started) {
+      this.#started = true;
       this.#options.watcher?.on('change', this.#follow);
-      await this.#startAgent();
+      if (this.#options.slp ?? true) await this.#startAgent();
     }
     this.#follow();
   }
@@ -80,6 +84,7 @@ export class SuperNodeAnnouncer {
   async stop(): Promise<void> {
     if (!this.#superNode) return;
     this.#superNode = undefined;
+    this.#started = false;
     this.#options.watcher?.off('change', this.#follow);
     this.#options.advertiser.withdraw(KEY);
     const agent = this.#agent;

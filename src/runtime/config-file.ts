@@ -17,6 +17,14 @@ import schema from './config.schema.json' with { type: 'json' };
 import type { PortChoice, PortChoices } from './config-listen.js';
 import { nearest } from './config-nearest.js';
 import {
+  isBootstrap,
+  isDnsServer,
+  isDomain,
+  isTsigSecret,
+  type RawOverlaySearch,
+  readOverlaySearch,
+} from './config-overlay.js';
+import {
   type Config,
   DEFAULT_LISTEN,
   type LogLevel,
@@ -43,7 +51,7 @@ interface RawConfig {
   readonly users?: readonly UserSettings[];
   readonly watchers?: Watchers;
   readonly clickToDial?: boolean;
-  readonly overlay?: { readonly role?: OverlayRoleSetting };
+  readonly overlay?: RawOverlaySearch & { readonly role?: OverlayRoleSetting };
   readonly limits?: { readonly calls?: number };
 }
 
@@ -88,6 +96,7 @@ export async function readConfigFile(path: string): Promise<Config> {
     ...((tls || websocket) && { ports: portsOf(tls, websocket) }),
     ...(websocket?.origins && { origins: websocket.origins }),
     ...(overlay?.role !== undefined && { overlayRole: overlay.role }),
+    ...(overlay && searchOf(overlay)),
     ...(limits?.calls !== undefined && { maxCalls: limits.calls }),
     ...(data !== undefined && { data: resolve(directory, data) }),
   };
@@ -106,6 +115,11 @@ async function readTls(source: ConfigSource, tls: RawTls, directory: string): Pr
       error.remedy,
     );
   }
+}
+
+function searchOf(overlay: RawOverlaySearch): Config {
+  const overlaySearch = readOverlaySearch(overlay);
+  return Object.keys(overlaySearch).length > 0 ? { overlaySearch } : {};
 }
 
 function portsOf({ port }: RawTls = {}, { ws, wss }: RawWebSocket = {}): PortChoices {
@@ -180,6 +194,10 @@ function newValidator() {
   ajv.addFormat('endpoint', isEndpoint);
   ajv.addFormat('sip-address', text => isSipUriText(text, true));
   ajv.addFormat('sip-host', text => isSipUriText(text, false));
+  ajv.addFormat('bootstrap', isBootstrap);
+  ajv.addFormat('domain', isDomain);
+  ajv.addFormat('dns-server', isDnsServer);
+  ajv.addFormat('tsig-secret', isTsigSecret);
   return ajv.compile<RawConfig>(schema);
 }
 
@@ -207,7 +225,9 @@ function mistakeOf(document: Document, error: ErrorObject): Mistake {
     const message = `${[...path, property].join('.')}: expected ${missingProperty} beside it, found none`;
     return { offset: keyOffset(document, path, property), message };
   }
-  const found = path.at(-1) === 'password' ? describeSecret(error.data) : describe(error.data);
+  const found = ['password', 'secret'].includes(path.at(-1) ?? '')
+    ? describeSecret(error.data)
+    : describe(error.data);
   const expected = error.parentSchema?.title ?? `one of ${error.parentSchema?.enum?.join(', ')}`;
   const message = `expected ${expected}, found ${found}`;
   return {

@@ -12,6 +12,7 @@ import { isPhoneName } from '../discovery/phone-name.js';
 import type { UserSettings } from '../sip/server/users.js';
 
 import type { OptionalListen, PortChoices } from './config-listen.js';
+import type { OverlaySearch } from './config-overlay.js';
 import type { Watchers } from './telephone.js';
 import type { TlsChoices } from './tls-policy.js';
 
@@ -45,6 +46,8 @@ export interface Settings {
   readonly users: readonly UserSettings[];
   /** Whether this phone may be a super-node; `off`: it is in no overlay at all. */
   readonly overlayRole: OverlayRoleSetting;
+  /** Where it looks for super-nodes, and is made known as one. */
+  readonly overlaySearch: OverlaySearch;
   /** Who may watch whether this phone is busy, and its users are there. */
   readonly watchers: Watchers;
   readonly clickToDial?: boolean;

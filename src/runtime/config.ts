@@ -46,6 +46,7 @@ export async function loadSettings(flags: Config, path?: string): Promise<Settin
     accounts: config.accounts ?? [],
     users: config.users ?? [],
     overlayRole: flags.overlayRole ?? config.overlayRole ?? 'auto',
+    overlaySearch: config.overlaySearch ?? {},
     watchers: config.watchers ?? 'anybody',
     ...(config.clickToDial !== undefined && { clickToDial: config.clickToDial }),
     ...(config.maxCalls !== undefined && { maxCalls: config.maxCalls }),

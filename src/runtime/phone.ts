@@ -8,7 +8,6 @@ import { asError, CodedError } from '../core/errors.js';
 import { type Service, ServiceGroup } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
 import type { Endpoint } from '../core/network.js';
-import { MdnsSource } from '../discovery/candidates/mdns-source.js';
 import type { Locator } from '../discovery/locator.js';
 import { hostNameOf, MdnsAdvertiser } from '../discovery/mdns/mdns-advertiser.js';
 import { instanceUrnOf } from '../identity/identity.js';
@@ -22,7 +21,7 @@ import type { Store } from '../storage/store.js';
 import type { Settings } from './config-settings.js';
 import { type ControlRequest, controlSocketPath } from './control-protocol.js';
 import { type ControlConnection, type ControlHandler, ControlServer } from './control-server.js';
-import { MdnsAnnouncer } from './mdns-announcer.js';
+import { OverlayAnnouncer, overlaySources } from './overlay-discovery.js';
 import { OverlayRole } from './overlay-role.js';
 import type { CallStatus, PhoneStatus } from './phone-status.js';
 import { type System, systemSeams } from './system.js';
@@ -91,8 +90,18 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       reachableAt: () => this.#endpoints,
       linksAt: () => this.#linksAt,
       users: () => this.telephone.server.registered,
-      sources: (_overlay, remembered) => [new MdnsSource(this.#system), remembered],
-      announcer: overlay => new MdnsAnnouncer(this.#advertiser, overlay),
+      sources: (_overlay, remembered) => [
+        ...overlaySources(this.#system, settings.overlaySearch),
+        remembered,
+      ],
+      announcer: overlay =>
+        new OverlayAnnouncer({
+          ...this.#system,
+          overlay,
+          search: settings.overlaySearch,
+          advertiser: this.#advertiser,
+          onProblem: error => this.emit('problem', error),
+        }),
       phonesSeen: () => this.telephone.browser.phones().length,
     });
     this.#overlay.on('problem', error => this.emit('problem', error));
@@ -154,6 +163,8 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
   }
 
   async stop(): Promise<void> {
+    // Nobody is to call it any more: leaving the ring takes seconds.
+    await this.#advertiser.stop();
     await this.#services.stop();
   }
 

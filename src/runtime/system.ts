@@ -19,14 +19,22 @@ import { SpreadMediaEngine } from '../media/spread-engine.js';
 import { WorkerMediaEngine } from '../media/worker-engine.js';
 import { loadNative } from '../native/index.js';
 import { CachingDns } from '../sip/resolution/caching-dns.js';
+import type { DnsClient } from '../sip/resolution/dns.js';
 import { SystemDns } from '../sip/resolution/system-dns.js';
-import { type AddressFamily, TargetResolver } from '../sip/resolution/target-resolver.js';
+import {
+  type AddressFamily,
+  type HostLookup,
+  TargetResolver,
+} from '../sip/resolution/target-resolver.js';
 import type { TelephoneSeams } from './telephone.js';
 
 export interface System extends TelephoneSeams {
   readonly watcher: NetworkWatcher;
   /** Multicast DNS, for whoever speaks it here. */
   readonly links: MdnsLinks;
+  readonly dns: DnsClient;
+  /** The system's way to addresses of a name. */
+  readonly lookup: HostLookup;
 }
 
 export interface SystemOptions {
@@ -66,6 +74,8 @@ export function systemSeams(logger: Logger, options: SystemOptions = {}): System
     network,
     watcher,
     links,
+    dns: cache,
+    lookup: lookUpHost,
     browser,
     logger,
     random,

@@ -80,8 +80,8 @@ export class Avahi {
   }
 
   /** Announces a service until it is stopped. */
-  publish(name: string, type: string, port: number): Child {
-    return this.#spawn('avahi-publish', '-s', name, type, String(port), 'made=by avahi');
+  publish(name: string, type: string, port: number, texts = ['made=by avahi']): Child {
+    return this.#spawn('avahi-publish', '-s', name, type, String(port), ...texts);
   }
 
   /** What it sees of a type, as it comes and goes. */

@@ -6,6 +6,9 @@ import type { RinglineEvent } from '../harness/ringline.js';
 import { Phone, READY_WITHIN_MS, type Site } from './site.js';
 
 const SIP = '_sip._udp';
+const SUPER_NODE = '_ringline._tcp';
+/** It looks for others before it founds a ring. */
+const SUPER_NODE_WITHIN_MS = 30_000;
 /** A goodbye takes a second by rule (RFC 6762 §10.1). */
 const GONE_GOAL_MS = 1500;
 /** Looking for new addresses takes a quarter of a second at most, announcing one no time. */
@@ -24,7 +27,8 @@ export async function avahi(site: Site): Promise<Figure[]> {
       `avahi-browse to say ${sign} ${name}`,
     );
 
-  const phone = new Phone(site, 1).run();
+  const rings = other.browse(SUPER_NODE);
+  const phone = new Phone(site, 1).configure('overlay: { role: always }\n').run();
   const named = await phone.heard('named', READY_WITHIN_MS);
   const found = await said('=', 'bob');
   figures.push(plain('named to resolved by Avahi', Math.max(0, found.at - named.at), 'ms'));
@@ -62,6 +66,9 @@ export async function avahi(site: Site): Promise<Figure[]> {
   figures.push(exactly(1, 'Avahi takes another name where a phone has it', 1, ''));
   await Promise.all([taken.stop(), late.stop()]);
 
+  figures.push(...(await superNodes(site, other, rings.seen)));
+  await rings.child.stop();
+
   const before = bob.address;
   const address = `${before}0`;
   const changing = performance.now();
@@ -88,6 +95,36 @@ export async function avahi(site: Site): Promise<Figure[]> {
   );
   await Promise.all([watching.stop(), browsing.stop()]);
   return figures;
+}
+
+/** A super-node of ours is seen by Avahi, and one that Avahi announces by ours; SLP tells of ours too. */
+async function superNodes(site: Site, other: Avahi, seen: AvahiSighting[]): Promise<Figure[]> {
+  const [ada, bob, , , gus] = site.hosts;
+  if (!ada || !bob || !gus) throw new Error('this check needs five hosts');
+  const ours = await comes(
+    seen,
+    each => each.sign === '=' && each.address === bob.address,
+    'avahi-browse to see the super-node',
+    SUPER_NODE_WITHIN_MS,
+  );
+  const isRight = ours.port === 5061 && ours.text.includes('"overlay=ringline"');
+  const nodeId = 'a1b2'.repeat(10);
+  const texts = ['txtvers=1', 'overlay=ringline', `node=${nodeId}`];
+  const publishing = other.publish('A Ring', SUPER_NODE, 5077, texts);
+  const finding = new Phone(site, 0).command('overlay', 'find', '--seconds', '20');
+  const found = (source: string, endpoint: string) =>
+    comes(
+      finding.events,
+      each => each.source === source && each.endpoint === endpoint,
+      `${endpoint} by ${source}`,
+    );
+  const theirs = await found('mdns', `${gus.address}:5077`);
+  await comes(finding.events, each => `${each.endpoint}` === `${bob.address}:5061`, 'our own');
+  await Promise.all([publishing.stop(), finding.stop()]);
+  return [
+    exactly(1, 'Avahi has a super-node of ours, with its overlay', Number(isRight), ''),
+    exactly(1, 'one that Avahi announces is found', Number(theirs.nodeId === nodeId), ''),
+  ];
 }
 
 function fits({ address, port, text, host }: AvahiSighting, expected: string): number {

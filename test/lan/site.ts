@@ -1,5 +1,5 @@
 /** The hosts of a check, and phones on them. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryDirectory } from '../harness/child.js';
 import type { Host, Lan } from '../harness/lan.js';
@@ -41,6 +41,12 @@ export class Phone {
   command(...args: string[]): Ringline {
     const { enter } = this.host;
     return new Ringline(args, { cleanup: this.#site.cleanup, data: this.#data, enter });
+  }
+
+  /** Before it runs. */
+  configure(yaml: string): this {
+    writeFileSync(join(this.#data, 'ringline.yaml'), yaml);
+    return this;
   }
 
   run(): Ringline {

@@ -10,7 +10,7 @@ import { type Child, run, startChild } from '../harness/child.js';
 import { atLeast, atMost, exactly, type Figure } from '../harness/figures.js';
 import type { Host } from '../harness/lan.js';
 import { PlainFailure, progress } from '../harness/program.js';
-import type { Site } from './site.js';
+import { Phone, READY_WITHIN_MS, type Site } from './site.js';
 
 const PROGRAM = fileURLToPath(new URL('../harness/slp-agent.js', import.meta.url));
 const TYPE = 'service:supernode.ringline';
@@ -83,7 +83,8 @@ export async function slp(site: Site): Promise<Figure[]> {
     await agent.heard('ready');
     return agent;
   };
-  const find = async (predicate = '', directory = '') => {
+  // Phones that are super-nodes offer none of these.
+  const find = async (predicate = '(note=*)', directory = '') => {
     const agent = new Agent(site, dan, ['find', TYPE, predicate, directory], WITHOUT_PRIVILEGE);
     const line = await agent.heard('found');
     await agent.child.ended;
@@ -109,7 +110,7 @@ export async function slp(site: Site): Promise<Figure[]> {
   const powerless = await offer(ada, WITHOUT_PRIVILEGE);
   const { code } = await powerless.heard('problem');
   await powerless.heard('registered');
-  const asked = await find('', 'wait');
+  const asked = await find('(note=*)', 'wait');
   figures.push(
     exactly(1, 'SLP, without privilege port 427 is missed', code === 'PORT_FORBIDDEN' ? 1 : 0, ''),
     exactly(
@@ -121,10 +122,12 @@ export async function slp(site: Site): Promise<Figure[]> {
     atMost(1000, 'SLP, answer of the directory agent', asked.tookMs ?? Infinity, 'ms'),
   );
   for (const agent of [powerless, agents[0]!]) await agent.child.stop();
-  const left = await find('', 'wait');
+  const left = await find('(note=*)', 'wait');
   figures.push(exactly(1, 'SLP, who stops is forgotten', same(left.urls, [urlOf(eve)]), ''));
   await directory.child.stop();
   await agents[1]!.child.stop();
+
+  figures.push(await superNodeBySlp(site, [ada, bob]));
 
   if (!isInstalled('slpd') || !isInstalled('slptool')) {
     progress(
@@ -133,6 +136,26 @@ export async function slp(site: Site): Promise<Figure[]> {
     return figures;
   }
   return [...figures, ...(await withOpenSlp(site, { urlOf, offer }))];
+}
+
+/** A phone that is a super-node tells so by SLP, to whoever asks. */
+async function superNodeBySlp(site: Site, [ada, bob]: readonly [Host, Host]): Promise<Figure> {
+  progress('lan: SLP, a super-node of a phone');
+  const phone = new Phone(site, site.hosts.indexOf(bob)).configure('overlay: { role: always }\n');
+  const running = phone.run();
+  await running.heard('ready', READY_WITHIN_MS);
+  const offered = `${TYPE}:sip://${bob.address}:5061`;
+  const until = performance.now() + 3 * WITHIN_MS;
+  // It looks for others before it is one.
+  while (performance.now() < until) {
+    const agent = new Agent(site, ada, ['find', TYPE, '(overlay=ringline)'], WITHOUT_PRIVILEGE);
+    const { urls = [] } = await agent.heard('found');
+    await agent.child.ended;
+    if (!urls.includes(offered)) continue;
+    await running.stop();
+    return exactly(1, 'SLP, a phone that is a super-node is found', 1, '');
+  }
+  throw new PlainFailure(`no super-node by SLP\n${running.child.output()}`);
 }
 
 /** Their service agent and ours, their directory agent and ours, each asked by the other's user agent. */

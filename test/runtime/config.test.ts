@@ -50,6 +50,44 @@ t.test('a whole file is understood', async t => {
   }
 });
 
+t.test('where super-nodes are looked for', async t => {
+  const secret = Buffer.from('a secret of thirty-two octets ..').toString('base64');
+  const dynamic = (key: string, server = 'ns.example.net') =>
+    `overlay:\n  dynamicDns:\n    zone: home.example.net\n    server: "${server}"\n    key: ${key}\n`;
+  const goodKey = `{ name: k.example.net, secret: "${secret}" }`;
+  writeFileSync(
+    path,
+    `${dynamic(goodKey)}  bootstrap: [ring.example.net, "[2001:db8::1]:5080;transport=tcp"]\n  domain: example.net\n  flood: false\n`,
+  );
+  t.same(await loadConfig(path), {
+    overlaySearch: {
+      bootstrap: [
+        { host: 'ring.example.net', port: 5061, transport: 'tls' },
+        { host: '2001:db8::1', port: 5080, transport: 'tcp' },
+      ],
+      domain: 'example.net',
+      flood: false,
+      dynamicDns: {
+        zone: 'home.example.net',
+        server: 'ns.example.net',
+        port: 53,
+        key: { name: 'k.example.net', secret: Buffer.from(secret, 'base64') },
+      },
+    },
+  });
+  writeFileSync(path, dynamic(goodKey, '[::1]:5353'));
+  t.match((await loadConfig(path)).overlaySearch?.dynamicDns, { server: '::1', port: 5353 });
+  t.same(await errorsOf('overlay:\n  bootstrap: ["bob@example.net"]\n'), [
+    '2:15: overlay.bootstrap.0: expected HOST or HOST:PORT, found "bob@example.net"',
+  ]);
+  t.same(await errorsOf('overlay: { domain: "a..b" }'), [
+    '1:20: overlay.domain: expected a domain such as example.net, found "a..b"',
+  ]);
+  const [told = ''] = await errorsOf(dynamic('{ name: k.example.net, secret: hunter2 }'));
+  t.match(told, /secret: expected a secret of 16 octets or more in base64, found one of 7$/);
+  t.notMatch(told, 'hunter2', 'secrets stay out of logs');
+});
+
 t.test('each error tells where it is, what was expected and what was found', async t => {
   const cases: [string, string[]][] = [
     [
@@ -127,6 +165,7 @@ t.test('flags come before the file, the file before the defaults', async t => {
     users: [],
     watchers: 'anybody',
     overlayRole: 'auto',
+    overlaySearch: {},
   });
   writeFileSync(join(data, 'ringline.yaml'), 'name: hall\nlog: warn\n');
   const inData = await loadSettings({ data, name: 'attic' });

@@ -15,8 +15,11 @@ import {
 
 /** So long is waited for the others before strangers are asked: mDNS and SLP answer within a second. */
 const LAST_RESORT_MS = 5000;
-/** Sources are not asked again sooner, whoever wants them to be. */
+/** Strangers are not asked again sooner, unless the network is another or somebody is lost. */
+const LAST_RESORT_AGAIN_MS = 15 * 60_000;
+/** Sources are not asked again sooner, whoever wants them to be; where nobody is reached, later each time. */
 const AGAIN_MS = 10_000;
+const LONGEST_AGAIN_MS = 5 * 60_000;
 /** A source that fails is asked again after a pause that doubles. */
 const FIRST_PAUSE_MS = 10_000;
 const LONGEST_PAUSE_MS = 15 * 60_000;
@@ -47,7 +50,10 @@ export class Candidates {
   readonly #searches = new Set<Promise<void>>();
   /** Of those that are a last resort. */
   #lastResort: AbortController | undefined;
+  #lastResortAt = Number.NEGATIVE_INFINITY;
   #searchedAt = Number.NEGATIVE_INFINITY;
+  /** How long after a search the next may begin. */
+  #againMs = 0;
   #again: Timer | undefined;
   #timer: Timer | undefined;
   readonly #stopped = new AbortController();
@@ -131,14 +137,15 @@ export class Candidates {
   /** Another network: everybody is worth an attempt again, and sources are asked again. */
   networkChanged(): void {
     this.#take({ kind: 'network' });
+    this.#anew();
     this.look();
   }
 
-  /** Asks the sources again: at once, or soon where that was just done. */
+  /** Asks the sources again: at once, or later where that was just done, and nobody was reached by it. */
   look(): void {
     if (this.#stopped.signal.aborted || this.#again) return;
     const { clock } = this.#options;
-    const waitMs = this.#searchedAt + AGAIN_MS - clock.now();
+    const waitMs = this.#searchedAt + Math.max(AGAIN_MS, this.#againMs) - clock.now();
     if (waitMs <= 0) {
       this.#begin();
       return;
@@ -151,16 +158,26 @@ export class Candidates {
 
   #begin(): void {
     const { clock, sources } = this.#options;
+    this.#againMs = Math.min(Math.max(AGAIN_MS, 2 * this.#againMs), LONGEST_AGAIN_MS);
     this.#searchedAt = clock.now();
     this.#search?.abort();
     this.#search = new AbortController();
     for (const source of sources)
       if (!source.lastResort) this.#track(this.#keepAsking(source, this.#search.signal));
+    if (isSettled(this.#book) || this.#lastResortAt + LAST_RESORT_AGAIN_MS > clock.now()) return;
+    this.#lastResortAt = clock.now();
     this.#lastResort?.abort();
-    if (isSettled(this.#book)) return;
     this.#lastResort = new AbortController();
     for (const source of sources)
       if (source.lastResort) this.#track(this.#askLast(source, this.#lastResort.signal));
+  }
+
+  /** What was in vain before need not be now. */
+  #anew(): void {
+    this.#againMs = 0;
+    this.#lastResortAt = Number.NEGATIVE_INFINITY;
+    this.#again?.cancel();
+    this.#again = undefined;
   }
 
   #track(search: Promise<void>): void {
@@ -215,9 +232,11 @@ export class Candidates {
         this.#waiting.shift()?.resolve(action.candidate);
         return;
       case 'settled':
+        this.#anew();
         this.#lastResort?.abort();
         return;
       case 'lost':
+        this.#anew();
         this.look();
         return;
     }

@@ -168,6 +168,25 @@ t.test('strangers are asked only where nobody is reached, and no longer than tha
   t.equal(bench.clock.pending, 0);
 });
 
+t.test('who is alone and wants to look again and again asks less and less', async t => {
+  const [mdns, flood] = [new TestSource('mdns'), new TestSource('flood', [], true)];
+  const bench = new Bench([mdns, flood]);
+  bench.run();
+  for (let s = 0; s < 3600; s++) {
+    bench.candidates.look();
+    await bench.clock.advance(1000);
+  }
+  t.ok(mdns.searches < 25, `${mdns.searches} searches in an hour`);
+  t.ok(flood.searches <= 4, `strangers are asked ${flood.searches} times`);
+  bench.candidates.networkChanged();
+  await bench.clock.advance(10_100);
+  const asked = flood.searches;
+  await bench.clock.advance(5000);
+  t.ok(flood.searches > 3 && flood.searches >= asked, 'another network is another matter');
+  await bench.stop();
+  t.equal(bench.clock.pending, 0);
+});
+
 t.test('who is lost is looked for again, by all sources, and not at once many times', async t => {
   const source = new TestSource('mdns', [at('10.0.0.1', 'mdns')]);
   const bench = new Bench([source]);
