@@ -15,8 +15,9 @@ import {
 
 /** So long is waited for the others before strangers are asked: mDNS and SLP answer within a second. */
 const LAST_RESORT_MS = 5000;
-/** Strangers are not asked again sooner, unless the network is another or somebody is lost. */
+/** Strangers are not asked again sooner, doubling, unless the network is another or somebody is lost. */
 const LAST_RESORT_AGAIN_MS = 15 * 60_000;
+const LAST_RESORT_LONGEST_MS = 4 * 3600_000;
 /** Sources are not asked again sooner, whoever wants them to be; where nobody is reached, later each time. */
 const AGAIN_MS = 10_000;
 const LONGEST_AGAIN_MS = 5 * 60_000;
@@ -50,7 +51,9 @@ export class Candidates {
   readonly #searches = new Set<Promise<void>>();
   /** Of those that are a last resort. */
   #lastResort: AbortController | undefined;
+  /** Not before. */
   #lastResortAt = Number.NEGATIVE_INFINITY;
+  #lastResortMs = 0;
   #searchedAt = Number.NEGATIVE_INFINITY;
   /** How long after a search the next may begin. */
   #againMs = 0;
@@ -164,8 +167,10 @@ export class Candidates {
     this.#search = new AbortController();
     for (const source of sources)
       if (!source.lastResort) this.#track(this.#keepAsking(source, this.#search.signal));
-    if (isSettled(this.#book) || this.#lastResortAt + LAST_RESORT_AGAIN_MS > clock.now()) return;
-    this.#lastResortAt = clock.now();
+    if (isSettled(this.#book) || this.#lastResortAt > clock.now()) return;
+    const pauseMs = Math.max(LAST_RESORT_AGAIN_MS, 2 * this.#lastResortMs);
+    this.#lastResortMs = Math.min(pauseMs, LAST_RESORT_LONGEST_MS);
+    this.#lastResortAt = clock.now() + this.#lastResortMs;
     this.#lastResort?.abort();
     this.#lastResort = new AbortController();
     for (const source of sources)
@@ -176,6 +181,7 @@ export class Candidates {
   #anew(): void {
     this.#againMs = 0;
     this.#lastResortAt = Number.NEGATIVE_INFINITY;
+    this.#lastResortMs = 0;
     this.#again?.cancel();
     this.#again = undefined;
   }

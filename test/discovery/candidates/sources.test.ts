@@ -5,7 +5,9 @@ import { silentLogger as logger } from '../../../src/core/logger.js';
 import type { InterfaceAddress, Network } from '../../../src/core/network.js';
 import { PollingNetworkWatcher } from '../../../src/core/network-watcher.js';
 import type { Candidate, CandidateSource } from '../../../src/discovery/candidates/candidate.js';
+import { Candidates } from '../../../src/discovery/candidates/candidates.js';
 import { DnsSource } from '../../../src/discovery/candidates/dns-source.js';
+import { FixedSource, parseBootstrap } from '../../../src/discovery/candidates/fixed-source.js';
 import { FloodSource, MAX_ASKED } from '../../../src/discovery/candidates/flood-source.js';
 import { MdnsSource } from '../../../src/discovery/candidates/mdns-source.js';
 import { SlpSource } from '../../../src/discovery/candidates/slp-source.js';
@@ -222,6 +224,69 @@ t.test('all neighbours are asked slowly, until one of ours answers', async t => 
   await clock.advance(1000);
   t.equal(network.trace.slice(before).filter(({ what }) => what.includes('OPTIONS')).length, 0);
   await simulation.stop();
+});
+
+t.test('a network of one settles, all sources asked, a hundred dead hosts in its list', async t => {
+  const world = new World();
+  const seams = world.at('10.0.0.1');
+  const failed = { type: 'failed', reason: 'no answer' } as const;
+  const dns: DnsClient = {
+    naptr: async () => failed,
+    srv: async () => failed,
+    a: async () => failed,
+    aaaa: async () => failed,
+  };
+  const bootstrap = Array.from({ length: 100 }, (_, i) => parseBootstrap(`192.0.2.${i + 1}`));
+  const sources = [
+    new MdnsSource({ ...seams, links: new MdnsLinks(seams) }),
+    new SlpSource(seams),
+    new FixedSource({ ...seams, bootstrap, resolve: async () => [] }),
+    new DnsSource({ ...seams, dns, domain: 'example.net' }),
+    new FloodSource(seams),
+  ];
+  const candidates = new Candidates({ ...seams, overlay: 'home', nodeId: NODE, sources });
+  let attempts = 0;
+  const over = new AbortController();
+  candidates.start();
+  void (async () => {
+    for await (const candidate of candidates.stream(over.signal)) {
+      attempts++;
+      candidates.failed(candidate);
+    }
+  })();
+  const seconds = async (count: number) => {
+    const before = { packets: world.net.trace.length, attempts };
+    const from = world.clock.now();
+    for (let s = 0; s < count; s += 30) {
+      await world.clock.advance(30_000);
+      // As the overlay does while it has nobody.
+      candidates.look();
+    }
+    const sent = world.net.trace.slice(before.packets);
+    const inSecond = new Map<number, number>();
+    for (const { at } of sent) {
+      const second = Math.floor((at - from) / 1000);
+      inSecond.set(second, (inSecond.get(second) ?? 0) + 1);
+    }
+    const most = Math.max(0, ...inSecond.values());
+    return { packets: sent.length, most, attempts: attempts - before.attempts };
+  };
+  const first = await seconds(120);
+  t.ok(first.most <= 60, `${first.most} packets in one second at most`);
+  t.ok(first.packets < 400, `${first.packets} packets in the first two minutes`);
+  await seconds(3480);
+  const later = await seconds(3600);
+  t.ok(later.packets < 900, `${later.packets} packets in the second hour`);
+  t.ok(later.attempts < 1000, `${later.attempts} attempts in it`);
+  t.comment(JSON.stringify({ first, later }));
+  over.abort();
+  const stopped = candidates.stop();
+  await world.clock.advance(1000);
+  await stopped;
+  t.equal(world.clock.pending, 0, 'no timer is left');
+  const before = world.net.trace.length;
+  await world.clock.advance(60_000);
+  t.equal(world.net.trace.length, before, 'and nothing is sent any more');
 });
 
 t.test('never more than 254 of the own subnet, each once, and none beyond it', async t => {
