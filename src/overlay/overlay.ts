@@ -404,12 +404,20 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     } else if (request.type === 'move') {
       if (attachment) attachment.moved(from, number, request.to, respond);
       else respond({ type: 'accepted' });
+    } else if (request.type === 'hand-over' && !this.#isMember(from)) {
+      // Anybody could tell of nodes that are not there: it goes elsewhere with them, or they come by themselves.
+      respond({ type: 'busy' });
     } else if (superNode) {
       superNode.take(from, number, request, respond);
     } else {
       const at = attachment?.current ? [attachment.current] : [];
       respond(at.length > 0 ? { type: 'elsewhere', at } : { type: 'busy' });
     }
+  }
+
+  /** As far as is known here: who hands over is a neighbour, or was in the table of the ring. */
+  #isMember({ id }: Peer): boolean {
+    return this.#running?.member?.others.some(peer => peer.id === id) ?? false;
   }
 
   #way(): RingAccess {

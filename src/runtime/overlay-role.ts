@@ -156,9 +156,14 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
     this.#running = undefined;
   }
 
-  /** The phone is called otherwise, is elsewhere, or has other users. */
+  /** The phone is called otherwise, or is elsewhere. */
   changed(): void {
     this.#running?.overlay.networkChanged();
+    this.usersChanged();
+  }
+
+  /** Other users than before have phones that are reached here. */
+  usersChanged(): void {
     this.#running?.names.changed();
   }
 

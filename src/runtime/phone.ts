@@ -63,7 +63,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       tls: tlsSettings(settings.tls, () => this.#tls().identity()),
       webSocket: webSocketOptions(settings.origins),
       onProblem: error => this.emit('problem', error),
-      onUserChanged: () => this.#overlay.changed(),
+      onUserChanged: () => this.#overlay.usersChanged(),
       overlay: {
         // Users of the configuration are asked about before there is an overlay.
         address: () => (this.#overlay as OverlayRole | undefined)?.address,

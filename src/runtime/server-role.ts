@@ -30,6 +30,8 @@ export interface ServerRoleOptions {
   readonly names: () => readonly string[];
   /** Whether the phone itself, or one of its services, goes by this name; empty for none. */
   readonly isPhone: (user: string) => boolean;
+  /** The overlay, by whose name everybody in it is called. */
+  readonly overlay?: () => string | undefined;
   /** Where phones of this network and other addresses are. */
   readonly locator: Locator;
   /** What is known of this user's presence is another than before. */

@@ -170,6 +170,7 @@ export class Telephone implements Service {
       store: options.store ?? (() => undefined),
       realm: options.name,
       names: () => [this.#name, this.#givenName],
+      overlay: () => this.#overlay?.address()?.host,
       isPhone: user => destinations.some(destination => destination.answersTo(user)),
       presenceChanged: user => {
         this.lamp.userChanged(user);

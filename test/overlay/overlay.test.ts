@@ -58,6 +58,26 @@ t.test('a node becomes a super-node, and a node again', async t => {
   await village.stop();
 });
 
+t.test('who is no member of the ring hands no nodes over', async t => {
+  const village = new Village(4);
+  const first = await village.add('10.0.0.1');
+  await village.during(first.overlay.promote());
+  const peer = { id: idOf('nobody'), address: '10.0.0.99:5060' };
+  const nodes = [{ peer, contact: 'sip:nobody@10.0.0.99', expiresS: 600, records: [] }];
+  const answer = await village.askAsStranger('10.0.0.66', first, { type: 'hand-over', nodes });
+  t.same(answer, { type: 'busy' });
+  t.equal(first.overlay.status.nodes, 0);
+  const attach = {
+    type: 'attach',
+    contact: 'sip:b@10.0.0.66',
+    expiresS: 600,
+    records: [],
+  } as const;
+  const own = await village.askAsStranger('10.0.0.66', first, attach);
+  t.equal(own.type, 'attached', 'for itself it may come');
+  await village.stop();
+});
+
 for (const how of ['killed', 'unplugged'] as const) {
   t.test(`the super-node is ${how}: its nodes are found and find within seconds`, async t => {
     const village = new Village(3);

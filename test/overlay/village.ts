@@ -5,10 +5,12 @@ import { idSigned, signAsId } from '../../src/identity/id-signature.js';
 import { deviceIdOf } from '../../src/identity/identity.js';
 import { Ed25519Signer, Ed25519Verifier } from '../../src/identity/signing.js';
 import { idOf } from '../../src/overlay/ids.js';
+import type { LinkAnswer, LinkRequest } from '../../src/overlay/link-messages.js';
 import { type CandidateStream, Overlay } from '../../src/overlay/overlay.js';
 import type { Peer } from '../../src/overlay/peer.js';
 import { recordSignatureBy } from '../../src/overlay/record-signature.js';
 import type { RingRecord } from '../../src/overlay/records.js';
+import { RingLinks } from '../../src/overlay/ring-links.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { VirtualClock } from '../../src/simulation/virtual-clock.js';
 import { VirtualNetwork } from '../../src/simulation/virtual-network.js';
@@ -104,16 +106,7 @@ export class Village {
   async add(address: string): Promise<Device> {
     const { clock } = this;
     const random = new SeededRandom(this.#random.uint32());
-    const agent = new UserAgent({
-      network: this.network.host(address),
-      clock,
-      random,
-      logger: silentLogger,
-      listen: { address, port: PORT },
-      product: 'test',
-      resolve: resolverByLookup(async () => []),
-    });
-    await agent.start();
+    const agent = await this.#agent(address, random);
     const signer = new Ed25519Signer(random.bytes(32));
     const verifier = new Ed25519Verifier();
     const id = deviceIdOf(signer.publicKey);
@@ -161,6 +154,52 @@ export class Village {
     };
     this.devices.push(device);
     return device;
+  }
+
+  /** Somebody with a key who is neither member nor node, and asks one device of the village something. */
+  async askAsStranger(address: string, of: Device, request: LinkRequest): Promise<LinkAnswer> {
+    const { clock } = this;
+    const random = new SeededRandom(this.#random.uint32());
+    const agent = await this.#agent(address, random);
+    const signer = new Ed25519Signer(random.bytes(32));
+    const verifier = new Ed25519Verifier();
+    const links = new RingLinks({
+      clock,
+      random,
+      logger: silentLogger,
+      userAgent: agent,
+      overlay: OVERLAY,
+      protocol: 'TCP',
+      bootCount: 1,
+      self: () => ({ id: deviceIdOf(signer.publicKey), address: `${address}:${PORT}` }),
+      keys: {
+        sign: text => signAsId(signer, text),
+        verify: (by, text, signature) => idSigned(verifier, by, text, signature),
+      },
+    });
+    const to = { id: of.overlay.status.id, address: `${of.address}:${PORT}` };
+    const answer = await this.during(
+      new Promise<LinkAnswer>((resolve, reject) =>
+        links.ask(to, request, { answered: (_from, answer) => resolve(answer), failed: reject }),
+      ),
+    );
+    links.stop();
+    await this.during(agent.stop());
+    return answer;
+  }
+
+  async #agent(address: string, random: SeededRandom): Promise<UserAgent> {
+    const agent = new UserAgent({
+      network: this.network.host(address),
+      clock: this.clock,
+      random,
+      logger: silentLogger,
+      listen: { address, port: PORT },
+      product: 'test',
+      resolve: resolverByLookup(async () => []),
+    });
+    await agent.start();
+    return agent;
   }
 
   /** The link of a device goes: nothing is refused, nothing arrives. */

@@ -1,6 +1,7 @@
 /** Ordinary SIP phones around a simulated telephone that has users: the fixture of the tests of its server role. */
 import { Params, parseUri, type SipResponse, sipUri } from '@sip-stack/parser';
 import { silentLogger } from '../../src/core/logger.js';
+import type { Locator } from '../../src/discovery/locator.js';
 import type { Telephone, TelephoneOptions } from '../../src/runtime/telephone.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { Simulation } from '../../src/simulation/simulated-phones.js';
@@ -21,6 +22,11 @@ export interface OrdinaryPhone {
   readonly sessions: SipSession[];
 }
 
+/** Of the kitchen, beside its users. */
+export interface HouseholdSettings extends Pick<TelephoneOptions, 'watchers' | 'overlay'> {
+  readonly locator?: Locator;
+}
+
 export class Household {
   readonly world = new Simulation({ seed: 5 });
   readonly #agents: UserAgent[] = [];
@@ -29,7 +35,7 @@ export class Household {
   kitchen!: Telephone;
 
   /** @param users as in the settings; each with the password `password-NAME`; the first may be other settings */
-  async open(...named: (string | Pick<TelephoneOptions, 'watchers'>)[]): Promise<void> {
+  async open(...named: (string | HouseholdSettings)[]): Promise<void> {
     const users = named.filter(name => typeof name === 'string');
     const [settings] = named.filter(name => typeof name !== 'string');
     this.kitchen = await this.world.addPhone('kitchen', KITCHEN, {

@@ -1,10 +1,15 @@
 import {
+  formatUri,
+  isSipUri,
   ProxyAuthenticate,
   ProxyAuthorization,
+  parseUri,
   RecordRoute,
+  type SipUri,
   WwwAuthenticate,
 } from '@sip-stack/parser';
 import t from 'tap';
+import { literalLocation } from '../../src/discovery/address-locator.js';
 import { Household, KITCHEN, type OrdinaryPhone } from './ordinary-phones.js';
 
 const ANNA = '10.0.0.11';
@@ -226,6 +231,87 @@ t.test('a user calls a phone of this network by its name, through here', async t
   );
   t.equal(den.calls.current.length, 0);
 });
+
+const OVERLAY = 'ringline';
+/** Of a phone that was reached, and takes no texts. */
+const THERE = 405;
+
+/** A kitchen in an overlay that knows where somebody is: the places, by what was asked. */
+async function inOverlay(t: Tap, places: Record<string, string>, ...users: string[]) {
+  const house = new Household();
+  const asked: string[] = [];
+  const locator = {
+    locate: async (uri: SipUri) => {
+      const wanted = formatUri(uri);
+      const at = places[wanted];
+      if (/@(local|ringline)$/.test(wanted)) asked.push(wanted);
+      const found = at === undefined ? undefined : parseUri(`sip:${at}`);
+      const place = found && isSipUri(found) ? literalLocation(found, 'ring') : undefined;
+      return place ? [place] : [];
+    },
+  };
+  const address = () => ({ user: 'kitchen', host: OVERLAY });
+  await house.open({ overlay: { address, met: () => undefined }, locator }, ...users);
+  t.teardown(() => house.close());
+  return { house, asked };
+}
+
+t.test('a user calls by a name that only the overlay knows, alone or with the overlay', async t => {
+  const carl = `carl@${STRANGER}:5060`;
+  const { house, asked } = await inOverlay(
+    t,
+    { 'sip:carl@local': carl, [`sip:carl@${OVERLAY}`]: carl },
+    'anna',
+  );
+  const anna = await house.phone(ANNA, 'anna');
+  await house.phone(STRANGER);
+  await house.register(anna, `anna@${KITCHEN}`);
+  const routed = { from: `anna@${KITCHEN}` };
+  t.equal((await house.ask(anna, 'MESSAGE', `carl@${OVERLAY}`, routed)).status, THERE);
+  t.equal((await house.ask(anna, 'MESSAGE', `carl@${KITCHEN}`, routed)).status, THERE);
+  t.same(asked, [`sip:carl@${OVERLAY}`, 'sip:carl@local']);
+  t.equal((await house.ask(anna, 'MESSAGE', `dora@${OVERLAY}`, routed)).status, 404);
+});
+
+t.test(
+  'a user whose phone is registered elsewhere is found by users, and by no stranger',
+  async t => {
+    const { house, asked } = await inOverlay(
+      t,
+      { [`sip:ben@${OVERLAY}`]: `ben@${STRANGER}:5060` },
+      'anna',
+      'ben',
+    );
+    const anna = await house.phone(ANNA, 'anna');
+    const ben = await house.phone(STRANGER);
+    await house.register(anna, `anna@${KITCHEN}`);
+    house.call(anna, 'anna', `ben@${KITCHEN}`);
+    await house.world.clock.advance(5000);
+    t.equal(ben.calls.length, 1);
+    t.same(asked, [`sip:ben@${OVERLAY}`]);
+    const nobody = await house.phone('10.0.0.67');
+    const from = 'nobody@10.0.0.67';
+    t.equal((await house.ask(nobody, 'MESSAGE', `ben@${KITCHEN}`, { from })).status, 480);
+  },
+);
+
+t.test(
+  'users and the phone itself are called by their names in the overlay, from here',
+  async t => {
+    const { house, asked } = await inOverlay(t, {}, 'anna', 'ben');
+    const anna = await house.phone(ANNA, 'anna');
+    const ben = await house.phone(BEN, 'ben');
+    await house.register(anna, `anna@${KITCHEN}`);
+    await house.register(ben, `ben@${KITCHEN}`);
+    house.call(anna, 'anna', `ben@${OVERLAY}`);
+    house.kitchen.calls.dial(`sip:ben@${OVERLAY}`);
+    await house.world.clock.advance(3000);
+    t.equal(ben.calls.length, 2);
+    const from = `anna@${KITCHEN}`;
+    t.equal((await house.ask(anna, 'OPTIONS', `kitchen@${OVERLAY}`, { from })).status, 200);
+    t.same(asked, []);
+  },
+);
 
 t.test('the phone calls its users by their names', async t => {
   const { house, anna } = await annaAndBen(t);

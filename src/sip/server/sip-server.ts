@@ -60,6 +60,8 @@ export interface SipServerOptions {
   readonly names: () => readonly string[];
   /** Whether the phone itself, or one of its services, goes by this name; empty for none. */
   readonly isPhone: (user: string) => boolean;
+  /** The host that stands for everybody by their names, as `local` does: `sip:NAME@OVERLAY`; none by default. */
+  readonly overlay?: () => string | undefined;
   /** Where others are; `sip:NAME@local` is a phone of this network by its name. Best first, or empty. */
   readonly locate: (uri: SipUri) => Promise<readonly Located[]>;
   /** The devices of this user came, went or were refreshed. */
@@ -103,7 +105,7 @@ export class SipServer {
       fallback: () => this.#anyAddress(),
     });
     this.#circle = {
-      includes: uri => this.#domain.includes(uri),
+      includes: uri => this.#domain.includes(uri) || this.#isOfOverlay(uri),
       leadsHere: uri => this.#domain.leadsHere(uri),
       isPhone,
       isDevice: uri => this.#devices.named(uri) !== undefined,
@@ -134,10 +136,12 @@ export class SipServer {
       transactions,
       hooks: {
         admit: (request, source) => this.#admit(request, source),
-        targets: ({ uri }) => this.#targets(uri),
+        targets: request => this.#targets(request),
         resolve: uri => this.#resolve(uri),
         isSelf: uri => this.#domain.leadsHere(uri),
-        isResponsible: uri => isSipUri(uri) && (this.#domain.includes(uri) || isPhoneUri(uri)),
+        isResponsible: uri =>
+          isSipUri(uri) &&
+          (this.#domain.includes(uri) || isPhoneUri(uri) || this.#isOfOverlay(uri)),
         addressFor: hop => this.#addresses.toward(hop),
         recordRoute: ({ method }) => DIALOG_METHODS.includes(method),
       },
@@ -219,7 +223,8 @@ export class SipServer {
 
   /** Where the phones of a user are, for calls of this phone itself; empty for who is no user of ours. */
   async locateUser(uri: SipUri): Promise<readonly Located[]> {
-    const here = this.#domain.includes(uri) || uri.host.toLowerCase() === 'local';
+    const everybody = this.#isOfOverlay(uri) || uri.host.toLowerCase() === 'local';
+    const here = everybody || this.#domain.includes(uri);
     const user = here ? this.#users.find(uri.user) : undefined;
     const found = await Promise.all(
       this.#reachable(user).map(async ({ uri, hop }, index) => {
@@ -301,22 +306,41 @@ export class SipServer {
 
   // ---- where requests go
 
-  async #targets(uri: Uri): Promise<readonly Target[] | number> {
+  async #targets({ uri, headers }: SipRequest): Promise<readonly Target[] | number> {
     if (!isSipUri(uri)) return 404;
+    const overlay = this.#isOfOverlay(uri);
     const here = this.#domain.includes(uri);
-    const user = here ? this.#users.find(uri.user) : undefined;
+    const user = here || overlay ? this.#users.find(uri.user) : undefined;
     if (user !== undefined) {
       const targets = this.#reachable(user, uri.params.get('gr'));
       await this.#learn(targets.flatMap(({ hop }) => hop ?? []));
-      return targets;
+      // Strangers were told of every place themselves, and are not led on from here.
+      const isOurs = this.#userOf(headers.require(From).uri) !== undefined;
+      return targets.length > 0 || !isOurs ? targets : this.#elsewhere(user);
     }
     // Who dials a name alone means the phone of that name, wherever it is.
-    const found = await this.#locate(here ? sipUri({ user: uri.user, host: 'local' }) : uri);
-    if (found.length === 0) return 404;
+    const host = here ? 'local' : uri.host;
+    const named = here || overlay ? sipUri({ user: uri.user, host }) : uri;
+    const found = await this.#targetsAt(named);
+    return found.length > 0 ? found : 404;
+  }
+
+  /** A user of ours whose phones are registered with others of the overlay, which say so. */
+  async #elsewhere(user: string): Promise<readonly Target[]> {
+    const host = this.#options.overlay?.();
+    return host === undefined ? [] : this.#targetsAt(sipUri({ user, host }));
+  }
+
+  async #targetsAt(uri: SipUri): Promise<readonly Target[]> {
+    const found = await this.#locate(uri);
     await this.#learn(found.map(({ hop }) => hop));
     return byDevice(found).flatMap(([first, ...rest]) =>
       first ? [{ ...targetAt(first), alternates: rest.map(targetAt) }] : [],
     );
+  }
+
+  #isOfOverlay({ host }: SipUri): boolean {
+    return host.toLowerCase() === this.#options.overlay?.()?.toLowerCase();
   }
 
   /** A contact that leads here again would go round in circles: it is no target. */
