@@ -60,7 +60,11 @@ export async function withPassingPhone(
       ...overlaySources(system, { ...settings.overlaySearch, flood: false }),
       remembered,
     ],
-    announcer: () => ({ announce: async () => undefined, withdraw: async () => undefined }),
+    announcer: () => ({
+      prepare: () => undefined,
+      announce: async () => undefined,
+      withdraw: async () => undefined,
+    }),
     phonesSeen: () => 0,
   });
   await system.watcher.start();

@@ -6,6 +6,7 @@ import type { Logger } from '../core/logger.js';
 import type { InterfaceAddress, Network, NetworkWatcher } from '../core/network.js';
 import type { Random } from '../core/random.js';
 import {
+  NODE_ROLE,
   SUPER_NODE_KEYS,
   SUPER_NODE_SERVICE,
   SUPER_NODE_SLP_TYPE,
@@ -46,7 +47,7 @@ export interface SuperNodeAnnouncerOptions {
 }
 
 /** Under which it is published by mDNS. */
-const KEY = 'super-node';
+export const SUPER_NODE_KEY = 'super-node';
 /** Of the node ID: enough that no two super-nodes of a network ask for one name. */
 const NAME_DIGITS = 16;
 
@@ -65,13 +66,12 @@ export class SuperNodeAnnouncer {
   /** Called again, it announces what has changed. @throws {CodedError} `NO_PORT` */
   async start(superNode: SuperNode): Promise<void> {
     const { ports } = superNode;
-    const port = ports.TLS ?? ports.TCP;
-    if (port === undefined)
+    if (ports.TLS === undefined && ports.TCP === undefined)
       throw new CodedError('NO_PORT', 'expected a port of TLS or of TCP, found neither', {
         remedy: 'Let the phone take SIP over TLS: leave `tls.port` out, or choose a free port.',
       });
     this.#superNode = superNode;
-    this.#options.advertiser.publish(KEY, publication(superNode, port));
+    this.#options.advertiser.publish(SUPER_NODE_KEY, superNodePublication(superNode));
     if (!this.#started) {
       this.#started = true;
       this.#options.watcher?.on('change', this.#follow);
@@ -86,7 +86,7 @@ export class SuperNodeAnnouncer {
     this.#superNode = undefined;
     this.#started = false;
     this.#options.watcher?.off('change', this.#follow);
-    this.#options.advertiser.withdraw(KEY);
+    this.#options.advertiser.withdraw(SUPER_NODE_KEY);
     const agent = this.#agent;
     this.#agent = undefined;
     this.#offered.clear();
@@ -153,14 +153,20 @@ export class SuperNodeAnnouncer {
   }
 }
 
-function publication({ overlay, nodeId, ports }: SuperNode, port: number) {
+/** What is published by mDNS, under one key, of a super-node, or of a node that may become one. */
+export function superNodePublication(
+  { overlay, nodeId, ports }: SuperNode,
+  role: 'super-node' | 'node' = 'super-node',
+) {
   const texts = [
     'txtvers=1',
     `${SUPER_NODE_KEYS.overlay}=${overlay}`,
     `${SUPER_NODE_KEYS.nodeId}=${nodeId}`,
     `v=${PROTOCOL_VERSION}`,
     ...(ports.TLS === undefined ? [`${SUPER_NODE_KEYS.transport}=tcp`] : []),
+    ...(role === NODE_ROLE ? [`${SUPER_NODE_KEYS.role}=${NODE_ROLE}`] : []),
   ];
+  const port = ports.TLS ?? ports.TCP ?? 0;
   const name = nodeId.slice(0, NAME_DIGITS);
   return { name, services: [{ type: SUPER_NODE_SERVICE, port, texts }] };
 }

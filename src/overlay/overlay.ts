@@ -4,9 +4,9 @@
  */
 import { EventEmitter } from 'node:events';
 import { isIPv6 } from 'node:net';
-import type { Clock, Timer } from '../core/clock.js';
+import { type Clock, sleep, type Timer } from '../core/clock.js';
 import { formatEndpoint, parseEndpoint } from '../core/endpoint.js';
-import { asError, CodedError } from '../core/errors.js';
+import { asError, CodedError, errorCode } from '../core/errors.js';
 import type { Service } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
 import type { Random } from '../core/random.js';
@@ -25,6 +25,7 @@ import type { RingRecord } from './records.js';
 import type { RingAccess } from './ring-access.js';
 import { type LinkKeys, type Respond, RingLinks } from './ring-links.js';
 import { isRingRequest, type MemberStatus, RingMember } from './ring-member.js';
+import { refused } from './sip/refusal.js';
 import { SuperNode } from './super-node.js';
 
 /** What discovery does for the overlay: whom to try, and what came of it. */
@@ -35,6 +36,8 @@ export type CandidateStream = Pick<
 
 /** Tells others that there is a super-node here. */
 export interface Announcer {
+  /** There may be one here soon. */
+  prepare(peer: Peer): void;
   /** @param endpoint where links are taken */
   announce(peer: Peer): Promise<void>;
   withdraw(): Promise<void>;
@@ -99,6 +102,9 @@ export interface OverlayStatus {
 const MAX_CONTACTS = 8;
 /** Super-nodes remembered as heard of, the newest last. */
 const MAX_HEARD = 64;
+/** As long as who calls somebody waits for the ring, and the pause before it is asked again. */
+const GET_WITHIN_MS = 6000;
+const GET_PAUSE_MS = 200;
 /** A place that is tried to see who is there. */
 const GREET_WITHIN_MS = 2000;
 
@@ -164,6 +170,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     };
     this.#running = running;
     this.#attach(running);
+    if (running.address !== undefined) this.#options.announcer.prepare(this.#self());
     candidates.start();
     void this.#follow(running);
   }
@@ -189,8 +196,20 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     this.#running.attachment?.keep(records);
   }
 
+  /** Asks again while the way to the ring changes: whoever was asked may have died in this moment. */
   async get(key: Id, signal?: AbortSignal): Promise<readonly RingRecord[]> {
-    return this.#way().get(key, signal);
+    const { clock } = this.#options;
+    const until = clock.now() + GET_WITHIN_MS;
+    for (;;) {
+      try {
+        return await this.#way().get(key, signal);
+      } catch (error) {
+        const code = errorCode(error);
+        const passes = code === 'NO_ANSWER' || code === 'NO_RING';
+        if (!passes || clock.now() + GET_PAUSE_MS > until || !this.#running) throw error;
+      }
+      await sleep(clock, GET_PAUSE_MS, signal);
+    }
   }
 
   async put(record: RingRecord): Promise<number> {
@@ -204,7 +223,8 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     const { candidates, contact, address } = this.#options;
     candidates.networkChanged();
     const now = address();
-    if (now === running.address) return;
+    // A cable that is out for a moment changes nothing; nobody hears us say anything meanwhile.
+    if (now === running.address || (now === undefined && running.member)) return;
     running.address = now;
     if (running.member) {
       // A member is where its address is: another one is another member of the same id.
@@ -265,6 +285,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     this.#knowOthers(running);
     member.on('neighbours', () => this.#knowOthers(running));
     running.attachment = undefined;
+    this.#putOwn(running);
     this.emit('ring');
     await attachment?.leave([]);
     try {
@@ -298,6 +319,16 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     running.superNode = undefined;
     await member?.leave();
     running.member = undefined;
+  }
+
+  /** Nobody else does it for a member; and where it founds a ring anew, what was in the old one is gone. */
+  #putOwn({ member, records }: Running): void {
+    const { logger } = this.#options;
+    for (const record of records) {
+      member?.put(record).catch(error => {
+        logger.debug({ reason: asError(error).message }, 'an own record was not put');
+      });
+    }
   }
 
   #attach(running: Running): void {
@@ -347,6 +378,8 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
       const { code, message: reason } =
         error instanceof CodedError ? error : new CodedError('NO_ANSWER', asError(error).message);
       logger.debug({ address, code, reason }, 'no super-node of this overlay there');
+      // It was one, perhaps: it knows who is.
+      if (code === 'NOT_MEMBER') running.attachment?.candidate({ id: UNKNOWN_ID, address });
       candidates.failed(candidate, code === 'WRONG_OVERLAY' ? 'other-overlay' : 'no-answer');
     }
   }
@@ -400,7 +433,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     const { member, superNode, attachment } = this.#running ?? {};
     if (isRingRequest(request)) {
       if (member) member.take(from, number, request, respond);
-      else respond(request.type === 'ping' ? { type: 'pong' } : { type: 'busy' });
+      else respond(refused('NOT_MEMBER', 'this phone is no super-node'));
     } else if (request.type === 'move') {
       if (attachment) attachment.moved(from, number, request.to, respond);
       else respond({ type: 'accepted' });

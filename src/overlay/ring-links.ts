@@ -63,8 +63,8 @@ export interface AskHandlers {
   failed(error: CodedError): void;
 }
 
-/** Answers a request: once, but for "trying", which may come first. */
-export type Respond = (answer: LinkAnswer) => void;
+/** Answers a request, or refuses it: once, but for "trying", which may come first. */
+export type Respond = (answer: LinkAnswer | WireRefusal) => void;
 
 export type RequestTaker = (
   from: Peer,
@@ -167,7 +167,9 @@ export class RingLinks {
       if (this.#stopped) return;
       this.onRequest(self, number, request, answer => {
         queueMicrotask(() => {
-          if (!this.#stopped) handlers.answered(self, answer);
+          if (this.#stopped) return;
+          if ('ok' in answer) handlers.failed(refusalError(self, answer));
+          else handlers.answered(self, answer);
         });
       });
     });
@@ -315,9 +317,10 @@ export class RingLinks {
           return;
         }
         this.statistics.taken++;
-        this.onRequest(from, number, request, answer =>
-          this.#answer(transaction, from, number, answer),
-        );
+        this.onRequest(from, number, request, answer => {
+          if ('ok' in answer) this.#refuse(transaction, answer, source);
+          else this.#answer(transaction, from, number, answer);
+        });
         return;
       }
       case 'waiting':

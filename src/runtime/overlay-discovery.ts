@@ -13,7 +13,12 @@ import { SlpSource } from '../discovery/candidates/slp-source.js';
 import type { Advertiser } from '../discovery/discovery.js';
 import { DynamicDns } from '../discovery/dns-update/dynamic-dns.js';
 import type { MdnsLinks } from '../discovery/mdns/mdns-links.js';
-import { SuperNodeAnnouncer } from '../discovery/super-node-announcer.js';
+import {
+  SUPER_NODE_KEY,
+  type SuperNode,
+  SuperNodeAnnouncer,
+  superNodePublication,
+} from '../discovery/super-node-announcer.js';
 import type { Announcer } from '../overlay/overlay.js';
 import type { Peer } from '../overlay/peer.js';
 import type { DnsClient } from '../sip/resolution/dns.js';
@@ -57,26 +62,42 @@ export interface OverlayAnnouncerOptions extends DiscoverySeams {
 export class OverlayAnnouncer implements Announcer {
   readonly #options: OverlayAnnouncerOptions;
   #announcer: SuperNodeAnnouncer | undefined;
+  #prepared: SuperNode | undefined;
 
   constructor(options: OverlayAnnouncerOptions) {
     this.#options = options;
   }
 
-  async announce({ id: nodeId, address }: Peer): Promise<void> {
-    const { overlay, search } = this.#options;
-    const { port: TLS } = parseEndpoint(address, { address: '', port: 5061 });
+  /** The name is asked for now, so that others hear at once when this is a super-node (RFC 6762 §8.4). */
+  prepare(peer: Peer): void {
+    this.#prepared = this.#superNode(peer);
+    const publication = superNodePublication(this.#prepared, 'node');
+    this.#options.advertiser.publish(SUPER_NODE_KEY, publication);
+  }
+
+  async announce(peer: Peer): Promise<void> {
+    const { search } = this.#options;
     const { dynamicDns: settings, slp = true } = search;
     this.#announcer ??= new SuperNodeAnnouncer({
       ...this.#options,
       slp,
       ...(settings && { domain: new DynamicDns({ ...this.#options, settings }) }),
     });
-    await this.#announcer.start({ overlay, nodeId, ports: { TLS } });
+    await this.#announcer.start(this.#superNode(peer));
   }
 
   async withdraw(): Promise<void> {
     const announcer = this.#announcer;
     this.#announcer = undefined;
     await announcer?.stop();
+    if (announcer && this.#prepared) {
+      const publication = superNodePublication(this.#prepared, 'node');
+      this.#options.advertiser.publish(SUPER_NODE_KEY, publication);
+    }
+  }
+
+  #superNode({ id: nodeId, address }: Peer): SuperNode {
+    const { port: TLS } = parseEndpoint(address, { address: '', port: 5061 });
+    return { overlay: this.#options.overlay, nodeId, ports: { TLS } };
   }
 }

@@ -47,6 +47,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
   readonly #overlay: OverlayRole;
   #store: Store | undefined;
   #identity: StoredIdentity | undefined;
+  #joining: Promise<void> | undefined;
   #tlsIdentity: StoredTlsIdentity | undefined;
   #deviceId = '';
   #bootCount = 0;
@@ -119,10 +120,14 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       this.telephone,
       { start: () => this.#advertise(), stop: () => this.#advertiser.stop() },
       {
+        // Nothing waits for it: a phone takes calls before it has found anybody.
         start: async () => {
-          if (settings.overlayRole !== 'off') await this.#joinOverlay();
+          if (settings.overlayRole !== 'off') this.#joining = this.#joinOverlay();
         },
-        stop: () => this.#overlay.stop(),
+        stop: async () => {
+          await this.#joining;
+          await this.#overlay.stop();
+        },
       },
     ]);
   }

@@ -58,6 +58,7 @@ export class Lan {
   readonly #switch: number;
   readonly #cleanup: Cleanup;
   #hosts = 0;
+  #far: readonly string[] = [];
 
   private constructor(cleanup: Cleanup, switchHolder: number) {
     this.#cleanup = cleanup;
@@ -68,6 +69,8 @@ export class Lan {
     const lan = new Lan(cleanup, await holdNamespaces(cleanup));
     await lan.#onSwitch('link', 'add', 'lan', 'type', 'bridge', 'forward_delay', '0');
     await lan.#onSwitch('link', 'set', 'lan', 'up');
+    await lan.#onSwitch('link', 'add', 'far', 'type', 'bridge', 'forward_delay', '0');
+    await lan.#onSwitch('link', 'set', 'far', 'up');
     return lan;
   }
 
@@ -82,6 +85,18 @@ export class Lan {
     await run([...host.enter, 'ip', 'link', 'set', 'lo', 'up']);
     await host.setInterface('up');
     return host;
+  }
+
+  /** Moves these hosts to a switch that no cable leads to. */
+  async cut(hosts: readonly string[]): Promise<void> {
+    for (const host of hosts) await this.#onSwitch('link', 'set', host, 'master', 'far');
+    this.#far = hosts;
+  }
+
+  /** Undoes `cut`. */
+  async heal(): Promise<void> {
+    for (const host of this.#far) await this.#onSwitch('link', 'set', host, 'master', 'lan');
+    this.#far = [];
   }
 
   setPort(host: string, state: 'up' | 'down'): Promise<string> {

@@ -145,7 +145,7 @@ function contentOf(path: string): string {
 }
 
 /** The totals, by the column's name. */
-function lastRow(path: string): Record<string, string> | undefined {
+export function lastRow(path: string): Record<string, string> | undefined {
   try {
     const [head = '', ...rows] = readFileSync(path, 'utf8').trimEnd().split('\n');
     const last = rows.at(-1)?.split(';');

@@ -12,6 +12,7 @@ import { coldStart } from './cold-start.js';
 import { conference } from './conference.js';
 import { linkLoss } from './link-loss.js';
 import { longCall } from './long-call.js';
+import { ring } from './ring.js';
 import { newSite } from './site.js';
 import { slp } from './slp.js';
 
@@ -23,6 +24,7 @@ const CHECKS = {
   conference,
   avahi,
   slp,
+  ring,
 } as const;
 type CheckName = keyof typeof CHECKS;
 
@@ -33,11 +35,21 @@ if (process.getuid?.() === 0) await checkLan();
 else process.exitCode = asRootOfItsOwn();
 
 async function checkLan(): Promise<void> {
-  await runProgram({ withinSeconds: 520 }, async cleanup => {
+  await runProgram({ withinSeconds: 1500 }, async cleanup => {
     const unknown = chosen.find(name => !names.some(known => known === name));
     if (unknown) throw new PlainFailure(`expected ${names.join(', ')}, found ${unknown}`);
     const lan = await Lan.open(cleanup);
-    const site = await newSite(lan, cleanup, ['ada', 'bob', 'eve', 'dan', 'gus']);
+    const site = await newSite(lan, cleanup, [
+      'ada',
+      'bob',
+      'eve',
+      'dan',
+      'gus',
+      'fay',
+      'hal',
+      'ivy',
+      'joe',
+    ]);
     const figures: Figure[] = [];
     for (const name of names) {
       if (chosen.length > 0 && !chosen.includes(name)) continue;

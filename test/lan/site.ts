@@ -11,6 +11,7 @@ export const READY_WITHIN_MS = 15_000;
 
 export interface Site {
   readonly cleanup: Cleanup;
+  readonly lan: Lan;
   readonly hosts: readonly Host[];
   /** For sounds and recordings. */
   readonly directory: string;
@@ -19,7 +20,7 @@ export interface Site {
 export async function newSite(lan: Lan, cleanup: Cleanup, names: readonly string[]): Promise<Site> {
   const hosts: Host[] = [];
   for (const name of names) hosts.push(await lan.addHost(name));
-  return { cleanup, hosts, directory: temporaryDirectory(cleanup) };
+  return { cleanup, lan, hosts, directory: temporaryDirectory(cleanup) };
 }
 
 let phones = 0;

@@ -29,6 +29,22 @@ t.test('a network of one founds a ring; others attach to it, publish and ask', a
   t.equal(village.clock.pending, 0, 'nothing is left behind');
 });
 
+t.test('who is no super-node says so, and where one is', async t => {
+  const village = new Village(4);
+  const superNode = await village.add('10.0.0.1');
+  await village.during(superNode.overlay.promote());
+  const node = await village.add('10.0.0.2');
+  await village.until(() => node.overlay.reached, 5000);
+  // All that the next one knows of is the node.
+  village.board.remove(superNode.overlay.id);
+  village.board.post({ id: node.overlay.id, address: '10.0.0.2:5060' });
+  const next = await village.add('10.0.0.3');
+  await village.until(() => next.overlay.reached, 5000);
+  t.equal(next.overlay.status.superNode, '10.0.0.1:5060');
+  t.match(next.failed, [{ host: '10.0.0.2' }], 'it is no candidate any more');
+  await village.stop();
+});
+
 t.test('a node becomes a super-node, and a node again', async t => {
   const village = new Village(2);
   const devices: Device[] = [];

@@ -134,6 +134,7 @@ export class Village {
       contact: () => `sip:someone@${address}:${PORT}`,
       candidates: this.board.reader(id, clock, failed),
       announcer: {
+        prepare: () => undefined,
         announce: async peer => this.board.post(peer),
         withdraw: async () => this.board.remove(id),
       },

@@ -11,7 +11,13 @@ import {
   type Search,
   transportOf,
 } from './candidate.js';
-import { nodeIdIn, overlayIn, SUPER_NODE_KEYS, SUPER_NODE_SERVICE } from './super-node-service.js';
+import {
+  NODE_ROLE,
+  nodeIdIn,
+  overlayIn,
+  SUPER_NODE_KEYS,
+  SUPER_NODE_SERVICE,
+} from './super-node-service.js';
 import { untilAborted } from './until-aborted.js';
 
 export interface MdnsSourceOptions {
@@ -66,6 +72,7 @@ function candidatesOf({ endpoints, texts = {} }: PhoneSighting): Candidate[] {
   const transport = transportOf(texts[SUPER_NODE_KEYS.transport] ?? 'tls');
   // Without a name of the overlay it is not one of ours; what comes late is told as a change.
   if (overlay === undefined || transport === undefined) return [];
+  if (texts[SUPER_NODE_KEYS.role] === NODE_ROLE) return [];
   return endpoints.slice(0, ADDRESSES_OF_ONE).map(({ address: host, port }) => {
     return { host, port, transport, overlay, ...(nodeId && { nodeId }), source: 'mdns' };
   });

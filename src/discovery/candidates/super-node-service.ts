@@ -13,7 +13,11 @@ export const SUPER_NODE_KEYS = {
   overlay: 'overlay',
   nodeId: 'node',
   transport: 'transport',
+  /** `node`: it may become a super-node, and is none now. Left out: it is one. */
+  role: 'role',
 } as const;
+
+export const NODE_ROLE = 'node';
 
 /** Of nodes and overlays as they are announced by strangers; anything else is left out. */
 const NODE_ID = /^[0-9a-f]{40}$/;

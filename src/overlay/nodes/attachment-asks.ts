@@ -1,7 +1,7 @@
 /** What others ask of the ring through us: by the super-node we are attached to, or by the next when it is slow. */
 import type { NodeAnswer } from '../node-messages.js';
 import type { Peer } from '../peer.js';
-import { send } from './attachment-search.js';
+import { leaveFor, send } from './attachment-search.js';
 import type {
   AttachmentState,
   NodeAsk,
@@ -81,8 +81,15 @@ export function askAnswered(state: AttachmentState, asked: Asked, answer: NodeAn
       end(state, asked.tag, { type: 'refused', reason });
       return;
     }
-    case 'attached':
     case 'elsewhere':
+      operation.waiting--;
+      goOn(state, asked.tag, operation, 0);
+      // It is a super-node no longer, and did not say goodbye.
+      if (state.current?.peer.address === asked.to.address) {
+        leaveFor(state, 'elsewhere', answer.at);
+      }
+      return;
+    case 'attached':
     case 'busy':
     case 'accepted':
       break;

@@ -15,6 +15,7 @@ export type WireRefusalCode =
   | 'UNKNOWN_CONTENT'
   | 'MALFORMED'
   | 'TOO_LARGE'
+  | 'NOT_MEMBER'
   | 'OVERLOADED'
   | 'NO_SUCH_PART';
 

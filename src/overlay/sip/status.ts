@@ -33,6 +33,7 @@ export const WIRE_REFUSAL_STATUS: Readonly<Record<WireRefusalCode, number>> = {
   NOT_OVERLAY: 421,
   UNSIGNED: 428,
   BAD_SIGNATURE: 438,
+  NOT_MEMBER: 480,
   NO_SUCH_PART: 481,
   WRONG_OVERLAY: 488,
   WRONG_ALGORITHM: 488,
