@@ -45,7 +45,7 @@ export const PLACED: readonly Placed[] = [
   { file: 'call-update-meets-offer', seconds: 3 },
   { file: 'call-refresh-by-update', seconds: 3 },
   { file: 'call-login-for-refresh', seconds: 3, account: true },
-  { file: 'call-peer-vanishes' },
+  { file: 'call-peer-vanishes', exit: 4 },
   { file: 'call-early-media', over: ['TLS', 'TCP, joined'], seconds: 0.2 },
   { file: 'call-ringing', over: ['TCP, cut', 'TCP over IPv6', 'UDP over IPv6'], seconds: 0.2 },
   { file: 'call-two-answers', over: ['TCP, joined'], seconds: 0.5 },
