@@ -15,6 +15,7 @@ import type { Id } from './ids.js';
 import type { LinkAnswer, LinkRequest } from './link-messages.js';
 import type { Peer } from './peer.js';
 import { ReplayWindow } from './replay-window.js';
+import { RequestRate } from './request-rate.js';
 import { type KeptAnswerAction, KeptAnswers } from './sip/kept-answers.js';
 import { type AssemblyAction, type Part, PartAssembler, type PartOrigin } from './sip/parts.js';
 import { refused, type WireRefusal } from './sip/refusal.js';
@@ -84,6 +85,7 @@ export class RingLinks {
   readonly #options: RingLinksOptions;
   readonly #assembler = new PartAssembler();
   readonly #replays = new ReplayWindow();
+  readonly #rate = new RequestRate();
   readonly #asked = new Map<string, Asked>();
   readonly #kept = new KeptAnswers();
   readonly #timers = new Set<Timer>();
@@ -131,7 +133,11 @@ export class RingLinks {
     if (request.method !== 'REGISTER' && request.method !== 'REFER') return false;
     if (!transaction || !requiresRing(request)) return false;
     if (this.#stopped) return false;
-    const { overlay, keys, self } = this.#options;
+    const { overlay, keys, self, clock } = this.#options;
+    if (!this.#rate.take(source.endpoint.address, clock.now())) {
+      this.#refuse(transaction, refused('OVERLOADED', 'too many requests at a time'), source);
+      return true;
+    }
     const expected = { overlay, selfId: self().id, verify: keys.verify };
     const decoded = decodeRequest(request, expected);
     if (!decoded.ok) {

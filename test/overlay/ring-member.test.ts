@@ -280,3 +280,45 @@ t.test(
     await Promise.all([one.stop(), other.stop(), friend.stop()]);
   },
 );
+
+t.test('a flood of joins is refused before it costs a signature, and others are heard', async t => {
+  const site = new Site(5);
+  const one = await site.add('10.0.0.1', []);
+  const eve = await site.add('10.0.0.2', ['10.0.0.1']);
+  await site.clock.advance(3000);
+  const answers = new Map<string, number>();
+  const count = (what: string) => answers.set(what, (answers.get(what) ?? 0) + 1);
+  const handlers = {
+    answered: () => count('answered'),
+    failed: ({ code }: CodedError) => count(code),
+  };
+  for (let n = 0; n < 1000; n++) eve.links.ask(one.member.self, { type: 'join' }, handlers);
+  await site.clock.advance(1000);
+  const answered = answers.get('answered') ?? 0;
+  t.ok(answered >= 300 && answered <= 700, `${answered} of 1000 at once were answered`);
+  t.same(
+    [...answers],
+    [
+      ['answered', answered],
+      ['OVERLOADED', 1000 - answered],
+    ],
+  );
+  const ben = await site.add('10.0.0.3', ['10.0.0.1']);
+  await site.clock.advance(3000);
+  t.ok(ben.member.joined, 'somebody else joins');
+  await Promise.all([one.stop(), eve.stop(), ben.stop()]);
+});
+
+t.test('a record that is too large is refused by its code', async t => {
+  const site = new Site(6);
+  const one = await site.add('10.0.0.1', []);
+  const eve = await site.add('10.0.0.2', ['10.0.0.1']);
+  await site.clock.advance(3000);
+  for (const member of [one.member, eve.member]) {
+    const put = member.put(record('huge', 70_000));
+    const code = put.catch((error: CodedError) => `${error.code} ${error.message}`);
+    await site.clock.advance(5000);
+    t.match(await code, /^NOT_KEPT .*too-large/);
+  }
+  await Promise.all([one.stop(), eve.stop()]);
+});
