@@ -12,6 +12,7 @@ import { nativeProblem } from '../native/index.js';
 import { loadSettings } from '../runtime/config.js';
 import type { Config, Settings } from '../runtime/config-settings.js';
 import { checkCertificate, checkPorts } from './doctor-listening.js';
+import { checkOverlay } from './doctor-overlay.js';
 import { EXIT } from './exit-codes.js';
 import { explain, type Finding } from './finding.js';
 import type { Output } from './output.js';
@@ -46,6 +47,7 @@ export async function doctor(
   }
   tell(checkAddresses());
   tell(await checkMulticast());
+  for (const finding of settings.value ? await checkOverlay(settings.value) : []) tell(finding);
   tell(await checkMedia());
   tell(checkNative());
   tell(checkClock());

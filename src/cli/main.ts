@@ -103,6 +103,7 @@ Try it, on two machines of one network:
   $ ringline run --name alice        this machine is a phone, seen as alice
   $ ringline who                     who else is there
   $ ringline call alice              from the other machine: alice rings
+  $ ringline call sip:alice@ringline   the same, by the overlay alone: wherever she is
   $ ringline call '*43@alice'        alice's echo test: hear yourself
   $ ringline call room@alice         alice's meeting room: hear who else is in it
 ${EXIT_HELP}`,
@@ -117,6 +118,9 @@ ${EXIT_HELP}`,
       `
 Nothing needs to be configured. It prints one line when it can take calls, and runs until ^C.
 Calls to its name ring until \`ringline answer\` takes them.
+
+It joins the overlay, by which phones are called where this network does not reach: attached to a
+super-node, or as one where one is needed (overlay: role of the configuration; \`ringline status\`).
 
 SIP over TLS is taken one port above --listen. Should that port be in use, a warning says so and the
 phone works without.
@@ -164,7 +168,8 @@ phone works without.
     .addHelpText(
       'after',
       `
-  $ ringline call alice                            the phone called alice on this network
+  $ ringline call alice                            alice, on this network or in the overlay
+  $ ringline call sip:alice@ringline               by the overlay alone, which knows her key
   $ ringline call room@alice                       her meeting room
   $ ringline call '*43@alice' --play me.wav --record echo.wav
   $ ringline call 192.0.2.7                        whatever answers there

@@ -43,6 +43,18 @@ t.test('a port of TLS that is taken is told, and takes nothing else away', async
   const own = await run('doctor', '--data', dataOf('one'), ...ports);
   t.match(own.text, /ok {4}SIP over TLS: .* is one's, which runs/);
   t.match(own.text, /warn {2}SIP over WS: TCP port \d+ .*in use/);
+  t.match(own.text, /ok {4}links of the overlay \(TLS\): are taken at 127\.0\.0\.1:\d+/);
+  t.match(own.text, /calling by the overlay: .*(super-node|ringline)/);
+  const without = await run(
+    'doctor',
+    '--data',
+    dataOf('four'),
+    '--listen',
+    '127.0.0.1:0',
+    '--tls',
+    'off',
+  );
+  t.match(without.text, /warn {2}links of the overlay \(TLS\): are not taken/);
   const needed = await run('doctor', '--data', dataOf('three'), '--listen', `127.0.0.1:${taken}`);
   t.match(needed.text, /FAIL {2}SIP over TCP: /);
   t.equal(needed.code, 1);

@@ -1,5 +1,7 @@
 /** Commands to a baresip that runs, and its events: JSON in netstrings, as its module ctrl_tcp has them. */
-import { connect, type Socket } from 'node:net';
+import { spawn } from 'node:child_process';
+import { connect } from 'node:net';
+import { Duplex } from 'node:stream';
 import { type Cleanup, PlainFailure } from './program.js';
 
 /** What it says of its own accord, e.g. `CALL_ESTABLISHED`. */
@@ -11,10 +13,12 @@ export interface BaresipEvent {
 
 const ANSWERS_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 20;
+/** Of its events, so many of the end are told where one is missed. */
+const TOLD_EVENTS = 5;
 
 export class BaresipControl {
   readonly events: BaresipEvent[] = [];
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #answers: { ok: boolean; data: string }[] = [];
   #heard = Buffer.alloc(0);
   #taken = 0;
@@ -25,12 +29,20 @@ export class BaresipControl {
       socket.once('connect', resolve);
       socket.once('error', reject);
     });
-    const control = new BaresipControl(socket);
     cleanup.add(() => void socket.destroy());
-    return control;
+    return new BaresipControl(socket);
   }
 
-  private constructor(socket: Socket) {
+  /** On another host of a LAN: what is put before a command to run it there. */
+  static openAt(cleanup: Cleanup, enter: readonly string[], port: number): BaresipControl {
+    const script = `exec 3<>/dev/tcp/127.0.0.1/${port}; cat <&3 & exec cat >&3`;
+    const [program = '', ...args] = [...enter, 'bash', '-c', script];
+    const { stdin, stdout } = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    cleanup.add(() => void stdin.end());
+    return new BaresipControl(Duplex.from({ readable: stdout, writable: stdin }));
+  }
+
+  private constructor(socket: Duplex) {
     this.#socket = socket;
     socket.on('data', octets => {
       this.#heard = Buffer.concat([this.#heard, octets]);
@@ -45,9 +57,18 @@ export class BaresipControl {
     const text = JSON.stringify({ command, params });
     this.#socket.write(`${Buffer.byteLength(text)}:${text},`);
     const what = `baresip: ${command} ${params}`;
-    const answer = await soon(() => this.#answers.shift(), ANSWERS_WITHIN_MS, what);
+    const answer = await soon(
+      () => this.#answers.shift(),
+      ANSWERS_WITHIN_MS,
+      () => what,
+    );
     if (!answer.ok) throw new PlainFailure(`${what}: ${answer.data}`);
     return answer.data;
+  }
+
+  /** What has happened so far is awaited no more. */
+  forget(): void {
+    this.#taken = this.events.length;
   }
 
   /** The next event of that type, after those awaited before. */
@@ -60,7 +81,7 @@ export class BaresipControl {
         return this.events[at];
       },
       withinMs,
-      `baresip: no ${type}`,
+      () => `baresip: no ${type}, but ${JSON.stringify(this.events.slice(-TOLD_EVENTS))}`,
     );
   }
 
@@ -82,12 +103,16 @@ export class BaresipControl {
 }
 
 /** What `look` finds, as soon as it finds it. */
-async function soon<T>(look: () => T | undefined, withinMs: number, what: string): Promise<T> {
+async function soon<T>(
+  look: () => T | undefined,
+  withinMs: number,
+  what: () => string,
+): Promise<T> {
   const until = performance.now() + withinMs;
   for (;;) {
     const found = look();
     if (found !== undefined) return found;
-    if (performance.now() > until) throw new PlainFailure(`${what} within ${withinMs} ms`);
+    if (performance.now() > until) throw new PlainFailure(`${what()} within ${withinMs} ms`);
     await new Promise(resolve => setTimeout(resolve, LOOK_EVERY_MS));
   }
 }

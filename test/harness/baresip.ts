@@ -30,14 +30,20 @@ export interface BaresipOptions {
   readonly encryption?: 'srtp' | 'srtp-mand';
   /** Whom its command `message` writes to. */
   readonly contact?: string;
-  /** Registers there; without one it is called and calls by address. */
-  readonly account?: BaresipAccount;
+  /** Registers there; without one it is called and calls by address. Several: at each. */
+  readonly account?: BaresipAccount | readonly BaresipAccount[];
+  /** Where it runs: its address, and what is put before the command; this machine's loopback by default. */
+  readonly host?: { readonly address: string; readonly enter: readonly string[] };
 }
+
+const LOOPBACK = { address: '127.0.0.1', enter: [] } as const;
 
 export interface BaresipAccount {
   /** `USER@HOST:PORT`, of the registrar. */
   readonly address: string;
   readonly password: string;
+  /** Whatever it calls goes through that registrar. */
+  readonly isProxy?: boolean;
 }
 
 /**
@@ -114,10 +120,10 @@ function writeConfiguration(
   modules: readonly string[] = [],
 ): void {
   const { directory, port, codec, sound, controlPort, encryption, contact } = options;
-  const { sampleRate = SAMPLE_RATE } = options;
+  const { sampleRate = SAMPLE_RATE, host: { address } = LOOPBACK } = options;
   const settings = {
-    sip_listen: `127.0.0.1:${port}`,
-    net_interface: '127.0.0.1',
+    sip_listen: `${address}:${port}`,
+    net_interface: address,
     audio_source: `aufile,${sound}`,
     // Its bridge only swallows: as an echo it slips in frames of silence by itself.
     audio_player: 'aubridge,unheard',
@@ -147,25 +153,30 @@ function writeConfiguration(
     writeFileSync(join(directory, 'current_contact'), contact);
   }
   writeFileSync(join(directory, 'config'), `${lines.join('\n')}\n`);
-  const { address, login } = addressAndLogin(options);
   const media = `audio_codecs=${codec}${encryption === undefined ? '' : `;mediaenc=${encryption}`}`;
-  const account = `<sip:${address}>;${login};${media}${accountParameters}\n`;
-  writeFileSync(join(directory, 'accounts'), account);
+  const accounts = logins(options).map(login => `${login};${media}${accountParameters}\n`);
+  writeFileSync(join(directory, 'accounts'), accounts.join(''));
 }
 
 function moduleOf(codec: string): string {
   return codec.startsWith('PCM') ? 'g711' : codec.toLowerCase();
 }
 
-function addressAndLogin({ account, port }: BaresipOptions): { address: string; login: string } {
-  if (!account) return { address: `peer@127.0.0.1:${port}`, login: 'regint=0' };
-  const { address, password } = account;
-  const [user] = address.split('@');
-  return { address, login: `auth_user=${user};auth_pass=${password};regint=60` };
+function logins({ account = [], port, host = LOOPBACK }: BaresipOptions): string[] {
+  const accounts = [account].flat();
+  if (accounts.length === 0) return [`<sip:peer@${host.address}:${port}>;regint=0`];
+  return accounts.map(({ address, password, isProxy }) => {
+    const [user, registrar] = address.split('@');
+    const proxy = isProxy ? `;outbound="sip:${registrar}"` : '';
+    return `<sip:${address}>;auth_user=${user};auth_pass=${password};regint=60${proxy}`;
+  });
 }
 
-function startBaresip({ cleanup, directory }: BaresipOptions, args: readonly string[]): Child {
-  return startChild(cleanup, ['baresip', '-f', directory, ...args]);
+function startBaresip(
+  { cleanup, directory, host = LOOPBACK }: BaresipOptions,
+  args: readonly string[],
+): Child {
+  return startChild(cleanup, [...host.enter, 'baresip', '-f', directory, ...args]);
 }
 
 async function printed(child: Child, text: string): Promise<void> {

@@ -8,6 +8,7 @@ import { Lan } from '../harness/lan.js';
 import { PlainFailure, progress, runProgram } from '../harness/program.js';
 import { addressChange } from './address-change.js';
 import { avahi } from './avahi.js';
+import { behind } from './behind.js';
 import { coldStart } from './cold-start.js';
 import { conference } from './conference.js';
 import { linkLoss } from './link-loss.js';
@@ -25,6 +26,7 @@ const CHECKS = {
   avahi,
   slp,
   ring,
+  behind,
 } as const;
 type CheckName = keyof typeof CHECKS;
 
