@@ -13,7 +13,7 @@ import type { Candidate, Lookup, LookupPurpose, LookupResult, Path } from './loo
 import type { MemberState, Purpose } from './member-state.js';
 import type { RingAnswer } from './messages.js';
 import type { Peer } from './peer.js';
-import { ask } from './requests.js';
+import { ask, suspects } from './requests.js';
 import { closerPeers, estimateSize, ownersNear, owns } from './routing.js';
 
 /** A lookup ends after so long, answered or not. */
@@ -266,7 +266,10 @@ function pause(state: MemberState, lookup: Lookup): void {
   }
   lookup.waiting = true;
   const { purpose } = lookup;
-  if (purpose.type === 'get' && lookup.silent.size > 0) {
+  const passedOver = suspects(state);
+  // Who is suspected already was not asked by this lookup, and keeps it waiting all the same.
+  if (passedOver.length > 0) state.signals.push({ type: 'doubted', ids: passedOver });
+  if (purpose.type === 'get' && (lookup.silent.size > 0 || passedOver.length > 0)) {
     state.signals.push({ type: 'owner-silent', operation: purpose.operation });
   }
   const jitter = 0.75 + state.tools.chance() / 2;

@@ -306,6 +306,8 @@ export type Signal =
     }
   /** Who is asked for has to wait until a new owner has taken over. */
   | { readonly type: 'owner-silent'; readonly operation: number }
+  /** A lookup waits, and these were passed over: if we rely on one of them, we look. */
+  | { readonly type: 'doubted'; readonly ids: readonly Id[] }
   /** Neither successor nor predecessor is left. */
   | { readonly type: 'alone' };
 

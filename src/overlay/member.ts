@@ -248,6 +248,9 @@ function takeSignal(state: MemberState, signal: Signal): void {
     case 'owner-silent':
       askCopies(state, signal.operation);
       return;
+    case 'doubted':
+      verify(state, signal.ids);
+      return;
     case 'alone':
       recover(state);
       return;

@@ -1,5 +1,5 @@
 /** Requests under way: numbers, timeouts that adapt, and who is suspected of being dead. */
-import { UNKNOWN_ID } from './ids.js';
+import { type Id, UNKNOWN_ID } from './ids.js';
 import type { MemberState, Pending, Purpose, TimerName } from './member-state.js';
 import type { RingAnswer, RingRequest } from './messages.js';
 import type { Peer } from './peer.js';
@@ -78,6 +78,11 @@ export function suspect(state: MemberState, peer: Peer): void {
 
 export function isSuspect(state: MemberState, peer: Peer): boolean {
   return (state.suspects.get(peer.id) ?? 0) > state.now;
+}
+
+/** Who is passed over now. */
+export function suspects(state: MemberState): Id[] {
+  return [...state.suspects].flatMap(([id, until]) => (until > state.now ? [id] : []));
 }
 
 /** Remembers a member that is taken for dead, the newest last. */

@@ -94,6 +94,27 @@ t.test('who is no member of the ring hands no nodes over', async t => {
   await village.stop();
 });
 
+t.test('of two super-nodes one dies: whatever is asked next is answered at once', async t => {
+  const village = new Village(5);
+  const first = await village.add('10.0.0.1');
+  await village.during(first.overlay.promote());
+  const second = await village.add('10.0.0.2');
+  await village.during(second.overlay.promote());
+  const names = Array.from({ length: 12 }, (_, n) => `user${n}`);
+  for (const name of names) await village.during(first.overlay.put(first.record(name)));
+  await village.clock.advance(60_000);
+  village.board.remove(second.overlay.status.id);
+  await village.during(second.agent.stop());
+  for (const name of names) {
+    const from = village.clock.now();
+    const found = await village.during(first.overlay.get(idOf(name)));
+    const tookMs = village.clock.now() - from;
+    t.equal(textOf(found), `${name} at 10.0.0.1`);
+    t.ok(tookMs <= 1000, `${name} after ${tookMs} ms`);
+  }
+  await village.stop();
+});
+
 for (const how of ['killed', 'unplugged'] as const) {
   t.test(`the super-node is ${how}: its nodes are found and find within seconds`, async t => {
     const village = new Village(3);
