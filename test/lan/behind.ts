@@ -7,7 +7,7 @@ import { numbered } from '../../src/calling/auto-answer.js';
 import { ANSWERS_WITHIN_MS } from '../../src/sip/server/challenges.js';
 import { type BaresipOptions, recordingsOf, startBaresipCallee } from '../harness/baresip.js';
 import { BaresipControl } from '../harness/baresip-control.js';
-import type { Child } from '../harness/child.js';
+import { type Child, requireProgram } from '../harness/child.js';
 import { atMost, exactly, explained, type Figure, plain } from '../harness/figures.js';
 import { PlainFailure, progress } from '../harness/program.js';
 import type { Ringline, RinglineEvent } from '../harness/ringline.js';
@@ -43,6 +43,7 @@ interface Street {
 }
 
 export async function behind(site: Site): Promise<Figure[]> {
+  requireProgram('baresip', 'baresip-core');
   const ourSound = join(site.directory, 'behind-ours.wav');
   const benSound = join(site.directory, 'behind-ben.wav');
   writeSound(ourSound, sine(OURS_HZ, SOUND_SECONDS * SAMPLE_RATE, SAMPLE_RATE));
