@@ -1,6 +1,6 @@
 /**
- * A signature over a message of the ring, by the sender's device key. Links between members authenticate both ends, so
- * it is asked for only where a message comes another way.
+ * A signature over a message of the ring, by the sender's device key. It is asked for unless the link a message comes by
+ * authenticates both ends by those keys; that of phones, TLS with a certificate for everybody, does not.
  */
 import { createHash } from 'node:crypto';
 import { CallId, CSeq, type SipMessage } from '@sip-stack/parser';

@@ -250,7 +250,8 @@ const HEAD = [
   '',
   'Members of `src/overlay` in the simulator, with real keys; what they said, written by this room. The charts have',
   'milliseconds, the last number of each address (192.0.2.x), and what was said; messages that say nothing new are not',
-  'shown whole. Made by `node dist/test/overlay/sip/write-examples.js`; a test reads every message here and writes it again.',
+  'shown whole. Phones sign each of them (`DHT-Signature`, left out here). Made by',
+  '`node dist/test/overlay/sip/write-examples.js`; a test reads every message here and writes it again.',
 ].join('\n');
 
 /** Tables and digests are long, and say nothing new. */
