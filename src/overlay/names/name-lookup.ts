@@ -112,7 +112,7 @@ export class NameLookup extends EventEmitter<NameLookupEvents> {
       has
         ? `"${name}" is claimed by several: ${who} claims it too`
         : `"${name}" is claimed by several, none of whom was talked to before: ${who}`,
-      { remedy: 'Compare user IDs with the person (`ringline user show`) by other means.' },
+      { remedy: !has && claims.every(isVouched) ? CERTIFY : COMPARE },
     );
     const key = foldedName(name) ?? name;
     if (this.#told.get(key) !== error.message) {
@@ -129,6 +129,13 @@ export class NameLookup extends EventEmitter<NameLookupEvents> {
 }
 
 const MAX_CLASHES = 100;
+const COMPARE = 'Compare user IDs with the person (`ringline user show`) by other means.';
+const CERTIFY =
+  'If the phones it is registered at belong together, have one user certify both (`ringline user certify`).';
+
+function isVouched({ kind }: NameClaim): boolean {
+  return kind === 'vouched';
+}
 
 function keyOf(claim: NameClaim): Uint8Array {
   return claim.kind === 'signed' ? claim.user : claim.by;

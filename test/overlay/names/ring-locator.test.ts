@@ -169,6 +169,21 @@ t.test(
   },
 );
 
+t.test('an ordinary phone is called through all that one user has vouch for it', async t => {
+  const { random, put, places, locate } = await village();
+  const [house, other] = [someone(random, 2), someone(random)];
+  const vouched = { by: 'voucher' as const, lifetime: 600 };
+  await put(
+    recordOf(house.devices[0]!, 'carol', '192.0.2.1', vouched),
+    recordOf(house.devices[1]!, 'carol', '192.0.2.2', vouched),
+  );
+  const both = ['ring sip:carol@192.0.2.1', 'ring sip:carol@192.0.2.2'];
+  t.same(await places('sip:carol@local'), both);
+  await put(recordOf(other.devices[0]!, 'carol', '192.0.2.3', vouched));
+  const clash = { code: 'NAME_CLASH', remedy: /user certify/ };
+  await t.rejects(locate('sip:carol@local'), clash, 'of two users neither is believed');
+});
+
 t.test(
   'in a private overlay a name is whose it was enrolled to, and nobody else counts',
   async t => {
