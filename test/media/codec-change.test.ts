@@ -15,6 +15,8 @@ const LINK_MS = 35;
 const [HZ, AMPLITUDE] = [440, 8000];
 const TONE_DB = 20 * Math.log10(AMPLITUDE / 32_767);
 const LONGEST_GAP_MS = 60;
+/** Packets of a new payload type that overtake the answer are not heard, and Opus takes a while to come from amid a stream. */
+const OVERTAKEN_GAP_MS = 100;
 
 const G722: PayloadFormat = { name: 'G722', payloadType: 9 };
 const PCMU: PayloadFormat = { name: 'PCMU', payloadType: 0 };
@@ -120,7 +122,9 @@ for (const [before, after] of [
       await run(1000);
       for (const { leg, heard } of ends) {
         const gap = longestGap(heard);
-        t.ok(gap <= LONGEST_GAP_MS, `${gap} ms without the tone, jitter ${jitterMs} ms`);
+        const overtaken = leg === asking.leg && after.payloadType >= 96;
+        const limit = overtaken ? OVERTAKEN_GAP_MS : LONGEST_GAP_MS;
+        t.ok(gap <= limit, `${gap} ms without the tone, jitter ${jitterMs} ms`);
         const [frame] = heard.slice(-1);
         const last = Int16Array.from(
           heard
