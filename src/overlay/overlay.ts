@@ -284,6 +284,8 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     });
     this.#knowOthers(running);
     member.on('neighbours', () => this.#knowOthers(running));
+    // The other ring may own our names now, and have them as they were.
+    member.on('merged', () => clock.after(MERGED_MS, () => this.#putOwn(running)));
     running.attachment = undefined;
     this.#putOwn(running);
     this.emit('ring');
@@ -469,6 +471,8 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
 }
 
 const JOIN_WITHIN_MS = 30_000;
+/** After two rings have met: until neighbours know each other. */
+const MERGED_MS = 5000;
 
 interface Running {
   readonly links: RingLinks;

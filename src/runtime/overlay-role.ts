@@ -164,6 +164,8 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
 
   /** Other users than before have phones that are reached here. */
   usersChanged(): void {
+    // While there is no network nothing is taken back: nobody would hear it, and all is as before when it returns.
+    if (this.#options.reachableAt().length === 0) return;
     this.#running?.names.changed();
   }
 
