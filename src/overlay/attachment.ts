@@ -20,6 +20,7 @@ import {
 import type { LossReason, NodeFailure, NodeResult } from './nodes/attachment-state.js';
 import type { Peer } from './peer.js';
 import type { RingRecord } from './records.js';
+import { Responders } from './responders.js';
 import type { RingAccess } from './ring-access.js';
 import type { Respond, RingLinks } from './ring-links.js';
 
@@ -58,8 +59,7 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
   readonly #options: AttachmentOptions;
   readonly #state: AttachmentState;
   readonly #waiting = new Map<number, (result: NodeResult) => void>();
-  /** Requests of others that wait for our answer, by their numbers. */
-  readonly #responders = new Map<string, Respond>();
+  readonly #responders: Responders;
   #timer: Timer | undefined;
   #tag = 1;
   #current: Peer | undefined;
@@ -70,6 +70,7 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
   constructor(options: AttachmentOptions) {
     super();
     this.#options = options;
+    this.#responders = new Responders(options.clock);
     const { id, contact, records, random } = options;
     this.#state = newAttachment(id, { contact, records }, () => randomUnit(random));
   }
@@ -100,10 +101,8 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
 
   /** Takes "move", which a super-node that goes says to its nodes. */
   moved(from: Peer, number: number, to: Peer, respond: Respond): void {
-    const key = keyOf(from, number);
-    this.#responders.set(key, respond);
+    this.#responders.add(from, number, respond);
     this.#step({ type: 'moved', number, from, to });
-    this.#responders.delete(key);
   }
 
   async get(key: Id, signal?: AbortSignal): Promise<readonly RingRecord[]> {
@@ -138,6 +137,7 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
     this.#stopped = true;
     this.#timer?.cancel();
     this.#stopKeeping?.();
+    this.#responders.clear();
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const settle of waiting) settle({ type: 'failed', why: 'stopped' });
@@ -169,7 +169,7 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
         this.#ping(action.to);
         return;
       case 'answer':
-        this.#responders.get(keyOf(action.to, action.number))?.(action.answer);
+        this.#responders.answer(action.to, action.number, action.answer);
         return;
       case 'set-timer':
         this.#timer?.cancel();
@@ -238,10 +238,6 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
     const endpoint = parseEndpoint(address, { address: '', port: 5060 });
     return { protocol: this.#options.protocol, endpoint };
   }
-}
-
-function keyOf({ id }: Peer, number: number): string {
-  return `${id} ${number}`;
 }
 
 /** Undefined for what members say to each other. */

@@ -5,16 +5,13 @@
 import { considerFinger, dropFinger, nextFinger, probeFingers } from './fingers.js';
 import { findAnswered, resumeLookup, startLookup } from './lookup.js';
 import type { FinishedLookup } from './lookup-state.js';
-import {
-  MEMBER_OPTIONS,
-  type MemberAction,
-  type MemberEvent,
-  type MemberOptions,
-  type MemberState,
-  type MemberTools,
-  type Pending,
-  type Signal,
-  type Timer,
+import type {
+  MemberAction,
+  MemberEvent,
+  MemberState,
+  Pending,
+  Signal,
+  Timer,
 } from './member-state.js';
 import { followMerge, foundRing, lookForRing, lookThrough } from './merge.js';
 import type { RingAnswer, RingRequest } from './messages.js';
@@ -28,7 +25,6 @@ import {
   startPut,
 } from './operations.js';
 import type { Peer } from './peer.js';
-import { type RecordBounds, RecordStore } from './records.js';
 import { answerFind, relayAnswered } from './relay.js';
 import {
   copiesAnswered,
@@ -40,7 +36,7 @@ import {
   offerAll,
   offerAnswered,
   replicate,
-  wantedOf,
+  takeOffer,
 } from './replication.js';
 import {
   aboutMs,
@@ -79,63 +75,6 @@ import {
 } from './spread.js';
 import { judgeTable, metWithoutTable } from './table-budget.js';
 import { partGot, partPut, startGetValue, startPutValue } from './values.js';
-
-export function newMember(
-  self: Peer,
-  tools: MemberTools,
-  options: Partial<MemberOptions> = {},
-  bounds?: RecordBounds,
-): MemberState {
-  const all = { ...MEMBER_OPTIONS, ...options };
-  const routing = all.routing === 'auto' ? 'table' : all.routing;
-  return {
-    self,
-    options: all,
-    tools,
-    phase: 'idle',
-    now: 0,
-    predecessor: undefined,
-    previous: undefined,
-    beyond: undefined,
-    newcomer: undefined,
-    predecessorHeardAt: 0,
-    successors: [],
-    routing,
-    fingers: new Map(),
-    nextSlot: -1,
-    far: [],
-    farStale: false,
-    membership: undefined,
-    announced: false,
-    withoutTable: 0,
-    version: 1,
-    suspects: new Map(),
-    lost: new Map(),
-    contacts: [],
-    pending: new Map(),
-    nextNumber: 1,
-    rttMs: undefined,
-    rttVariationMs: 0,
-    stabilising: false,
-    checkingPredecessor: false,
-    lookups: new Map(),
-    finished: [],
-    puts: new Map(),
-    gets: new Map(),
-    transfers: new Map(),
-    records: new RecordStore(bounds),
-    ownedStamp: 1,
-    synced: new Map(),
-    timersSet: new Set(),
-    joinAttempts: 0,
-    news: new Map(),
-    membershipBytes: 0,
-    membershipSince: 0,
-    mergedAt: Number.NEGATIVE_INFINITY,
-    out: [],
-    signals: [],
-  };
-}
 
 export function stepMember(state: MemberState, event: MemberEvent): MemberAction[] {
   state.now = event.now;
@@ -418,7 +357,7 @@ function takeRequest(state: MemberState, from: Peer, number: number, request: Ri
       return;
     }
     case 'offer': {
-      const versions = wantedOf(state, request.versions);
+      const versions = takeOffer(state, from, request.versions);
       answer(state, from, number, { type: 'wanted', versions });
       return;
     }

@@ -46,17 +46,3 @@ export type NodeAnswer =
   | { readonly type: 'elsewhere'; readonly at: readonly Peer[] }
   /** `busy` 480 with Retry-After, `accepted` 200, `records` 200 or 404, `stored` 200, `refused` 4xx. */
   | Extract<RingAnswer, { readonly type: 'busy' | 'accepted' | 'records' | 'stored' | 'refused' }>;
-
-export type NodeMessage =
-  | {
-      readonly kind: 'request';
-      readonly from: Peer;
-      readonly number: number;
-      readonly request: NodeRequest;
-    }
-  | {
-      readonly kind: 'answer';
-      readonly from: Peer;
-      readonly number: number;
-      readonly answer: NodeAnswer;
-    };

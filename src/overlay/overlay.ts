@@ -80,6 +80,8 @@ export interface OverlayEvents {
   nobody: [reason: 'silent' | 'full'];
   /** Other super-nodes are known than before, or fewer. */
   others: [];
+  /** We are no super-node any more, though nobody asked for that: our address is another. */
+  unseated: [];
   /** A super-node has taken us; how many nodes it has, where it says so. */
   attached: [to: Peer, nodes: number | undefined];
 }
@@ -170,7 +172,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     };
     this.#running = running;
     this.#attach(running);
-    if (running.address !== undefined) this.#options.announcer.prepare(this.#self());
+    void this.#prepare(running);
     candidates.start();
     void this.#follow(running);
   }
@@ -226,15 +228,16 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     // A cable that is out for a moment changes nothing; nobody hears us say anything meanwhile.
     if (now === running.address || (now === undefined && running.member)) return;
     running.address = now;
+    void this.#prepare(running);
     if (running.member) {
       // A member is where its address is: another one is another member of the same id.
       running.superNode?.stop();
       running.superNode = undefined;
       running.member.stop();
       running.member = undefined;
-      void this.#options.announcer.withdraw();
       this.#attach(running);
       this.emit('lost');
+      this.emit('unseated');
     } else running.attachment?.networkChanged(contact());
   }
 
@@ -262,12 +265,17 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
       member: options ?? {},
     });
     running.member = member;
+    const { signal } = running.stopped;
     const joined = new Promise<boolean>(resolve => {
-      const timer = clock.after(JOIN_WITHIN_MS, () => resolve(false));
-      member.once('joined', () => {
+      const end = (outcome: boolean) => {
         timer.cancel();
-        resolve(true);
-      });
+        signal.removeEventListener('abort', giveUp);
+        resolve(outcome);
+      };
+      const giveUp = () => end(false);
+      const timer = clock.after(JOIN_WITHIN_MS, giveUp);
+      signal.addEventListener('abort', giveUp);
+      member.once('joined', () => end(true));
     });
     member.start(contacts);
     if (!(await joined) || running.member !== member) {
@@ -284,8 +292,6 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     });
     this.#knowOthers(running);
     member.on('neighbours', () => this.#knowOthers(running));
-    // The other ring may own our names now, and have them as they were.
-    member.on('merged', () => clock.after(MERGED_MS, () => this.#putOwn(running)));
     running.attachment = undefined;
     this.#putOwn(running);
     this.emit('ring');
@@ -321,6 +327,13 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     running.superNode = undefined;
     await member?.leave();
     running.member = undefined;
+  }
+
+  /** Others are to hear at once when this is a super-node; what was announced of another address is taken back. */
+  async #prepare(running: Running): Promise<void> {
+    const { announcer } = this.#options;
+    if (running.member) await announcer.withdraw();
+    if (running.address !== undefined) announcer.prepare(this.#self());
   }
 
   /** Nobody else does it for a member; and where it founds a ring anew, what was in the old one is gone. */
@@ -471,8 +484,6 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
 }
 
 const JOIN_WITHIN_MS = 30_000;
-/** After two rings have met: until neighbours know each other. */
-const MERGED_MS = 5000;
 
 interface Running {
   readonly links: RingLinks;

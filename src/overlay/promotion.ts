@@ -50,6 +50,7 @@ export class Promotion {
     overlay.on('attached', (_to, nodes) => this.#step({ type: 'attached', nodes }));
     overlay.on('lost', () => this.#step({ type: 'lost' }));
     overlay.on('nobody', reason => this.#step({ type: 'nobody', reason }));
+    overlay.on('unseated', () => this.#step({ type: 'failed' }));
     overlay.on('others', () => this.#see());
   }
 

@@ -172,7 +172,24 @@ export function offerAnswered(
   });
 }
 
-export function wantedOf(state: MemberState, versions: readonly RecordVersion[]): RecordVersion[] {
+/**
+ * What of an offer is missing here. Of what is newer here who offers is told: it was put where somebody owned the key for a
+ * moment, as while rings meet.
+ */
+export function takeOffer(
+  state: MemberState,
+  from: Peer,
+  versions: readonly RecordVersion[],
+): RecordVersion[] {
+  const newer = versions.flatMap(version => {
+    const held = state.records.find(version, state.now);
+    return held && held.sequence > version.sequence ? versionOf(held) : [];
+  });
+  offer(state, from, newer, false);
+  return wantedOf(state, versions);
+}
+
+function wantedOf(state: MemberState, versions: readonly RecordVersion[]): RecordVersion[] {
   return versions.filter(version => !state.records.has(version, state.now));
 }
 

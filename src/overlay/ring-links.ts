@@ -121,6 +121,7 @@ export class RingLinks {
       return;
     }
     const asked: Asked = { to, number, request, handlers, rest: [] };
+    this.#asked.set(String(number), asked);
     void this.#begin(asked).catch(error => this.#fail(asked, failure(to, error)));
   }
 
@@ -190,7 +191,6 @@ export class RingLinks {
     const [first, ...rest] = sip;
     if (!first) throw new Error(`a request of "${overlay}" without parts`);
     asked.rest.push(...rest);
-    this.#asked.set(String(number), asked);
     await this.#send(asked, first);
   }
 

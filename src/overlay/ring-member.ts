@@ -9,8 +9,7 @@ import type { Logger } from '../core/logger.js';
 import { type Random, randomUnit } from '../core/random.js';
 import type { Id } from './ids.js';
 import type { LinkAnswer, LinkRequest } from './link-messages.js';
-import type { LookupResult } from './lookup-state.js';
-import { newMember, stepMember } from './member.js';
+import { stepMember } from './member.js';
 import type {
   MemberAction,
   MemberEvent,
@@ -19,8 +18,10 @@ import type {
   Routing,
 } from './member-state.js';
 import type { RingAnswer, RingRequest } from './messages.js';
+import { newMember } from './new-member.js';
 import type { Peer } from './peer.js';
 import type { RecordBounds, RingRecord, StoreRefusal } from './records.js';
+import { Responders } from './responders.js';
 import type { RingAccess } from './ring-access.js';
 import type { LinkKeys, Respond, RingLinks } from './ring-links.js';
 
@@ -74,8 +75,7 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
   readonly #state: MemberState;
   readonly #timers = new Set<Timer>();
   readonly #waiting = new Map<number, Settle>();
-  /** Requests of others that wait for our answer. */
-  readonly #responders = new Map<string, Respond>();
+  readonly #responders: Responders;
   #tag = 1;
   #asking = 0;
   #idle: (() => void) | undefined;
@@ -85,6 +85,7 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
   constructor(options: RingMemberOptions) {
     super();
     this.#options = options;
+    this.#responders = new Responders(options.clock);
     const { random, keys, verifyRecord } = options;
     const tools = {
       chance: () => randomUnit(random),
@@ -137,21 +138,9 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
   /** Takes a request that came by a link. */
   take(from: Peer, number: number, request: RingRequest, respond: Respond): void {
     if (this.#stopped) return;
-    const key = keyOf(from, number);
-    this.#responders.set(key, respond);
+    this.#responders.add(from, number, respond);
     const message = { kind: 'request', from, number, request } as const;
     this.#step({ type: 'message', now: this.#now, message });
-    if (request.type === 'find' || request.type === 'store') {
-      // Answered later, perhaps, or never: forgotten when nobody waits any more.
-      this.#after(FORGET_REQUEST_MS, () => this.#responders.delete(key));
-    } else this.#responders.delete(key);
-  }
-
-  /** Who owns a key. @throws {CodedError} `NO_RING`, `NO_ANSWER` */
-  async lookup(key: Id): Promise<LookupResult> {
-    const done = await this.#ask(tag => ({ type: 'lookup', now: this.#now, key, tag }));
-    if (done.type === 'lookup-done' && done.result) return done.result;
-    throw noAnswer();
   }
 
   async get(key: Id): Promise<readonly RingRecord[]> {
@@ -230,7 +219,7 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
       case 'send': {
         const { to, message } = action;
         if (message.kind === 'request') this.#send(to, message.number, message.request);
-        else this.#answer(to, message.number, message.answer);
+        else this.#responders.answer(to, message.number, message.answer);
         return;
       }
       case 'set-timer': {
@@ -287,13 +276,6 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
     });
   }
 
-  #answer(to: Peer, number: number, answer: RingAnswer): void {
-    const key = keyOf(to, number);
-    const respond = this.#responders.get(key);
-    if (answer.type !== 'trying') this.#responders.delete(key);
-    respond?.(answer);
-  }
-
   #tellNeighbours(): void {
     const { predecessor, successors } = this.#state;
     const now = [predecessor, ...successors].map(peer => peer?.id).join(' ');
@@ -314,13 +296,6 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
     const { id, address } = this.self;
     this.#options.logger.info({ id, address }, what);
   }
-}
-
-/** As long as any member waits for an answer. */
-const FORGET_REQUEST_MS = 32_000;
-
-function keyOf({ id }: Peer, number: number): string {
-  return `${id} ${number}`;
 }
 
 function noAnswer(): CodedError {

@@ -1,6 +1,5 @@
 /** A member in the midst of a ring that has settled: where simulations begin. */
 import { setFinger } from './fingers.js';
-import { newMember } from './member.js';
 import type {
   Finger,
   MemberAction,
@@ -9,6 +8,7 @@ import type {
   MemberTools,
 } from './member-state.js';
 import type { Membership } from './membership.js';
+import { newMember } from './new-member.js';
 import type { Peer } from './peer.js';
 import { schedule } from './requests.js';
 import { becomeMember } from './ring.js';

@@ -15,6 +15,7 @@ import {
   type SuperNodeTools,
 } from './nodes/super-node-state.js';
 import type { Peer } from './peer.js';
+import { Responders } from './responders.js';
 import type { Respond, RingLinks } from './ring-links.js';
 import type { RingMember } from './ring-member.js';
 
@@ -40,7 +41,7 @@ type Event = SuperNodeEvent extends infer Each
 export class SuperNode {
   readonly #options: SuperNodeDriverOptions;
   readonly #state: SuperNodeState;
-  readonly #responders = new Map<string, Respond>();
+  readonly #responders: Responders;
   #timer: Timer | undefined;
   #left: (() => void) | undefined;
   #stopped = false;
@@ -49,6 +50,7 @@ export class SuperNode {
 
   constructor(options: SuperNodeDriverOptions) {
     this.#options = options;
+    this.#responders = new Responders(options.clock);
     const { random, tools, limits, member } = options;
     const chance = () => randomUnit(random);
     this.#state = newSuperNode(member.self, { ...tools, chance }, limits);
@@ -64,8 +66,7 @@ export class SuperNode {
   /** Takes a request of a node, or of a super-node about its nodes. */
   take(from: Peer, number: number, request: NodeRequest, respond: Respond): void {
     if (this.#stopped) return;
-    const key = keyOf(from, number);
-    this.#responders.set(key, respond);
+    this.#responders.add(from, number, respond);
     // Whom the ring does not answer for, the machine answers within its deadline.
     this.#step({ type: 'request', from, number, request });
   }
@@ -117,13 +118,9 @@ export class SuperNode {
   #act(action: SuperNodeAction): void {
     const { member, links } = this.#options;
     switch (action.type) {
-      case 'answer': {
-        const key = keyOf(action.to, action.number);
-        const respond = this.#responders.get(key);
-        this.#responders.delete(key);
-        respond?.(action.answer);
+      case 'answer':
+        this.#responders.answer(action.to, action.number, action.answer);
         return;
-      }
       case 'put': {
         const { tag, record } = action;
         void member.keep(record).then(
@@ -158,8 +155,4 @@ export class SuperNode {
         return;
     }
   }
-}
-
-function keyOf({ id }: Peer, number: number): string {
-  return `${id} ${number}`;
 }

@@ -58,6 +58,8 @@ export interface OverlayRoleEvents {
   problem: [error: Error];
 }
 
+/** Each has a connection, of which there are 256 in all (`DEFAULT_FLOW_LIMITS`): the ring and calls need some too. */
+const MAX_NODES = 200;
 /** Addresses of one phone that are told. */
 const MAX_CONTACTS = 4;
 /** Of who is not to be called (RFC 2606 §2). */
@@ -149,9 +151,11 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
     const running = this.#running;
     if (!running) return;
     const { overlay, names, promotion, remembered } = running;
-    await promotion.stop();
+    // What it has under way ends with the overlay.
+    const promoted = promotion.stop();
     await names.stop();
     await overlay.stop(names.records);
+    await promoted;
     await remembered.close();
     this.#running = undefined;
   }
@@ -164,8 +168,6 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
 
   /** Other users than before have phones that are reached here. */
   usersChanged(): void {
-    // While there is no network nothing is taken back: nobody would hear it, and all is as before when it returns.
-    if (this.#options.reachableAt().length === 0) return;
     this.#running?.names.changed();
   }
 
@@ -193,6 +195,7 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
       address: () => this.#linkAddress(),
       contact: () => this.#contacts(this.#options.phoneName())[0] ?? NOWHERE,
       candidates,
+      limits: { maxNodes: MAX_NODES },
       announcer: this.#options.announcer(name),
       // What is vouched for is published by the super-node itself, never by a node.
       tools: { isVouched: () => false, sign: recordSigner(signer, id, bootCount) },

@@ -13,7 +13,7 @@ import {
   type InvariantName,
   type Violation,
 } from '../overlay/invariants.js';
-import { newMember, stepMember } from '../overlay/member.js';
+import { stepMember } from '../overlay/member.js';
 import type {
   MemberAction,
   MemberEvent,
@@ -23,6 +23,7 @@ import type {
   Timer,
 } from '../overlay/member-state.js';
 import type { RingMessage } from '../overlay/messages.js';
+import { newMember } from '../overlay/new-member.js';
 import type { Peer } from '../overlay/peer.js';
 import type { RingRecord } from '../overlay/records.js';
 import { EventQueue } from './event-queue.js';

@@ -159,3 +159,78 @@ for (const how of ['killed', 'unplugged'] as const) {
     await village.stop();
   });
 }
+
+t.test('a super-node whose address is another gives its place up, and says so', async t => {
+  const village = new Village(5);
+  const device = await village.add('10.0.0.1');
+  await village.during(device.overlay.promote());
+  let unseated = 0;
+  device.overlay.on('unseated', () => unseated++);
+  device.readdress(undefined);
+  t.equal(device.overlay.role, 'super-node', 'a cable that is out for a moment changes nothing');
+  device.readdress('10.0.0.1');
+  t.equal(unseated, 0);
+  device.readdress('10.0.0.9');
+  t.equal(device.overlay.role, 'node');
+  t.equal(unseated, 1);
+  await village.clock.advance(100);
+  t.same(device.prepared, ['10.0.0.1:5060', '10.0.0.9:5060'], 'it may become one there');
+  await village.stop();
+});
+
+t.test('who stops amid joining the ring stops at once', async t => {
+  const village = new Village(6);
+  const first = await village.add('10.0.0.1');
+  await village.during(first.overlay.promote());
+  const second = await village.add('10.0.0.2');
+  await village.until(() => second.overlay.reached, 5000);
+  village.unplug(first);
+  const promoted = second.overlay.promote().then(
+    () => 'joined',
+    ({ code }) => code,
+  );
+  const from = village.clock.now();
+  await second.stop();
+  t.equal(await promoted, 'NOT_JOINED');
+  t.ok(village.clock.now() - from < 8000, 'not after the 30 s that joining may take');
+  await village.stop();
+});
+
+// In ms after the cable is back.
+for (const atMs of [-1700, 2200, 8700]) {
+  t.test(`a name given anew as rings meet, at ${atMs} ms, is the one that counts`, async t => {
+    const village = new Village(1);
+    const devices: Device[] = [];
+    for (let n = 1; n <= 4; n++) devices.push(await village.add(`10.0.0.${n}`));
+    for (const { overlay } of devices) {
+      await village.during(overlay.promote());
+      await village.clock.advance(2000);
+    }
+    await village.clock.advance(60_000);
+    const [away, ...others] = devices as [Device, ...Device[]];
+    // A name whose owner is another, once they are one ring.
+    const ids = devices.map(({ overlay }) => overlay.id).sort();
+    const ownerOf = (name: string) => ids.find(id => id >= idOf(name)) ?? ids[0];
+    const names = Array.from({ length: 100 }, (_, n) => `name${n}`);
+    const name = names.find(each => ownerOf(each) !== away.overlay.id) ?? '';
+    const publish = () => {
+      const record = away.record(name);
+      away.overlay.keep([record]);
+      away.overlay.put(record).catch(() => undefined);
+      return record;
+    };
+    publish();
+    await village.clock.advance(2000);
+
+    village.unplug(away);
+    village.clock.after(30_000, () => village.plug(away));
+    await village.clock.advance(30_000 + atMs);
+    const anew = publish();
+    await village.clock.advance(120_000);
+    for (const { overlay } of others) {
+      const [found] = await village.during(overlay.get(anew.key));
+      t.equal(found?.sequence, anew.sequence);
+    }
+    await village.stop();
+  });
+}

@@ -7,7 +7,8 @@ import { deviceIdOf } from '../../src/identity/identity.js';
 import { Ed25519Signer, Ed25519Verifier } from '../../src/identity/signing.js';
 import { idOf } from '../../src/overlay/ids.js';
 import type { RingRecord } from '../../src/overlay/records.js';
-import { RingLinks } from '../../src/overlay/ring-links.js';
+import { Responders } from '../../src/overlay/responders.js';
+import { type Respond, RingLinks } from '../../src/overlay/ring-links.js';
 import { isRingRequest, RingMember } from '../../src/overlay/ring-member.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { VirtualClock } from '../../src/simulation/virtual-clock.js';
@@ -321,4 +322,34 @@ t.test('a record that is too large is refused by its code', async t => {
     t.match(await code, /^NOT_KEPT .*too-large/);
   }
   await Promise.all([one.stop(), eve.stop()]);
+});
+
+t.test('what cannot be said fails at once, and what is never answered is forgotten', async t => {
+  const site = new Site(7);
+  const one = await site.add('10.0.0.1', []);
+  const code = await new Promise<string>(resolve => {
+    const handlers = {
+      answered: () => resolve('answered'),
+      failed: (error: CodedError) => resolve(error.code),
+    };
+    one.links.ask({ id: '', address: 'no address at all' }, { type: 'ping' }, handlers);
+  });
+  t.equal(code, 'UNWRITABLE');
+  t.equal(one.links.waiting, 0);
+
+  const responders = new Responders(site.clock);
+  const told: string[] = [];
+  const respond: Respond = answer => told.push('ok' in answer ? answer.code : answer.type);
+  responders.add(one.member.self, 1, respond);
+  await site.clock.advance(20_000);
+  responders.add(one.member.self, 2, respond);
+  responders.answer(one.member.self, 2, { type: 'trying' });
+  await site.clock.advance(12_100);
+  t.equal(responders.size, 1, 'the first is forgotten after 32 s');
+  responders.answer(one.member.self, 1, { type: 'pong' });
+  responders.answer(one.member.self, 2, { type: 'pong' });
+  responders.answer(one.member.self, 2, { type: 'pong' });
+  t.same(told, ['trying', 'pong']);
+  responders.clear();
+  await one.stop();
 });

@@ -25,6 +25,10 @@ export interface Device {
   readonly agent: UserAgent;
   readonly address: string;
   readonly failed: Candidate[];
+  /** Where it has been announced as one that may become a super-node. */
+  readonly prepared: string[];
+  /** Its address is another from now on, or there is none; whoever asks there hears nothing. */
+  readdress(address: string | undefined): void;
   /** A record of its own under the key of a name. */
   record(name: string, sequence?: number): RingRecord;
   stop(): Promise<void>;
@@ -111,6 +115,8 @@ export class Village {
     const verifier = new Ed25519Verifier();
     const id = deviceIdOf(signer.publicKey);
     const failed: Candidate[] = [];
+    const prepared: string[] = [];
+    let told: string | undefined = address;
     let sequence = 1;
     const signed = (draft: Pick<RingRecord, 'key' | 'lifeMs' | 'value'>): RingRecord => {
       const record = { ...draft, publisher: id, sequence: sequence++ };
@@ -130,11 +136,11 @@ export class Village {
       },
       verifier,
       bootCount: 1,
-      address: () => `${address}:${PORT}`,
+      address: () => told && `${told}:${PORT}`,
       contact: () => `sip:someone@${address}:${PORT}`,
       candidates: this.board.reader(id, clock, failed),
       announcer: {
-        prepare: () => undefined,
+        prepare: peer => prepared.push(peer.address),
         announce: async peer => this.board.post(peer),
         withdraw: async () => this.board.remove(id),
       },
@@ -146,6 +152,11 @@ export class Village {
       agent,
       address,
       failed,
+      prepared,
+      readdress: next => {
+        told = next;
+        overlay.networkChanged();
+      },
       record: name =>
         signed({ key: idOf(name), lifeMs: 3_600_000, value: Buffer.from(`${name} at ${address}`) }),
       stop: async () => {

@@ -131,7 +131,8 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
 
   /** Our name, our addresses or our users are others than before. */
   changed(): void {
-    if (!this.#running) return;
+    // While there is no network nothing is taken back: nobody would hear it, and all is as before when it returns.
+    if (!this.#running || this.#options.self().contacts.length === 0) return;
     const { own, publisher } = this.#running;
     publisher.update(this.#wanted(own));
   }

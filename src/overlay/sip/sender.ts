@@ -24,8 +24,6 @@ const LEAST_VERSION = 1;
 /** What is known of who is at the other end, before anything is read. */
 export interface Expected {
   readonly overlay: string;
-  /** By the keys of the link; without it what DHT-PeerID says is taken for true. */
-  readonly linkId?: Id;
   /** Ours: what names somebody else as its receiver was copied from another link. */
   readonly selfId?: Id;
   /** Asks for a signature, and whether that member gave it. */
@@ -64,12 +62,6 @@ export function readSender(message: SipMessage, expected: Expected): Peer {
     throw new Unreadable('WRONG_OVERLAY', `expected overlay "${expected.overlay}", found ${found}`);
   }
   const from = readPeer(field);
-  if (expected.linkId !== undefined && expected.linkId !== from.id) {
-    throw new Unreadable(
-      'BAD_ID',
-      `expected peer-ID ${expected.linkId}, whose link this is, found ${from.id}`,
-    );
-  }
   if (expected.verify) checkSignature(message, from.id, expected.verify);
   return from;
 }

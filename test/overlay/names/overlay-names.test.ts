@@ -253,3 +253,23 @@ t.test(
     t.equal(await new StoredUser({ store: stranger, random }).user(), undefined);
   },
 );
+
+t.test('a cable that is out takes no name back', async t => {
+  const clock = new VirtualClock();
+  const ring = new FakeRing(clock);
+  const { names, self } = namesOf(clock, ring, 41, { name: 'anna', address: '10.0.0.1' });
+  await during(clock, names.start());
+  await clock.advance(1000);
+  const key = nameKey('anna', DEFAULT_OVERLAY);
+  const [before] = await during(clock, ring.get(key));
+  t.ok(before?.value);
+  const [contact = ''] = self.contacts.splice(0);
+  names.changed();
+  await clock.advance(5000);
+  self.contacts.push(contact);
+  names.changed();
+  await clock.advance(5000);
+  const [after] = await during(clock, ring.get(key));
+  t.equal(after?.sequence, before?.sequence, 'it is the same record');
+  await during(clock, names.stop());
+});

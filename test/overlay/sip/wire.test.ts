@@ -315,9 +315,9 @@ test('who signs is believed only for what was signed, and only as who it is', t 
     t.equal(requestOf(changed, { ...EXPECTED, verify } as typeof EXPECTED), 'BAD_SIGNATURE', was);
   }
   t.equal(
-    requestOf(octets, { ...EXPECTED, linkId: OTHER.id } as typeof EXPECTED),
+    requestOf(octets, { ...EXPECTED, selfId: SELF.id } as typeof EXPECTED),
     'BAD_ID',
-    'of another link',
+    'for somebody else',
   );
   t.end();
 });
