@@ -94,7 +94,12 @@ export function writeRtpHeader(
 }
 
 export function readUint32(data: Uint8Array, at: number): number {
-  return ((data[at]! << 24) | (data[at + 1]! << 16) | (data[at + 2]! << 8) | data[at + 3]!) >>> 0;
+  return readInt32(data, at) >>> 0;
+}
+
+/** As `readUint32`, signed: what never has to be made on the heap, whatever the compiler does with its callers. */
+export function readInt32(data: Uint8Array, at: number): number {
+  return (data[at]! << 24) | (data[at + 1]! << 16) | (data[at + 2]! << 8) | data[at + 3]!;
 }
 
 export function writeUint32(out: Uint8Array, at: number, value: number): void {

@@ -23,6 +23,7 @@ import type { RingRecord } from './records.js';
 import { Responders } from './responders.js';
 import type { RingAccess } from './ring-access.js';
 import type { Respond, RingLinks } from './ring-links.js';
+import type { Untimed } from './untimed.js';
 
 export interface AttachmentOptions {
   readonly clock: Clock;
@@ -48,12 +49,6 @@ export interface AttachmentEvents {
 
 /** How long going may take. */
 const LEAVE_WITHIN_MS = 1500;
-
-type Event = AttachmentEvent extends infer Each
-  ? Each extends unknown
-    ? Omit<Each, 'now'>
-    : never
-  : never;
 
 export class Attachment extends EventEmitter<AttachmentEvents> implements RingAccess {
   readonly #options: AttachmentOptions;
@@ -143,7 +138,7 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
     for (const settle of waiting) settle({ type: 'failed', why: 'stopped' });
   }
 
-  #ask(event: (tag: number) => Event): Promise<NodeResult> {
+  #ask(event: (tag: number) => Untimed<AttachmentEvent>): Promise<NodeResult> {
     if (this.#stopped) return Promise.resolve({ type: 'failed', why: 'stopped' });
     const tag = this.#tag++;
     return new Promise(resolve => {
@@ -152,7 +147,7 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
     });
   }
 
-  #step(event: Event): void {
+  #step(event: Untimed<AttachmentEvent>): void {
     if (this.#stopped) return;
     const now = this.#options.clock.now();
     for (const action of stepAttachment(this.#state, { ...event, now } as AttachmentEvent)) {

@@ -13,6 +13,7 @@ import {
   stepPromotion,
 } from './nodes/promotion-machine.js';
 import type { Overlay } from './overlay.js';
+import type { Untimed } from './untimed.js';
 
 export interface PromotionOptions {
   readonly clock: Clock;
@@ -27,12 +28,6 @@ export interface PromotionOptions {
 
 /** How often the machine is told what it cannot notice: memory, uptime, nodes, phones. */
 const LOOK_EVERY_MS = 10_000;
-
-type Event = PromotionEvent extends infer Each
-  ? Each extends unknown
-    ? Omit<Each, 'now'>
-    : never
-  : never;
 
 export class Promotion {
   readonly #options: PromotionOptions;
@@ -83,7 +78,7 @@ export class Promotion {
     this.#step({ type: 'seen', superNodes, phones: phones() });
   }
 
-  #step(event: Event): void {
+  #step(event: Untimed<PromotionEvent>): void {
     if (this.#stopped) return;
     const now = this.#options.clock.now();
     for (const action of stepPromotion(this.#state, { ...event, now } as PromotionEvent)) {

@@ -18,6 +18,7 @@ import type { Peer } from './peer.js';
 import { Responders } from './responders.js';
 import type { Respond, RingLinks } from './ring-links.js';
 import type { RingMember } from './ring-member.js';
+import type { Untimed } from './untimed.js';
 
 export interface SuperNodeDriverOptions {
   readonly clock: Clock;
@@ -31,12 +32,6 @@ export interface SuperNodeDriverOptions {
 
 /** Nodes that move are told one by one. */
 const LEAVE_WITHIN_MS = 3000;
-
-type Event = SuperNodeEvent extends infer Each
-  ? Each extends unknown
-    ? Omit<Each, 'now'>
-    : never
-  : never;
 
 export class SuperNode {
   readonly #options: SuperNodeDriverOptions;
@@ -107,7 +102,7 @@ export class SuperNode {
     if (before && before.id !== predecessor?.id) this.#step({ type: 'member-lost', peer: before });
   }
 
-  #step(event: Event): void {
+  #step(event: Untimed<SuperNodeEvent>): void {
     if (this.#stopped) return;
     const now = this.#options.clock.now();
     for (const action of stepSuperNode(this.#state, { ...event, now } as SuperNodeEvent)) {

@@ -2,7 +2,7 @@
  * Opens what the other side sends under one master key, in place: RFC 3711 §3.3, §3.4. Pure. A packet that does
  * not prove itself, or was there before, changes nothing.
  */
-import { readUint32 } from '../rtp.js';
+import { readInt32 } from '../rtp.js';
 import { MAX_SRTCP_OCTETS, rtpClearOctets, SRTCP_CLEAR_OCTETS } from './packet-layout.js';
 import { ReplayWindow } from './replay-window.js';
 import { rollOverOf } from './roll-over.js';
@@ -73,7 +73,7 @@ export class SrtpReceiver {
     const end = octets - this.#suite.rtpTagOctets;
     const clear = rtpClearOctets(data, end);
     if (clear < 0 || this.exhausted) return 0;
-    const ssrc = readUint32(data, 8) | 0;
+    const ssrc = readInt32(data, 8);
     const sequence = (data[2]! << 8) | data[3]!;
     let stream = this.#known(ssrc);
     let rollOver = 0;
@@ -103,8 +103,8 @@ export class SrtpReceiver {
     const { aead, rtcpTagOctets } = this.#suite;
     const end = octets - INDEX_OCTETS - rtcpTagOctets;
     if (end < SRTCP_CLEAR_OCTETS || octets > MAX_SRTCP_OCTETS || data[0]! >> 6 !== 2) return 0;
-    const ssrc = readUint32(data, 4) | 0;
-    const trailer = readUint32(data, aead ? octets - INDEX_OCTETS : end) | 0;
+    const ssrc = readInt32(data, 4);
+    const trailer = readInt32(data, aead ? octets - INDEX_OCTETS : end);
     const encrypted = trailer < 0;
     const index = trailer & 0x7fff_ffff;
     let stream = this.#known(ssrc);

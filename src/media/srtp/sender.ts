@@ -1,5 +1,5 @@
 /** Protects what one side sends under one master key: RTP and RTCP of its SSRCs, in place. Pure. */
-import { readUint32 } from '../rtp.js';
+import { readInt32 } from '../rtp.js';
 import { rtpClearOctets, SRTCP_CLEAR_OCTETS } from './packet-layout.js';
 import { rollOverOf } from './roll-over.js';
 import { deriveSessionKeys } from './session-keys.js';
@@ -47,7 +47,7 @@ export class SrtpSender {
   protectRtp(data: Uint8Array, octets: number): number {
     const clear = rtpClearOctets(data, octets);
     if (clear < 0 || this.exhausted) return 0;
-    const ssrc = readUint32(data, 8) | 0;
+    const ssrc = readInt32(data, 8);
     const sequence = (data[2]! << 8) | data[3]!;
     const stream = this.#stream(ssrc, sequence);
     if (!stream) return 0;
@@ -64,7 +64,7 @@ export class SrtpSender {
   /** As `protectRtp`, for a compound RTCP packet (RFC 3711 §3.4). */
   protectRtcp(data: Uint8Array, octets: number): number {
     if (octets < SRTCP_CLEAR_OCTETS || this.exhausted) return 0;
-    const ssrc = readUint32(data, 4) | 0;
+    const ssrc = readInt32(data, 4);
     const stream = this.#stream(ssrc, 0);
     if (!stream) return 0;
     const index = stream.rtcpIndex++;
