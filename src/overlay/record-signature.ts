@@ -12,17 +12,18 @@ export type RecordToSign = Omit<RingRecord, 'signature' | 'ageMs'>;
 
 /** Over all but the age; `record.publisher` has to be the id of `device`. */
 export function recordSignatureBy(device: Signer, record: RecordToSign): string {
-  return signAsId(device, signedText(record));
+  return signAsId(device, recordSignedText(record));
 }
 
 /** For `MemberTools.verifyRecord`. */
 export function recordIsSigned(verifier: Verifier, record: RingRecord): boolean {
   return (
-    isId(record.key) && idSigned(verifier, record.publisher, signedText(record), record.signature)
+    isId(record.key) &&
+    idSigned(verifier, record.publisher, recordSignedText(record), record.signature)
   );
 }
 
 /** Of its own kind, so that nothing else a member signs passes for it. */
-function signedText(record: RecordToSign): string {
+export function recordSignedText(record: RecordToSign): string {
   return `ring record 1 ${createHash('sha256').update(recordText(record)).digest('hex')}`;
 }

@@ -63,6 +63,8 @@ export class VirtualNetwork {
   link: LinkOptions;
   /** As some access points do, for hosts that sleep. */
   dropMulticast = false;
+  /** Told each datagram and segment that leaves a host whose link is up, as it leaves; `data` is valid only during the call. */
+  onSent: (from: Endpoint, to: Endpoint, data: Uint8Array) => void = () => undefined;
   readonly streams: VirtualStreams;
   readonly #clock: Clock;
   readonly #random: SeededRandom;
@@ -162,6 +164,7 @@ export class VirtualNetwork {
   carry(data: Uint8Array, from: Endpoint, to: Endpoint): Fate {
     const fate = this.#fate(from);
     this.#record(from, to, data.length, fate, describe(data));
+    if (fate !== 'unreachable') this.onSent(from, to, data);
     if (fate !== 'delivered') return fate;
     // The sender may use its buffer again, as with a real socket.
     const copy = data.slice();
@@ -194,6 +197,7 @@ export class VirtualNetwork {
     const fate = this.isReachable(from.address) ? 'delivered' : 'unreachable';
     const what = data ? `${note} ${describe(data)}` : note;
     this.#record(from, to, data?.length ?? 0, fate, what);
+    if (data && fate === 'delivered') this.onSent(from, to, data);
   }
 
   /** A segment that is lost comes later instead. */

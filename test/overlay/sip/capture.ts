@@ -1,11 +1,12 @@
-/** What members of small rings say to each other, written down as SIP: the text of EXAMPLES.md. */
+/** What members of small rings say to each other, written down as SIP: the first part of EXAMPLES.md. */
 import { Params, serializeMessage, Via } from '@sip-stack/parser';
 import { Ed25519Signer, Ed25519Verifier } from '../../../src/identity/signing.js';
 import { type Id, idOf } from '../../../src/overlay/ids.js';
 import type { MemberTools } from '../../../src/overlay/member-state.js';
 import type { RingAnswer, RingMessage, RingRequest } from '../../../src/overlay/messages.js';
 import type { Peer } from '../../../src/overlay/peer.js';
-import { type RingRecord, recordText } from '../../../src/overlay/records.js';
+import { recordSignedText } from '../../../src/overlay/record-signature.js';
+import type { RingRecord } from '../../../src/overlay/records.js';
 import { encodeRequest } from '../../../src/overlay/sip/request.js';
 import { answering, encodeAnswer } from '../../../src/overlay/sip/response.js';
 import { SigningKeys } from '../../../src/simulation/ring-keys.js';
@@ -13,15 +14,10 @@ import {
   SimulatedRing,
   type SimulatedRingOptions,
 } from '../../../src/simulation/simulated-ring.js';
-import { OVERLAY, requestIn } from './any-message.js';
+import { requestIn } from './any-message.js';
+import { OVERLAY, type Scenario } from './scenario.js';
 
 const MINUTE_MS = 60_000;
-
-export interface Scenario {
-  readonly title: string;
-  readonly about: string;
-  readonly steps: readonly Step[];
-}
 
 interface Step {
   readonly ms: number;
@@ -53,7 +49,7 @@ class CapturedRing extends SimulatedRing {
 
   override toolsOf(peer: Peer): MemberTools {
     const verifyRecord = (record: RingRecord) =>
-      this.#keys.verify(record.publisher, recordText(record), record.signature);
+      this.#keys.verify(record.publisher, recordSignedText(record), record.signature);
     return { ...super.toolsOf(peer), verifyRecord };
   }
 
@@ -68,7 +64,7 @@ class CapturedRing extends SimulatedRing {
   record(publisher: Id, name: string, text: string): RingRecord {
     const value = Buffer.from(text);
     const of = { key: idOf(name), publisher, sequence: 1, lifeMs: 3_600_000, value };
-    return { ...of, ageMs: 0, signature: this.#keys.sign(publisher, recordText(of)) };
+    return { ...of, ageMs: 0, signature: this.#keys.sign(publisher, recordSignedText(of)) };
   }
 
   /** What is said while `act` is done and until `done`, as far as it belongs here. */
@@ -99,15 +95,27 @@ function conversation(...names: RingRequest['type'][]): (step: Step) => boolean 
   };
 }
 
-export function scenarios(): Scenario[] {
+export function ringScenarios(): Scenario[] {
   return [joins(), looksUp(), stores(), leaves(), merges()];
+}
+
+function scenario(title: string, about: string, steps: readonly Step[]): Scenario {
+  const written = steps.map((step, index) => ({
+    ms: step.ms,
+    from: step.from.address,
+    to: step.to.address,
+    name: nameOf(step),
+    answers: step.message.kind === 'answer',
+    octets: () => Buffer.from(textOf(step, steps.slice(0, index))),
+  }));
+  return { title, about, steps: written, hidden: ['compare'] };
 }
 
 function joins(): Scenario {
   const ring = new CapturedRing({ seed: 1, member: { routing: 'table' } });
   ring.grow(2);
   const [first] = ring.members;
-  const record = ring.record(first!.peer.id, 'sip:alice@home.example', 'sip:alice@192.0.2.77');
+  const record = ring.record(first!.peer.id, 'sip:alice@home', 'sip:alice@192.0.2.77');
   ring.put(first!, record, () => undefined);
   ring.run(ring.now + MINUTE_MS);
   const steps = ring.captured(
@@ -115,13 +123,12 @@ function joins(): Scenario {
     () => ring.ring.length === 3,
     conversation('find', 'join', 'notify', 'offer', 'store', 'membership', 'compare'),
   );
-  return {
-    title: 'A member joins, is told of, and is handed what is its own to keep',
-    about:
-      'A third member joins a ring of two. It looks up its own ID, adopts the successor list of the owner, becomes its ' +
+  return scenario(
+    'A member joins, is told of, and is handed what is its own to keep',
+    'A third member joins a ring of two. It looks up its own ID, adopts the successor list of the owner, becomes its ' +
       'predecessor, learns the table and is told to everybody. Neighbours offer what they hold and the newcomer should.',
     steps,
-  };
+  );
 }
 
 function looksUp(): Scenario {
@@ -132,7 +139,7 @@ function looksUp(): Scenario {
   const wanted = conversation('find');
   const steps = ring.captured(
     () => {
-      ring.lookup(asker, idOf('sip:bob@home.example'), () => {
+      ring.lookup(asker, idOf('sip:bob@home'), () => {
         answered = true;
       });
     },
@@ -141,20 +148,19 @@ function looksUp(): Scenario {
       (step.message.kind === 'answer' ? step.to.id : step.from.id) === asker.peer.id &&
       wanted(step),
   );
-  return {
-    title: 'A lookup',
-    about:
-      'In a ring of 40, too large for a table in this example: who knows somebody closer says so, the owner answers for ' +
+  return scenario(
+    'A lookup',
+    'In a ring of 40, too large for a table in this example: who knows somebody closer says so, the owner answers for ' +
       'itself. The asker asks each in turn (iterative).',
     steps,
-  };
+  );
 }
 
 function stores(): Scenario {
   const ring = new CapturedRing({ seed: 3, member: { routing: 'table' } });
   ring.grow(4);
   const [publisher] = ring.members;
-  const record = ring.record(publisher!.peer.id, 'sip:bob@home.example', 'sip:bob@192.0.2.78');
+  const record = ring.record(publisher!.peer.id, 'sip:bob@home', 'sip:bob@192.0.2.78');
   let ended = 0;
   const steps = ring.captured(
     () => {
@@ -168,12 +174,11 @@ function stores(): Scenario {
     () => ended === 2,
     conversation('find', 'store', 'fetch'),
   );
-  return {
-    title: 'A record is stored, copied, and fetched',
-    about:
-      'The owner keeps it, sends copies to the members after it, and answers with their number.',
+  return scenario(
+    'A record is stored, copied, and fetched',
+    'The owner keeps it, sends copies to the members after it, and answers with their number.',
     steps,
-  };
+  );
 }
 
 function leaves(): Scenario {
@@ -189,12 +194,11 @@ function leaves(): Scenario {
     () => ring.now > left.at,
     conversation('leave', 'membership', 'offer', 'store'),
   );
-  return {
-    title: 'A member leaves',
-    about:
-      'It tells its neighbours who is next to them now, and everybody that it is gone. It does not wait for answers.',
+  return scenario(
+    'A member leaves',
+    'It tells its neighbours who is next to them now, and everybody that it is gone. It does not wait for answers.',
     steps,
-  };
+  );
 }
 
 function merges(): Scenario {
@@ -219,60 +223,13 @@ function merges(): Scenario {
       conversation('find', 'merge', 'notify'),
     )
     .filter(({ ms }) => ms < 1_000);
-  return {
-    title: 'Two rings that meet',
-    about:
-      'A member of one ring of two has discovered a member of another ring of two, and looks up its own ID there. ' +
+  return scenario(
+    'Two rings that meet',
+    'A member of one ring of two has discovered a member of another ring of two, and looks up its own ID there. ' +
       '' +
       'Those it would leave without a predecessor are told by `merge`. Shown is the first second; stabilising does the rest.',
     steps,
-  };
-}
-
-/** The whole of EXAMPLES.md. */
-export function examples(all: readonly Scenario[] = scenarios()): string {
-  const told = new Set<string>();
-  const sections = all.map(({ title, about, steps }) => {
-    const chart = steps.map(chartLine);
-    const shown = steps.flatMap((step, index) => {
-      const name = labelOf(step);
-      if (told.has(name) || isLong(step)) return [];
-      told.add(name);
-      return [`**${name}**\n\n${fenced(textOf(step, steps.slice(0, index)))}`];
-    });
-    return [`## ${title}`, about, `\`\`\`\n${chart.join('\n')}\n\`\`\``, ...shown].join('\n\n');
-  });
-  return `${HEAD}\n\n${sections.join('\n\n')}\n`;
-}
-
-const HEAD = [
-  '# Messages of the ring, as they are',
-  '',
-  'Members of `src/overlay` in the simulator, with real keys; what they said, written by this room. The charts have',
-  'milliseconds, the last number of each address (192.0.2.x), and what was said; messages that say nothing new are not',
-  'shown whole. Phones sign each of them (`DHT-Signature`, left out here). Made by',
-  '`node dist/test/overlay/sip/write-examples.js`; a test reads every message here and writes it again.',
-].join('\n');
-
-/** Tables and digests are long, and say nothing new. */
-function isLong({ message }: Step): boolean {
-  return message.kind === 'request' && message.request.type === 'compare';
-}
-
-function labelOf(step: Step): string {
-  return step.message.kind === 'request' ? nameOf(step) : `${nameOf(step)}, the answer`;
-}
-
-function chartLine(step: Step): string {
-  const { ms, from, to, message } = step;
-  const last = ({ address }: Peer) => /\.(\d+):/.exec(address)?.[1]?.padStart(2) ?? address;
-  const arrow =
-    message.kind === 'request' ? `${last(from)} → ${last(to)}` : `${last(to)} ← ${last(from)}`;
-  return `${Math.round(ms).toString().padStart(6)}  ${arrow}  ${nameOf(step)}`;
-}
-
-function fenced(text: string): string {
-  return `\`\`\`sip\n${text.replaceAll('\r\n', '\n').trimEnd()}\n\`\`\``;
+  );
 }
 
 function textOf(step: Step, before: readonly Step[]): string {

@@ -1,21 +1,29 @@
 /** What this room's README and its examples say is what the code does. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import {
   CallId,
   CSeq,
   From,
+  formatUri,
   parseMessage,
   parseUri,
+  type SipMessage,
+  SipRequest,
   serializeMessage,
   Via,
 } from '@sip-stack/parser';
 import fc from 'fast-check';
 import { test } from 'tap';
-import type { LinkAnswer, LinkRequest } from '../../../src/overlay/link-messages.js';
+import { idSigned } from '../../../src/identity/id-signature.js';
+import { Ed25519Verifier } from '../../../src/identity/signing.js';
+import type { LinkAnswer } from '../../../src/overlay/link-messages.js';
 import type { Peer } from '../../../src/overlay/peer.js';
+import { readBody } from '../../../src/overlay/sip/body.js';
 import {
   DhtMessage,
+  DhtSignature,
   MAX_BODY_OCTETS,
   MAX_LINKS,
   MAX_PARTS,
@@ -31,16 +39,22 @@ import {
   answering,
   decodeResponse,
   encodeAnswer,
+  encodeRefusal,
   readAnswer,
 } from '../../../src/overlay/sip/response.js';
 import { signMessage } from '../../../src/overlay/sip/signature.js';
 import { statusOf, WIRE_REFUSAL_STATUS } from '../../../src/overlay/sip/status.js';
 import { grammarOf } from './abnf.js';
-import { accepted, anyMessage, OVERLAY, requestIn, responseIn, travelled } from './any-message.js';
-import { scenarios } from './capture.js';
+import { accepted, anyMessage, travelled } from './any-message.js';
+import { ringScenarios } from './capture.js';
+import { chartsIn, OVERLAY as EXAMPLE_OVERLAY, messagesIn, written } from './scenario.js';
+import { streetScenarios } from './street-scenarios.js';
 
 const README = readFileSync('src/overlay/sip/README.md', 'utf8');
 const EXAMPLES = readFileSync('src/overlay/sip/EXAMPLES.md', 'utf8');
+const VERIFIER = new Ed25519Verifier();
+const verify = (signer: string, text: string, signature: string) =>
+  idSigned(VERIFIER, signer, text, signature);
 const AGAIN = 'node dist/test/overlay/sip/write-examples.js writes them anew';
 
 /** Rows of the table whose first column is called so: its cells, the first without quotes. */
@@ -146,61 +160,115 @@ function peerOf(uri: string, id: string): Peer {
 }
 
 test('the examples are read, and written again as they stand there', t => {
-  const blocks = [...EXAMPLES.matchAll(/```sip\n(.*?)\n```/gs)].map(([, text = '']) => {
-    const [head = '', body] = text.split(/\n\n(.*)/s);
-    const lines = (of: string) => of.replaceAll('\n', '\r\n');
-    return Buffer.from(`${lines(head)}\r\n\r\n${body === undefined ? '' : `${lines(body)}\r\n`}`);
-  });
-  t.ok(blocks.length >= 15, `${blocks.length} messages`);
-  for (const octets of blocks) {
+  const messages = messagesIn(EXAMPLES);
+  t.ok(messages.length >= 28, `${messages.length} messages`);
+  let signed = 0;
+  for (const octets of messages) {
     const sip = parseMessage(octets);
     const title = sip.headers.text('DHT-Message') ?? 'none';
-    if (sip.kind === 'request') {
-      const decoded = accepted(decodeRequest(sip, { overlay: OVERLAY }));
-      assert(decoded.type === 'part');
-      const words = wordsOf(sip.headers.require(DhtMessage).params);
-      const again = encodeRequest(accepted(readRequest(decoded.origin, decoded.part.content)), {
-        overlay: OVERLAY,
-        to: peerOf(String(octets).split(' ')[1]!, words.to ?? ''),
-        callId: sip.headers.require(CallId),
-        sequence: sip.headers.require(CSeq).sequence,
-        tag: sip.headers.require(From).params.get('tag') ?? '',
-      })[0]!;
-      again.headers.prepend(Via, sip.headers.require(Via));
-      t.equal(String(Buffer.from(serializeMessage(again))), String(octets), title);
-    } else {
-      const response = responseIn(octets);
-      const decoded = accepted(decodeResponse(response, 'ping', { overlay: OVERLAY }));
-      assert(decoded.type === 'part');
-      const again = encodeAnswer(
-        accepted(readAnswer(decoded.origin, decoded.part.content)),
-        OVERLAY,
-      )[0]!;
-      // What ties it to its request is the request's.
-      const tied = requestIn(Buffer.from(String(octets).replace(/^.*/, 'REGISTER sip:h SIP/2.0')));
-      const text = String(Buffer.from(serializeMessage(answering(again, tied, 'none'))));
-      t.equal(text, String(octets), title);
-    }
+    const signature = sip.headers.first(DhtSignature);
+    if (signature !== undefined) signed++;
+    const again = signature === undefined ? rewritten(sip) : rewritten(sip, signature);
+    t.equal(
+      Buffer.from(serializeMessage(again)).toString('latin1'),
+      octets.toString('latin1'),
+      title,
+    );
   }
+  t.ok(signed >= 10, `${signed} signed messages`);
   t.end();
 });
 
-test('the examples are of what members say today', t => {
-  const charts = [...EXAMPLES.matchAll(/^## (.*?)$.*?```\n(.*?)\n```/gms)];
-  const all = scenarios();
+/** What the reader made of a message, as the writer writes it; a message of no ring is left to the parser. */
+function rewritten(sip: SipMessage, signature?: string): SipMessage {
+  const expected = { overlay: EXAMPLE_OVERLAY, ...(signature !== undefined && { verify }) };
+  if (!sip.headers.has('DHT-Message')) return sip;
+  if (sip.kind === 'response') {
+    const decoded = accepted(decodeResponse(sip, 'ping', expected));
+    // What ties it to its request is the request's.
+    const { method } = sip.headers.require(CSeq);
+    const tied = new SipRequest({ method, uri: parseUri('sip:h') });
+    tied.headers = sip.headers;
+    if (decoded.type === 'rejected') {
+      assert(decoded.code);
+      return answering(
+        encodeRefusal({ ok: false, code: decoded.code, detail: decoded.detail }),
+        tied,
+        '',
+      );
+    }
+    assert(decoded.type === 'part');
+    const message = accepted(readAnswer(decoded.origin, decoded.part.content));
+    const again = answering(encodeAnswer(message, EXAMPLE_OVERLAY)[0]!, tied, '');
+    if (signature !== undefined) signMessage(again, () => signature);
+    return again;
+  }
+  const decoded = accepted(decodeRequest(sip, expected));
+  assert(decoded.type === 'part');
+  const words = wordsOf(sip.headers.require(DhtMessage).params);
+  const again = encodeRequest(accepted(readRequest(decoded.origin, decoded.part.content)), {
+    overlay: EXAMPLE_OVERLAY,
+    to: peerOf(formatUri(sip.uri), words.to ?? ''),
+    callId: sip.headers.require(CallId),
+    sequence: sip.headers.require(CSeq).sequence,
+    tag: sip.headers.require(From).params.get('tag') ?? '',
+  })[0]!;
+  if (signature === undefined) again.headers.prepend(Via, sip.headers.require(Via));
+  else {
+    again.headers.set(Via, sip.headers.require(Via));
+    signMessage(again, () => signature);
+  }
+  return again;
+}
+
+test('records and entries of the table in the examples are signed as README.md has it', t => {
+  const kinds = new Map<string, number>();
+  const count = (kind: string) => kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  for (const octets of messagesIn(EXAMPLES)) {
+    const sip = parseMessage(octets);
+    const { records, nodes, entries } = readBody(sip.body);
+    for (const record of [...records, ...nodes.flatMap(node => node.records)]) {
+      const { key, publisher, sequence, lifeMs, value } = record;
+      const content = value ? Buffer.from(value).toString('base64') : 'gone';
+      const hash = createHash('sha256');
+      hash.update(`record ${key} ${publisher} ${sequence} ${lifeMs} ${content}`);
+      const said = `ring record 1 ${hash.digest('hex')}`;
+      t.ok(verify(publisher, said, record.signature), `record ${publisher} ${sequence}`);
+      const text = Buffer.from(value ?? []).toString('latin1');
+      count(value ? (/(?:vouched-)?binding/.exec(text)?.[0] ?? 'text') : 'gone');
+    }
+    for (const { peer, version, state, signer, signature } of entries) {
+      const said = `member ${peer.id} ${peer.address} ${version} ${state}`;
+      t.ok(verify(signer, said, signature), said);
+      count('member');
+    }
+  }
+  const all = ['binding', 'gone', 'member', 'text', 'vouched-binding'];
+  t.strictSame([...kinds.keys()].sort(), all);
+  t.end();
+});
+
+test('the examples are of what members and phones say today', async t => {
+  const charts = chartsIn(EXAMPLES);
+  const ring = ringScenarios();
+  const street = await streetScenarios();
   t.strictSame(
-    charts.map(([, title]) => title),
-    all.map(({ title }) => title),
+    [...charts.keys()],
+    [...ring, ...street].map(({ title }) => title),
     AGAIN,
   );
-  for (const [index, { title, steps }] of all.entries()) {
-    const written = new Set(charts[index]?.[2]?.split('\n').map(line => line.split(' ').at(-1)));
-    const said = new Set(
-      steps.map(({ message }): (LinkRequest | LinkAnswer)['type'] =>
-        message.kind === 'request' ? message.request.type : message.answer.type,
-      ),
-    );
-    t.strictSame([...written].sort(), [...said].sort(), `${title}: ${AGAIN}`);
+  for (const { title, steps } of ring) {
+    const told = new Set(charts.get(title)?.map(({ name }) => name));
+    const said = new Set(steps.map(({ name }) => name));
+    t.strictSame([...told].sort(), [...said].sort(), `${title}: ${AGAIN}`);
   }
-  t.end();
+  const chart = (text: string, title: string) => chartsIn(text).get(title);
+  for (const each of street) {
+    t.strictSame(
+      charts.get(each.title),
+      chart(written([each]), each.title),
+      `${each.title}: ${AGAIN}`,
+    );
+  }
+  t.equal(written(await streetScenarios()), written(street), 'the same run, the same octets');
 });
