@@ -1,12 +1,12 @@
 /** Devices with overlays, on virtual time and network; super-nodes are found on a board that all can read. */
-import { silentLogger } from '../../src/core/logger.js';
+import { type Logger, silentLogger } from '../../src/core/logger.js';
 import type { Candidate } from '../../src/discovery/candidates/candidate.js';
 import { idSigned, signAsId } from '../../src/identity/id-signature.js';
 import { deviceIdOf } from '../../src/identity/identity.js';
 import { Ed25519Signer, Ed25519Verifier } from '../../src/identity/signing.js';
 import { idOf } from '../../src/overlay/ids.js';
 import type { LinkAnswer, LinkRequest } from '../../src/overlay/link-messages.js';
-import { type CandidateStream, Overlay } from '../../src/overlay/overlay.js';
+import { type CandidateStream, Overlay, type OverlayOptions } from '../../src/overlay/overlay.js';
 import type { Peer } from '../../src/overlay/peer.js';
 import { recordSignatureBy } from '../../src/overlay/record-signature.js';
 import type { RingRecord } from '../../src/overlay/records.js';
@@ -30,8 +30,14 @@ export interface Device {
   /** Its address is another from now on, or there is none; whoever asks there hears nothing. */
   readdress(address: string | undefined): void;
   /** A record of its own under the key of a name. */
-  record(name: string, sequence?: number): RingRecord;
+  record(name: string, value?: Uint8Array): RingRecord;
   stop(): Promise<void>;
+}
+
+export interface DeviceOptions {
+  /** Another one than that of this version. */
+  readonly newOverlay?: (options: OverlayOptions) => Overlay;
+  readonly logger?: Logger;
 }
 
 /** Whoever is announced is found by all, half a second later. */
@@ -107,8 +113,9 @@ export class Village {
     this.network = new VirtualNetwork({ clock: this.clock, seed });
   }
 
-  async add(address: string): Promise<Device> {
+  async add(address: string, of: DeviceOptions = {}): Promise<Device> {
     const { clock } = this;
+    const { newOverlay = options => new Overlay(options), logger = silentLogger } = of;
     const random = new SeededRandom(this.#random.uint32());
     const agent = await this.#agent(address, random);
     const signer = new Ed25519Signer(random.bytes(32));
@@ -122,10 +129,10 @@ export class Village {
       const record = { ...draft, publisher: id, sequence: sequence++ };
       return { ...record, ageMs: 0, signature: recordSignatureBy(signer, record) };
     };
-    const overlay = new Overlay({
+    const overlay = newOverlay({
       clock,
       random,
-      logger: silentLogger,
+      logger,
       userAgent: agent,
       name: OVERLAY,
       protocol: 'TCP',
@@ -157,8 +164,8 @@ export class Village {
         told = next;
         overlay.networkChanged();
       },
-      record: name =>
-        signed({ key: idOf(name), lifeMs: 3_600_000, value: Buffer.from(`${name} at ${address}`) }),
+      record: (name, value = Buffer.from(`${name} at ${address}`)) =>
+        signed({ key: idOf(name), lifeMs: 3_600_000, value }),
       stop: async () => {
         await this.during(overlay.stop());
         await this.during(agent.stop());

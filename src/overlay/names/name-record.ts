@@ -3,10 +3,11 @@
  * by it, or of each super-node that vouches for an ordinary phone.
  *
  *   key    SHA-1 of "sip:NAME@OVERLAY", the name folded
- *   value  [binding: bytes, certificate: bytes, ? enrolment: bytes]
+ *   value  [binding: bytes, certificate: bytes, ? enrolment: bytes / null, * any]
  *
- * in deterministic CBOR. The publisher is the device that signed the binding; the sequence is the binding's freshness
- * in one number, so that holders keep the newest without reading it.
+ * in deterministic CBOR. What follows the enrolment, null where there is none, is of later versions, and passed over. The
+ * publisher is the device that signed the binding; the sequence is the binding's freshness in one number, so that holders
+ * keep the newest without reading it.
  */
 import { CodedError } from '../../core/errors.js';
 import {
@@ -31,7 +32,8 @@ import type { RingRecord } from '../records.js';
 
 /** A binding of eight contacts has 2.4 KiB, certificates and enrolments up to 1.2 each. */
 export const MAX_NAME_VALUE_OCTETS = 6144;
-const VALUE_BOUNDS = { octets: MAX_NAME_VALUE_OCTETS, depth: 1, items: 4 } as const;
+/** Later versions may add so much. */
+const VALUE_BOUNDS = { octets: MAX_NAME_VALUE_OCTETS, depth: 4, items: 64 } as const;
 
 /** What a device shows with each of its bindings. */
 export type NameProof = Omit<BindingProof, 'binding' | 'certificate'> & {
@@ -102,9 +104,9 @@ export function readNameRecord(
   }
   const decoded = decodeCbor(value, VALUE_BOUNDS);
   if (!decoded.ok) return decoded;
-  const [binding, certificate, enrolment, ...more] = itemsOf(decoded.value);
-  const mayBeEnrolled = enrolment === undefined || isOctets(enrolment);
-  if (!isOctets(binding) || !isOctets(certificate) || !mayBeEnrolled || more.length > 0) {
+  const [binding, certificate, enrolment = null] = itemsOf(decoded.value);
+  const mayBeEnrolled = enrolment === null || isOctets(enrolment);
+  if (!isOctets(binding) || !isOctets(certificate) || !mayBeEnrolled) {
     return refuse('MALFORMED', 'expected a binding, a certificate and perhaps an enrolment');
   }
   if (!recordIsSigned(verifier, record)) {

@@ -29,7 +29,7 @@ export function pageOf(node: Id): number {
   return Number.parseInt(node[0] ?? '0', 16);
 }
 
-/** JSON: an array of `[id, address, contact]`. */
+/** JSON: an array of `[id, address, contact]`; later versions may say more of each. */
 export function writePage(nodes: readonly ListedNode[]): Uint8Array {
   return Buffer.from(
     JSON.stringify(nodes.map(({ peer, contact }) => [peer.id, peer.address, contact])),
@@ -46,9 +46,9 @@ export function readPage(value: Uint8Array): ListedNode[] {
   }
   if (!Array.isArray(rows)) return [];
   return rows.slice(0, MAX_LISTED).flatMap((row: unknown) => {
-    if (!Array.isArray(row) || !row.every(isShortText)) return [];
-    const [id, address, contact] = row;
-    if (id === undefined || !isId(id) || !address || !contact) return [];
+    const [id, address, contact]: unknown[] = Array.isArray(row) ? row : [];
+    if (!isShortText(id) || !isShortText(address) || !isShortText(contact)) return [];
+    if (!isId(id) || !address || !contact) return [];
     return [{ peer: { id, address }, contact }];
   });
 }

@@ -110,6 +110,16 @@ t.test('forged, foreign, old and oversize records are refused by their codes', t
   const [octets] = parts.ok ? (parts.value as CborValue[]) : [];
   const other = encodeCbor([octets!, mobile.certificate]);
   t.equal(read(forged(record, { value: other })), 'WRONG_KEY', 'certificate of another device');
+  const later = (...items: CborValue[]) =>
+    forged(record, { value: encodeCbor([octets!, desk.certificate, ...items]) });
+  t.equal(read(later(null)), 'taken', 'no enrolment');
+  t.equal(
+    read(later(null, 'more', [1, [true]])),
+    'taken',
+    'what a later version adds is passed over',
+  );
+  t.equal(read(later('more')), 'MALFORMED', 'but not in place of the enrolment');
+  t.equal(read(later(null, Array(64).fill(0))), 'MALFORMED', 'nor without end');
 
   const at = tools();
   t.equal(read(record, 'alice', at), 'taken');

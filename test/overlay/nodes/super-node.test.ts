@@ -381,6 +381,13 @@ t.test('the list of nodes stands in the ring, under keys its successor will own'
   t.ok(bench.puts.length > changes + 8, 'all pages are put again, in case some are missing');
   t.same(readPage(Buffer.from('{')), []);
   t.same(readPage(Buffer.from('[[1],["x","y","z"],["a"],7]')), []);
+  const later = JSON.stringify([[idOf('a'), 'a:5061', 'sip:a@a', 7, { zone: 'north' }]]);
+  const listedLater = [{ peer: { id: idOf('a'), address: 'a:5061' }, contact: 'sip:a@a' }];
+  t.same(
+    readPage(Buffer.from(later)),
+    listedLater,
+    'what a later version says more is passed over',
+  );
 });
 
 t.test('when a neighbour dies its nodes are told to come, but for those that are here', async t => {

@@ -87,18 +87,27 @@ export function accepted<Value>(decoded: Decoded<Value>): Value {
   throw new Error(`refused: ${decoded.code}: ${decoded.detail}`);
 }
 
-/** Over the wire and back, its parts in the order that `shuffle` gives them. */
+/**
+ * Over the wire and back, its parts in the order that `shuffle` gives them.
+ *
+ * @param add what another version says more
+ */
 export function travelled(
   message: AnyMessage,
   shuffle: <T>(parts: readonly T[]) => readonly T[] = parts => parts,
+  add: (sip: SipRequest | SipResponse) => void = () => undefined,
 ): { message: AnyMessage; octets: Uint8Array[] } {
+  const written = (sip: SipRequest | SipResponse) => {
+    add(sip);
+    return octetsOf(sip);
+  };
   const requests =
     message.kind === 'request' ? encodeRequest(message, FRAME) : encodeRequest(PING, FRAME);
-  const asked = octetsOf(requests[0]!);
+  const asked = written(requests[0]!);
   const octets =
     message.kind === 'request'
-      ? [asked, ...requests.slice(1).map(octetsOf)]
-      : encodeAnswer(message, OVERLAY).map(sip => octetsOf(answering(sip, requestIn(asked), '1a')));
+      ? [asked, ...requests.slice(1).map(written)]
+      : encodeAnswer(message, OVERLAY).map(sip => written(answering(sip, requestIn(asked), '1a')));
   const assembler = new PartAssembler();
   for (const one of shuffle(octets)) {
     const decoded = accepted<WireRequest | WireResponse>(

@@ -44,6 +44,7 @@ import {
 } from '../../../src/overlay/sip/response.js';
 import { signMessage } from '../../../src/overlay/sip/signature.js';
 import { statusOf, WIRE_REFUSAL_STATUS } from '../../../src/overlay/sip/status.js';
+import { addLater } from '../later-message.js';
 import { grammarOf } from './abnf.js';
 import { accepted, anyMessage, travelled } from './any-message.js';
 import { ringScenarios } from './capture.js';
@@ -123,31 +124,46 @@ function linesOf(body: Uint8Array): string[] {
   return lines;
 }
 
-test('whatever is written is as the grammar has it', t => {
-  const matcher = grammarOf(README);
-  const lines = new Map<string, number>();
-  const check = (rule: string, text: string) => {
-    lines.set(rule, (lines.get(rule) ?? 0) + 1);
-    if (!matcher(rule).test(text)) t.fail(`${rule}: ${text.slice(0, 300)}`);
-  };
-  for (const message of SAMPLE) {
-    for (const octets of travelled(message).octets) {
-      const sip = parseMessage(octets);
-      if (sip.kind === 'request') signMessage(sip, () => 'a-_Z'.repeat(32));
-      const head = Buffer.from(serializeMessage(sip)).toString().split('\r\n\r\n')[0]!;
-      for (const line of head.split('\r\n')) {
-        const [, field] = /^(DHT-\w+):/.exec(line) ?? [];
-        if (field) check(field, line);
-        const [, name, uri = ''] = /^(From|To|Contact): <([^>]*)>/.exec(line) ?? [];
-        if (name === 'From') check('node-uri', uri);
-        if (uri.startsWith('sip:P@0.0.0.0')) check('place-uri', uri);
-        else if (uri.startsWith('sip:P@')) check('peer-uri', uri);
-      }
-      if (sip.headers.text('DHT-Part')) continue;
-      for (const line of linesOf(sip.body)) check(`${line.split(' ')[0]!.trim()}-line`, line);
-    }
+/** Whatever of a message the grammar has a rule for: the rule, and the text. */
+function* ruled(octets: Uint8Array): Generator<[rule: string, text: string]> {
+  const sip = parseMessage(octets);
+  if (sip.kind === 'request') signMessage(sip, () => 'a-_Z'.repeat(32));
+  const head = Buffer.from(serializeMessage(sip)).toString().split('\r\n\r\n')[0]!;
+  for (const line of head.split('\r\n')) {
+    const [, field] = /^(DHT-\w+):/.exec(line) ?? [];
+    if (field && field !== 'DHT-Power') yield [field, line];
+    const [, name, uri = ''] = /^(From|To|Contact): <([^>]*)>/.exec(line) ?? [];
+    if (name === 'From') yield ['node-uri', uri];
+    if (uri.startsWith('sip:P@0.0.0.0')) yield ['place-uri', uri];
+    else if (uri.startsWith('sip:P@')) yield ['peer-uri', uri];
   }
-  t.equal(lines.size, 14, [...lines].map(([rule, times]) => `${rule} ${times}`).join(', '));
+  if (sip.headers.text('DHT-Part')) return;
+  for (const line of linesOf(sip.body)) {
+    const kind = line.split(' ')[0]!.trim();
+    yield [LATER_KINDS.includes(kind) ? 'other-line' : `${kind}-line`, line];
+  }
+}
+
+/** Of lines of `later-message.ts`. */
+const LATER_KINDS: readonly string[] = ['power', 'mood', 'empty'];
+
+test('whatever is written is as the grammar has it, and so is what a later version adds', t => {
+  const matcher = grammarOf(README);
+  for (const [add, rules] of [
+    [undefined, 14],
+    [addLater, 15],
+  ] as const) {
+    const lines = new Map<string, number>();
+    for (const message of SAMPLE) {
+      for (const octets of travelled(message, undefined, add).octets) {
+        for (const [rule, text] of ruled(octets)) {
+          lines.set(rule, (lines.get(rule) ?? 0) + 1);
+          if (!matcher(rule).test(text)) t.fail(`${rule}: ${text.slice(0, 300)}`);
+        }
+      }
+    }
+    t.equal(lines.size, rules, [...lines].map(([rule, times]) => `${rule} ${times}`).join(', '));
+  }
   t.notMatch('DHT-Link: <sip:P@h;peer-ID=12>;link=P;expires=600', matcher('DHT-Link'));
   t.notMatch('DHT-Message: ', matcher('DHT-Message'));
   t.notMatch('version abc def 1\r\n', matcher('version-line'));
