@@ -78,12 +78,16 @@ it said so. Messages are weighed as signed REGISTERs: 830 octets, and 113 for ea
 
 Invariants of the ring are checked as it runs: one ring, ordered, a live successor for each member, every
 key has its copies, no wrong owner answers. If one breaks, the exit status is 1 and the seed repeats it.
+With --shrink a small run is then looked for that still breaks it: shorter, and with fewer members, records,
+lookups and events. It is printed as data, which test/simulation/shrink.test.ts tells how to keep as a test.
+Lost records and wrong lookups are shrunk too. Each step is a whole run: of a large ring that takes minutes.
 
   $ ringline simulate --nodes 100,1000,10000 --lookups 20000 --chart hops.svg
   $ ringline simulate --nodes 10000 --routing binary     fingers as in the first Chord
   $ ringline simulate --crash 0.5                        half of all die at once; lookups begin with that
   $ ringline simulate --lifetime 42 --hours 2            everybody stays 42 minutes, in the mean
   $ ringline simulate --routing table --lifetime 174 --hours 2
+  $ ringline simulate --routing auto --lifetime 42 --hours 1   a table, until it costs too much
   $ ringline simulate --hostile 0.1 --paths 6            a tenth of all deceives
 `;
 
@@ -348,7 +352,7 @@ function simulateCommand(ringline: Command): void {
     )
     .addOption(
       new Option('--routing <how>', 'whom a member knows beyond its neighbours')
-        .choices(['table', 'base16', 'binary'])
+        .choices(['table', 'base16', 'binary', 'auto'])
         .default('base16'),
     )
     .option(
@@ -367,6 +371,16 @@ function simulateCommand(ringline: Command): void {
       number(0.3, 10),
     )
     .option('--hours <h>', 'how long they come and go, in virtual time', number(0.01, 1000))
+    .option(
+      '--goodbye <fraction>',
+      'this part of those who go says so (default: 0, all just vanish)',
+      number(0, 1),
+    )
+    .option(
+      '--cut <fraction>',
+      'this part of all is cut off for two minutes; lookups begin ten minutes after that',
+      number(0, 1),
+    )
     .option(
       '--hostile <fraction>',
       'this part of all lies, is silent or denies what it holds',
@@ -390,6 +404,7 @@ function simulateCommand(ringline: Command): void {
       number(0, 2 ** 53),
     )
     .option('--chart <file.svg>', 'draw hops and times')
+    .option('--shrink', 'if anything is broken: look for the smallest run that still breaks it')
     .addHelpText('after', SIMULATE_HELP)
     .action(async (flags: SimulateFlags & { readonly json?: boolean }) =>
       finish({ ...(flags.json && { json: true }) }, async output => {

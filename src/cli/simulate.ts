@@ -5,10 +5,14 @@ import type { Routing } from '../overlay/member-state.js';
 import { fitLine } from '../simulation/figures.js';
 import { FORECAST_NODES, ringChart } from '../simulation/ring-chart.js';
 import {
+  breachOf,
   type RingExperiment,
   type RingReport,
   runExperiment,
 } from '../simulation/ring-experiment.js';
+import { planOf } from '../simulation/ring-plan.js';
+import { membersOf, type RingSchedule, scheduleText } from '../simulation/ring-schedule.js';
+import { shrink } from '../simulation/shrink.js';
 import { EXIT } from './exit-codes.js';
 import { formatTable, type Output } from './output.js';
 
@@ -16,11 +20,13 @@ export interface SimulateFlags {
   /** One size, or several with commas between. */
   readonly nodes: string;
   readonly lookups: number;
-  readonly routing: Routing;
+  readonly routing: Routing | 'auto';
   readonly crash?: number;
   readonly lifetime?: number;
   readonly shape?: number;
   readonly hours?: number;
+  readonly goodbye?: number;
+  readonly cut?: number;
   readonly hostile?: number;
   readonly paths?: number;
   readonly loss?: number;
@@ -28,6 +34,7 @@ export interface SimulateFlags {
   readonly recursive?: boolean;
   readonly seed?: number;
   readonly chart?: string;
+  readonly shrink?: boolean;
 }
 
 /** Progress is shown of what takes longer than this. */
@@ -40,11 +47,13 @@ const SIZES_FOR_FORECAST = 3;
 export async function simulate(flags: SimulateFlags, output: Output): Promise<number> {
   const seed = flags.seed ?? Math.floor(Math.random() * 2 ** 31);
   const reports: RingReport[] = [];
+  const experiments: RingExperiment[] = [];
   const sizes = sizesOf(flags.nodes);
   for (const nodes of sizes) {
     const experiment = experimentOf(flags, nodes, seed);
     const report = runExperiment(experiment, progressOn(process.stderr), () => performance.now());
     reports.push(report);
+    experiments.push(experiment);
     // People get one table of all sizes, programs each as it is done.
     const table = reports.length === sizes.length ? describe(reports) : undefined;
     output.event({ event: 'simulated', ...report }, table);
@@ -60,12 +69,37 @@ export async function simulate(flags: SimulateFlags, output: Output): Promise<nu
     await writeFile(flags.chart, ringChart(reports));
     output.event({ event: 'chart', file: flags.chart }, `Chart: ${flags.chart}`);
   }
-  return tellBroken(reports, output);
+  const code = tellBroken(reports, output);
+  if (flags.shrink) {
+    const broken = reports.findIndex(report => breachOf(report) !== undefined);
+    tellSmallCase(experiments[broken], reports[broken], output);
+  }
+  return code;
+}
+
+/** Looks for the smallest run that breaks what the first broken one did. */
+function tellSmallCase(
+  experiment: RingExperiment | undefined,
+  report: RingReport | undefined,
+  output: Output,
+): void {
+  const breach = report && breachOf(report);
+  if (!experiment || !breach) {
+    output.event({ event: 'shrunk' }, 'Nothing is broken: there is nothing to shrink.');
+    return;
+  }
+  const { schedule } = planOf(experiment);
+  const small = shrink(schedule, breach, progressOfShrinking(process.stderr));
+  const { length } = membersOf(small);
+  output.event(
+    { event: 'shrunk', breach, schedule: small },
+    `The smallest run found that breaks "${breach}": ${length} members, ${small.events.length} events, ${(small.endMs / 1000).toFixed(1)} s.\n${scheduleText(small)}`,
+  );
 }
 
 function experimentOf(flags: SimulateFlags, nodes: number, seed: number): RingExperiment {
-  const { lookups, routing, crash, lifetime, shape, hours, hostile, paths, loss, keys, recursive } =
-    flags;
+  const { lookups, routing, crash, lifetime, shape, hours, goodbye, cut } = flags;
+  const { hostile, paths, loss, keys, recursive } = flags;
   const kept = keys ?? (lifetime !== undefined || hostile !== undefined ? 3 * nodes : 0);
   return {
     nodes,
@@ -77,6 +111,8 @@ function experimentOf(flags: SimulateFlags, nodes: number, seed: number): RingEx
     ...(lifetime !== undefined && { lifetimeMinutes: lifetime }),
     ...(shape !== undefined && { shape }),
     ...(hours !== undefined && { hours }),
+    ...(goodbye !== undefined && { goodbye }),
+    ...(cut !== undefined && { cut }),
     ...(hostile !== undefined && { hostile }),
     paths: paths ?? (hostile ? PATHS_AMONG_LIARS : 1),
     ...(loss !== undefined && { loss }),
@@ -101,7 +137,9 @@ function describe(reports: readonly RingReport[]): string {
   ];
   const rows = [
     row('super-nodes', ({ nodes }) => count(nodes)),
-    row('routing', ({ routing }) => routing),
+    row('routing', ({ routing, routingAtEnd }) =>
+      routing === 'auto' ? `auto: ${listOf(routingAtEnd)}` : routing,
+    ),
     row('lookups tried', ({ lookups }) => count(lookups.tried)),
     row(
       '  succeeded',
@@ -177,6 +215,28 @@ function progressOn(stream: NodeJS.WriteStream): (done: number, doing: string) =
     const text = `${doing}: ${Math.round(done * 100)}%, ${((now - startedAt) / 1000).toFixed(0)} s`;
     stream.write(stream.isTTY ? `\r\x1b[K${text}${done >= 1 ? '\r\x1b[K' : ''}` : `${text}\n`);
   };
+}
+
+function progressOfShrinking(
+  stream: NodeJS.WriteStream,
+): (smaller: RingSchedule, runs: number) => void {
+  let shownAt = Number.NEGATIVE_INFINITY;
+  return (smaller, runs) => {
+    const now = performance.now();
+    if (now - shownAt < PATIENCE_MS) return;
+    shownAt = now;
+    const { length } = membersOf(smaller);
+    const seconds = (smaller.endMs / 1000).toFixed(1);
+    stream.write(
+      `after ${runs} runs: ${length} members, ${smaller.events.length} events, ${seconds} s\n`,
+    );
+  };
+}
+
+function listOf(counts: Readonly<Partial<Record<Routing, number>>>): string {
+  return Object.entries(counts)
+    .map(([routing, members]) => `${count(members)} ${routing}`)
+    .join(', ');
 }
 
 function count(value: number): string {

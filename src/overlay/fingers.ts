@@ -9,7 +9,7 @@ import type { Peer } from './peer.js';
 import { ask } from './requests.js';
 
 /** Of each part of the ring so many are asked for their round trip. */
-const PROBED = 6;
+export const PROBED = 6;
 /** A finger is exchanged for one that is this much quicker, not for every trifle. */
 const QUICKER = 0.85;
 
@@ -54,7 +54,7 @@ export function considerFinger(state: MemberState, peer: Peer, rttMs: number): v
   const slot = slotOf(state.self.id, peer.id, routing);
   if (slot === undefined) return;
   const known = fingers.get(slot);
-  if (known && known.peer.id !== peer.id && rttMs > known.rttMs * QUICKER) return;
+  if (known?.peer.id !== peer.id && !isQuicker(known, rttMs)) return;
   setFinger(state, slot, { peer, rttMs });
 }
 
@@ -82,9 +82,17 @@ export function nextFinger(state: MemberState): { slot: number; key: Id } | unde
   if (slots.length === 0) return undefined;
   state.nextSlot = (state.nextSlot + 1) % slots.length;
   const slot = slots[state.nextSlot]!;
-  const { start, size } = partOfSlot(slot, routing);
-  // Anywhere in the part, so that over time the quickest of all of it is found.
-  return { slot, key: idAfter(self.id, start + Math.floor(size * 0.75 * state.tools.chance())) };
+  const part = partOfSlot(slot, routing);
+  return { slot, key: idAfter(self.id, placeInPart(part, state.tools.chance())) };
+}
+
+/** Anywhere in the part, so that over time the quickest of all of it is found. */
+export function placeInPart({ start, size }: { start: number; size: number }, chance: number) {
+  return start + Math.floor(size * 0.75 * chance);
+}
+
+export function isQuicker(known: Finger | undefined, rttMs: number): boolean {
+  return !known || rttMs <= known.rttMs * QUICKER;
 }
 
 /** Measures some of a part of the ring, and the finger there is. */

@@ -14,7 +14,7 @@ import { schedule } from './requests.js';
 import { becomeMember } from './ring.js';
 
 export interface SettledPointers {
-  readonly predecessor: Peer;
+  readonly predecessor: Peer | undefined;
   readonly successors: readonly Peer[];
   readonly fingers: ReadonlyMap<number, Finger>;
   /** May be shared by members that do not keep it up. */

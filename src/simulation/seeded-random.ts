@@ -5,12 +5,14 @@ import type { Random } from '../core/random.js';
 export class SeededRandom implements Random {
   #a: number;
   #b: number;
-  #c = 0;
+  #c: number;
   #counter = 1;
 
-  constructor(seed: number) {
+  /** @param stream of one seed there are 2^32, each as if of a seed of its own */
+  constructor(seed: number, stream = 0) {
     this.#a = seed >>> 0;
     this.#b = Math.floor(seed / 2 ** 32) >>> 0;
+    this.#c = stream >>> 0;
     for (let i = 0; i < 12; i++) this.uint32();
   }
 

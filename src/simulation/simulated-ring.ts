@@ -37,6 +37,8 @@ export interface SimulatedMember {
   readonly peer: Peer;
   readonly state: MemberState;
   readonly host: number;
+  /** Its chance, and the delays of what it sends: nobody else's doing changes them. */
+  readonly random: SeededRandom;
   /** Members of different parts do not reach each other. */
   part: number;
   alive: boolean;
@@ -59,6 +61,8 @@ type Scheduled =
 
 export interface SimulatedRingOptions {
   readonly seed: number;
+  /** Another number, other delays and other chances of the members; ids and places follow from the seed. */
+  readonly delays?: number;
   readonly member?: Partial<MemberOptions>;
   /** Of all messages, between different hosts. */
   readonly loss?: number;
@@ -73,13 +77,14 @@ const KEPT_VIOLATIONS = 5;
 
 export class SimulatedRing {
   readonly random: SeededRandom;
-  readonly area: WideArea;
+  readonly area = new WideArea();
   readonly members: SimulatedMember[] = [];
   readonly violations = new Map<InvariantName, { count: number; first: string[] }>();
   /** By what is asked for, answers included. */
   readonly traffic = { messages: 0, bytes: 0, byType: new Map<string, [number, number]>() };
   readonly #queue = new EventQueue<Scheduled>();
   readonly #byAddress = new Map<string, SimulatedMember>();
+  readonly #byHost = new Map<number, SimulatedMember>();
   /** Who is in the ring, by id: the truth. */
   readonly #inRing: Peer[] = [];
   readonly #hostile: Peer[] = [];
@@ -88,6 +93,9 @@ export class SimulatedRing {
   readonly #waiting = new Map<number, (done: Done) => void>();
   /** Owners that answered rightly, for lookups whose answer is still on its way. */
   readonly #claims = new Map<string, number>();
+  /** Of members that were not adopted yet. */
+  readonly #randoms = new Map<Id, SeededRandom>();
+  #nextNumber = 0;
   #nextTag = 1;
   #joined: ((member: SimulatedMember) => void) | undefined;
   #sent: ((from: Peer, to: Peer, message: RingMessage) => void) | undefined;
@@ -98,7 +106,6 @@ export class SimulatedRing {
     this.#options = options;
     this.#keys = options.keys ?? new StatedKeys();
     this.random = new SeededRandom(options.seed);
-    this.area = new WideArea(new SeededRandom(options.seed + 2 ** 32));
   }
 
   get now(): number {
@@ -119,16 +126,31 @@ export class SimulatedRing {
     this.#sent = listener;
   }
 
-  newPeer(): { peer: Peer; host: number } {
-    const host = this.area.add();
-    const id = this.#keys.newId(this.random);
-    return { peer: { id, address: `host-${host}` }, host };
+  /** A member's id and place follow from its number and the seed, whoever else there is. */
+  newPeer(number = this.#nextNumber): { peer: Peer; host: number } {
+    this.#nextNumber = Math.max(this.#nextNumber, number + 1);
+    const own = this.#ownRandom(number);
+    const id = this.#keys.newId(own);
+    this.area.add(number, own);
+    const { seed, delays = 0 } = this.#options;
+    this.#randoms.set(id, new SeededRandom(seed, 2 ** 21 * delays + 2 * number + 1));
+    return { peer: { id, address: `host-${number}` }, host: number };
+  }
+
+  /** The id that a member of this number has, or would have. */
+  idOfNumber(number: number): Id {
+    return this.#keys.newId(this.#ownRandom(number));
+  }
+
+  #ownRandom(number: number): SeededRandom {
+    return new SeededRandom(this.#options.seed, 2 * number + 2);
   }
 
   /** What a member is handed: chance from the seed, and its key. */
   toolsOf(peer: Peer): MemberTools {
+    const random = this.#randoms.get(peer.id)!;
     return {
-      chance: () => this.random.unit(),
+      chance: () => random.unit(),
       sign: text => this.#keys.sign(peer.id, text),
       verify: (signer, text, signature) => this.#keys.verify(signer, text, signature),
       verifyRecord:
@@ -137,8 +159,11 @@ export class SimulatedRing {
   }
 
   /** A new host that joins through `contacts`, or begins a ring. */
-  start(contacts: readonly Peer[], options: { part?: number } = {}): SimulatedMember {
-    const { peer, host } = this.newPeer();
+  start(
+    contacts: readonly Peer[],
+    options: { part?: number; number?: number } = {},
+  ): SimulatedMember {
+    const { peer, host } = this.newPeer(options.number);
     const state = newMember(peer, this.toolsOf(peer), this.#options.member);
     const member = this.adopt(state, host, undefined, options.part ?? 0);
     this.step(member, { type: 'start', now: this.now, contacts });
@@ -147,10 +172,14 @@ export class SimulatedRing {
 
   /** A member whose state was made elsewhere. */
   adopt(state: MemberState, host: number, deceit?: Deceit, part = 0): SimulatedMember {
+    const { id } = state.self;
+    const random = this.#randoms.get(id)!;
+    this.#randoms.delete(id);
     const member: SimulatedMember = {
       peer: state.self,
       state,
       host,
+      random,
       part,
       alive: true,
       inRing: false,
@@ -159,6 +188,7 @@ export class SimulatedRing {
     };
     this.members.push(member);
     this.#byAddress.set(state.self.address, member);
+    this.#byHost.set(host, member);
     if (deceit) insert(this.#hostile, state.self);
     if (state.phase === 'member') this.#enter(member);
     return member;
@@ -168,8 +198,14 @@ export class SimulatedRing {
     return this.#byAddress.get(peer.address)!;
   }
 
+  /** If it is alive. */
+  memberOfNumber(number: number): SimulatedMember | undefined {
+    return this.#byHost.get(number);
+  }
+
   crash(member: SimulatedMember): void {
     member.alive = false;
+    this.#byHost.delete(member.host);
     this.#exit(member);
     this.#byAddress.delete(member.peer.address);
   }
@@ -326,7 +362,7 @@ export class SimulatedRing {
   #deliver(to: SimulatedMember, message: RingMessage): void {
     if (to.deceit && message.kind === 'request') {
       const { from, number, request } = message;
-      const answer = deceive(to.deceit, request, this.#hostile, this.random.unit());
+      const answer = deceive(to.deceit, request, this.#hostile, to.random.unit());
       if (answer === 'silence') return;
       if (answer) {
         const reply = { kind: 'answer', from: to.peer, number, answer } as const;
@@ -383,8 +419,8 @@ export class SimulatedRing {
     const receiver = this.#byAddress.get(to.address);
     if (!receiver || receiver.part !== from.part) return;
     const { loss = 0 } = this.#options;
-    if (loss > 0 && receiver !== from && this.random.unit() < loss) return;
-    const delay = this.area.delayMs(from.host, receiver.host);
+    if (loss > 0 && receiver !== from && from.random.unit() < loss) return;
+    const delay = this.area.delayMs(from.host, receiver.host, from.random);
     this.#queue.add(delay, { type: 'message', to: receiver, message });
   }
 

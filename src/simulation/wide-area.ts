@@ -19,18 +19,12 @@ export class WideArea {
   readonly #x: number[] = [];
   readonly #y: number[] = [];
   readonly #lastMile: number[] = [];
-  readonly #random: SeededRandom;
 
-  constructor(random: SeededRandom) {
-    this.#random = random;
-  }
-
-  /** A new host; hosts are numbered from 0. */
-  add(): number {
-    const random = this.#random;
-    this.#x.push(random.unit() * PLANE_MS);
-    this.#y.push(random.unit() * PLANE_MS);
-    return this.#lastMile.push(LAST_MILE_MS * Math.exp(LAST_MILE_SIGMA * this.#normal())) - 1;
+  /** A new host of this number, which says how its paths bend; its place is drawn from `random`. */
+  add(host: number, random: SeededRandom): void {
+    this.#x[host] = random.unit() * PLANE_MS;
+    this.#y[host] = random.unit() * PLANE_MS;
+    this.#lastMile[host] = LAST_MILE_MS * Math.exp(LAST_MILE_SIGMA * normal(random));
   }
 
   /** There and back without queues, in milliseconds. */
@@ -42,15 +36,15 @@ export class WideArea {
   }
 
   /** One message's way. */
-  delayMs(from: number, to: number): number {
+  delayMs(from: number, to: number, random: SeededRandom): number {
     if (from === to) return 0.05;
-    return this.rttMs(from, to) / 2 - QUEUE_MS * Math.log(1 - this.#random.unit());
+    return this.rttMs(from, to) / 2 - QUEUE_MS * Math.log(1 - random.unit());
   }
+}
 
-  #normal(): number {
-    const length = Math.sqrt(-2 * Math.log(1 - this.#random.unit()));
-    return length * Math.cos(2 * Math.PI * this.#random.unit());
-  }
+function normal(random: SeededRandom): number {
+  const length = Math.sqrt(-2 * Math.log(1 - random.unit()));
+  return length * Math.cos(2 * Math.PI * random.unit());
 }
 
 /** The same for both directions, and each time: near enough to normal, from a hash of the pair. */
