@@ -19,6 +19,15 @@ import { test } from 'tap';
 import { idSigned } from '../../../src/identity/id-signature.js';
 import { Ed25519Verifier } from '../../../src/identity/signing.js';
 import type { LinkAnswer } from '../../../src/overlay/link-messages.js';
+import { LOOKUP_MS, RELAY_MARGIN_MS } from '../../../src/overlay/lookup.js';
+import { MEMBER_OPTIONS } from '../../../src/overlay/member-state.js';
+import { MAX_NAME_VALUE_OCTETS } from '../../../src/overlay/names/name-record.js';
+import { LIFE_S } from '../../../src/overlay/names/publishing-machine.js';
+import { PING_MS } from '../../../src/overlay/nodes/attachment-search.js';
+import { EXPIRES_S, MOVE_RATE } from '../../../src/overlay/nodes/attachment-state.js';
+import { PAGES } from '../../../src/overlay/nodes/node-list.js';
+import { MAX_RECORDS as MAX_NODE_RECORDS } from '../../../src/overlay/nodes/node-records.js';
+import { SUPER_NODE_OPTIONS } from '../../../src/overlay/nodes/super-node-state.js';
 import type { Peer } from '../../../src/overlay/peer.js';
 import { readBody } from '../../../src/overlay/sip/body.js';
 import {
@@ -44,6 +53,7 @@ import {
 } from '../../../src/overlay/sip/response.js';
 import { signMessage } from '../../../src/overlay/sip/signature.js';
 import { statusOf, WIRE_REFUSAL_STATUS } from '../../../src/overlay/sip/status.js';
+import { PART_BYTES } from '../../../src/overlay/values.js';
 import { addLater } from '../later-message.js';
 import { grammarOf } from './abnf.js';
 import { accepted, anyMessage, travelled } from './any-message.js';
@@ -108,6 +118,34 @@ test('the tables of messages and refusals are complete', t => {
     `${octetsPerSender / MIB} MiB for a sender,\n  ${octets / MIB} MiB and ${messages}`,
   );
   t.match(README, `after ${timeoutMs / 1_000} s`);
+  t.end();
+});
+
+test('the times and bounds of RULES.md are those of the code', t => {
+  const rules = readFileSync('src/overlay/RULES.md', 'utf8').replace(/\s+/g, ' ');
+  const s = (ms: number) => `${ms / 1_000} s`;
+  const minutes = (ms: number) => `${ms / 60_000} minutes`;
+  const { stabiliseMs, fingerMs, offerMs, mergeMs, gatherMs } = MEMBER_OPTIONS;
+  const told = [
+    `**Stabilise**, about every ${s(stabiliseMs)}:`,
+    `looked after about every ${s(fingerMs)}`,
+    `About every ${minutes(offerMs)}, and`,
+    `About every ${s(mergeMs)}, and when discovery`,
+    `gathered for about ${s(gatherMs)}`,
+    `to 4 s, in all for ${s(LOOKUP_MS)}`,
+    `with ${s(RELAY_MARGIN_MS)} less each time`,
+    `\`Expires\` (${EXPIRES_S} is usual)`,
+    `60 to ${SUPER_NODE_OPTIONS.expiresS} s.`,
+    `carried nothing for ${s(PING_MS)} is pinged`,
+    `up to ${MAX_NODE_RECORDS}, each with its age`,
+    `${PAGES} records of an hour`,
+    `then one each ${s(MOVE_RATE.everyMs)}`,
+    `A binding lives for ${LIFE_S.user} s`,
+    `vouched for ${LIFE_S.voucher} s`,
+    `up to ${MAX_NAME_VALUE_OCTETS} octets`,
+    `A value above ${PART_BYTES} octets`,
+  ];
+  for (const text of told) t.ok(rules.includes(text), text);
   t.end();
 });
 
