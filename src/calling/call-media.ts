@@ -1,4 +1,5 @@
 /** The media of one call: its leg, what we say of it in SDP, and what both sides agreed on. */
+import { withZoneOf } from '../core/endpoint.js';
 import { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
 import type { Random } from '../core/random.js';
@@ -186,7 +187,13 @@ export class CallMedia {
   #configure(agreed: AgreedAudio): void {
     if (!this.#leg) return;
     this.#agreed = agreed;
-    const { remote, rtcp, send, receive, crypto: security, events, comfortNoise } = agreed;
+    const { send, receive, crypto: security, events, comfortNoise } = agreed;
+    // A description has no zones: whom we speak to over a link of ours is on that link.
+    const here = ({ address, port }: Endpoint) => ({
+      address: withZoneOf(address, this.#endpoint.address),
+      port,
+    });
+    const [remote, rtcp] = [here(agreed.remote), here(agreed.rtcp)];
     const { formats, silence } = this.#options;
     const format = payloadFormat(agreed, formats, silence);
     this.#leg.configure({

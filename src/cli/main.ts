@@ -448,7 +448,7 @@ function phoneOptions(command: Command): Command {
     .option('--name <name>', 'name on this network (default: the host name)')
     .option(
       '--listen <address:port>',
-      'address and port; port 0 takes a free one (default: 0.0.0.0:5060)',
+      'address and port; port 0 takes a free one (default: [::]:5060, all of IPv6 and IPv4)',
     )
     .option('--tls <port>', 'port for SIP over TLS, or off (default: one above --listen)')
     .option('--ws <port>', 'port for SIP over WebSocket (default: off)')

@@ -4,7 +4,7 @@ import type { Random } from '../core/random.js';
 import type { Locator } from '../discovery/locator.js';
 import { StoredIdentity } from '../identity/stored-identity.js';
 import { phoneCertificateNames, StoredTlsIdentity } from '../identity/stored-tls-identity.js';
-import type { Config, Settings } from '../runtime/config-settings.js';
+import { type Config, DEFAULT_LISTEN, type Settings } from '../runtime/config-settings.js';
 import { createLogger } from '../runtime/logging.js';
 import { overlaySources } from '../runtime/overlay-discovery.js';
 import { OverlayRole } from '../runtime/overlay-role.js';
@@ -28,7 +28,7 @@ export async function withPassingPhone(
   const ring: Locator = { locate: async (...asked) => overlay?.locate(...asked) ?? [] };
   const system = systemSeams(logger, { ring });
   // Another phone may run here on the usual ports: take any.
-  const listen = flags.listen ?? { address: '0.0.0.0', port: 0 };
+  const listen = flags.listen ?? { ...DEFAULT_LISTEN, port: 0 };
   const telephone = new Telephone(system, {
     name: settings.name,
     listen,

@@ -1,7 +1,32 @@
 /** Endpoints as text. */
 import { isIP, isIPv6 } from 'node:net';
 import { CodedError } from './errors.js';
-import type { Endpoint } from './network.js';
+import type { Endpoint, InterfaceAddress } from './network.js';
+
+/** All of IPv4. */
+export const ANY_IPV4 = '0.0.0.0';
+/** All addresses, of both kinds. */
+export const ANY = '::';
+
+/** Whether who listens there does so at more than one address. */
+export function isWildcard(address: string): boolean {
+  return address === ANY || address === ANY_IPV4;
+}
+
+/** Whether a socket bound to `address` reaches `remote`, as far as their kinds go. */
+export function canReach(address: string, remote: string): boolean {
+  return address === ANY || isIPv6(address) === isIPv6(remote);
+}
+
+/** Those of our addresses that a socket bound to all of a kind, or to all, has: those that most others reach first. */
+export function heardAt(
+  wildcard: string,
+  own: readonly InterfaceAddress[],
+): readonly InterfaceAddress[] {
+  const rank = ({ address }: InterfaceAddress) =>
+    isLinkLocal(address) ? 2 : Number(isIPv6(address));
+  return own.filter(({ address }) => canReach(wildcard, address)).sort((a, b) => rank(a) - rank(b));
+}
 
 /** `192.0.2.1:5060`, `[2001:db8::1]:5060`. */
 export function formatEndpoint({ address, port }: Endpoint): string {
@@ -30,17 +55,31 @@ export function parseEndpoint(text: string, defaults: Endpoint): Endpoint {
   return { address: address === '' ? defaults.address : address, port };
 }
 
+/** How IPv4 addresses are written where both kinds come together (RFC 4291 §2.5.5.2). */
+export const MAPPED = '::ffff:';
+
+/** An address as its own kind writes it. */
+export function withoutMapping(address: string): string {
+  return address.startsWith(MAPPED) && address.includes('.')
+    ? address.slice(MAPPED.length)
+    : address;
+}
+
 /** A link-local address without its zone, which means nothing to anybody else (RFC 4007 §6). */
 export function withoutZone(address: string): string {
   const zone = address.indexOf('%');
   return zone < 0 ? address : address.slice(0, zone);
 }
 
+/** Of IPv6: fe80::/10, RFC 4291 §2.5.6. */
+export function isLinkLocal(address: string): boolean {
+  return /^fe[89ab][0-9a-f]:/i.test(address);
+}
+
 /** A link-local IPv6 address heard of on the link of `neighbour`, with the zone that makes it usable. */
 export function withZoneOf(address: string, neighbour: string): string {
   const zone = neighbour.indexOf('%');
-  const linkLocal = /^fe[89ab][0-9a-f]:/i.test(address); // fe80::/10, RFC 4291 §2.5.6
-  return zone < 0 || !linkLocal || address.includes('%')
+  return zone < 0 || !isLinkLocal(address) || address.includes('%')
     ? address
     : address + neighbour.slice(zone);
 }

@@ -22,7 +22,7 @@ export const DSCP: Readonly<Record<TrafficClass, number>> = {
 };
 
 export interface DatagramOptions {
-  /** A literal local address; `0.0.0.0` or `::` for all. */
+  /** A literal local address; `0.0.0.0` for all of IPv4, `::` for all there are, of both kinds. */
   address: string;
   /** 0 lets the system choose. */
   port: number;
@@ -91,7 +91,7 @@ export interface ConnectOptions {
 }
 
 export interface ListenOptions {
-  /** A literal local address; `0.0.0.0` or `::` for all. */
+  /** As of a datagram socket. */
   readonly address: string;
   /** 0 lets the system choose. */
   readonly port: number;

@@ -1,7 +1,8 @@
 /** The real network: sockets of `node:dgram` and `node:net`, and the operating system's addresses. */
 import { createSocket, type Socket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { ANY, ANY_IPV4, isLinkLocal, MAPPED, withoutMapping } from './endpoint.js';
 import { asError, CodedError, errorCode } from './errors.js';
 import {
   type ConnectOptions,
@@ -30,6 +31,7 @@ export type MarkedSocketOpener = (address: string, port: number, dscp: number) =
 const SOURCE_ADDRESS_MS = 1000;
 /** Hosts whose source address is remembered. */
 const MOST_SOURCE_ADDRESSES = 256;
+const MOST_NEIGHBOURS = 1024;
 
 /** The discard port (RFC 863): nothing is sent to it, the route to it is only looked up. */
 const ROUTE_PROBE_PORT = 9;
@@ -38,6 +40,7 @@ const HOP_LIMIT = 255;
 
 export class SystemNetwork implements Network {
   readonly #openMarked: MarkedSocketOpener | undefined;
+  readonly #neighbours = new Neighbours();
   readonly #sources = new Map<string, { readonly at: number; readonly address: string }>();
 
   /** @param openMarked Node cannot set DSCP by itself; without this, packets leave unmarked. */
@@ -46,6 +49,15 @@ export class SystemNetwork implements Network {
   }
 
   async bindDatagram(options: DatagramOptions): Promise<DatagramSocket> {
+    try {
+      return await this.#bindDatagram(options);
+    } catch (error) {
+      if (options.address !== ANY || !isWithoutIPv6(error)) throw error;
+      return this.#bindDatagram({ ...options, address: ANY_IPV4 });
+    }
+  }
+
+  async #bindDatagram(options: DatagramOptions): Promise<DatagramSocket> {
     const socket = newSocket(options.address, options.shared);
     try {
       if (this.#openMarked && options.trafficClass !== 'default') {
@@ -59,7 +71,7 @@ export class SystemNetwork implements Network {
       socket.close();
       throw bindFailure(error, 'UDP', options);
     }
-    return new SystemDatagramSocket(socket);
+    return new SystemDatagramSocket(socket, this.#neighbours);
   }
 
   async joinMulticast({ group, on }: MulticastOptions): Promise<MulticastSocket> {
@@ -79,17 +91,24 @@ export class SystemNetwork implements Network {
       socket.close();
       throw bindFailure(error, 'UDP', remoteGroup);
     }
-    return new SystemMulticastSocket(socket, remoteGroup);
+    return new SystemMulticastSocket(socket, this.#neighbours, remoteGroup);
   }
 
   connectStream(options: ConnectOptions): Promise<StreamConnection> {
-    return connectSystemStream(options);
+    const { address, port } = options.to;
+    return connectSystemStream({
+      ...options,
+      to: { address: this.#neighbours.place(address), port },
+    });
   }
 
   async listenStream(options: ListenOptions): Promise<StreamListener> {
     try {
       return await listenSystemStream(options);
     } catch (error) {
+      if (options.address === ANY && isWithoutIPv6(error)) {
+        return this.listenStream({ ...options, address: ANY_IPV4 });
+      }
       throw bindFailure(error, 'TCP', options);
     }
   }
@@ -120,7 +139,8 @@ export class SystemNetwork implements Network {
   async #lookUpSource(remote: string): Promise<string> {
     const socket = newSocket(remote);
     try {
-      await settled(socket, done => socket.connect(ROUTE_PROBE_PORT, remote, done));
+      const placed = this.#neighbours.place(remote);
+      await settled(socket, done => socket.connect(ROUTE_PROBE_PORT, placed, done));
       return socket.address().address;
     } catch (error) {
       throw new CodedError('NO_ROUTE', `no route from this machine to ${remote}`, {
@@ -136,8 +156,14 @@ export class SystemNetwork implements Network {
 
 function newSocket(address: string, reuseAddr = false): Socket {
   return isIPv6(address)
-    ? createSocket({ type: 'udp6', ipv6Only: true, reuseAddr })
+    ? createSocket({ type: 'udp6', ipv6Only: address !== ANY, reuseAddr })
     : createSocket({ type: 'udp4', reuseAddr });
+}
+
+/** Whether it failed since the kernel has no IPv6: then IPv4 is all there is. */
+function isWithoutIPv6(error: unknown): boolean {
+  const { cause = error } = asError(error);
+  return errorCode(cause) === 'EAFNOSUPPORT';
 }
 
 /** Runs one callback-style socket call; rejects on the socket's `error` event. */
@@ -151,6 +177,31 @@ function settled(socket: Socket, call: (done: () => void) => void): Promise<void
       else resolve();
     });
   });
+}
+
+/**
+ * On which of our links a link-local address is (RFC 4007 §6): what others say of themselves, in SIP as in records of the
+ * ring, has no zone.
+ */
+class Neighbours {
+  readonly #heardOn = new Map<string, string>();
+
+  /** Something came from there: `fe80::1%eth0`, or an address that needs no zone. */
+  heard(from: string): void {
+    const zone = from.indexOf('%');
+    if (zone < 0) return;
+    if (this.#heardOn.size >= MOST_NEIGHBOURS) this.#heardOn.clear();
+    this.#heardOn.set(from.slice(0, zone), from.slice(zone));
+  }
+
+  /** With the zone where it was heard last; of who was never heard, that of our first link. */
+  place(address: string): string {
+    if (!isLinkLocal(address) || address.includes('%')) return address;
+    const zone = this.#heardOn.get(address);
+    if (zone !== undefined) return address + zone;
+    const link = systemAddresses().find(own => !own.internal && isLinkLocal(own.address));
+    return link ? `${address}%${link.name}` : address;
+  }
 }
 
 /** What a socket that could not be bound is told as. */
@@ -197,16 +248,25 @@ class SystemDatagramSocket implements DatagramSocket {
   onMessage: (data: Uint8Array, from: Endpoint) => void = () => undefined;
   onError: (error: Error) => void = () => undefined;
   readonly #socket: Socket;
+  /** Of both kinds: IPv4 addresses are written as IPv6 ones to the system, and by it (RFC 4291 §2.5.5.2). */
+  readonly #mapped: boolean;
+  readonly #neighbours: Neighbours;
   #open = true;
   readonly #sent = (error: Error | null) => {
     if (error) this.onError(error);
   };
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, neighbours: Neighbours) {
     this.#socket = socket;
+    this.#neighbours = neighbours;
     const { address, port } = socket.address();
     this.local = { address, port };
-    socket.on('message', (data, from) => this.onMessage(data, from));
+    this.#mapped = address === ANY;
+    socket.on('message', (data, from) => {
+      // A field of theirs, so that nothing is made anew for each packet.
+      if (this.#mapped) from.address = withoutMapping(from.address);
+      this.onMessage(data, from);
+    });
     socket.on('error', error => this.onError(error));
   }
 
@@ -216,7 +276,11 @@ class SystemDatagramSocket implements DatagramSocket {
     try {
       // No closure for the voice path, which sends fifty times a second and names no `onFailure`.
       const sent = onFailure ? (error: Error | null) => error && onFailure(error) : this.#sent;
-      this.#socket.send(data, to.port, to.address, sent);
+      const address =
+        this.#mapped && isIPv4(to.address)
+          ? MAPPED + to.address
+          : this.#neighbours.place(to.address);
+      this.#socket.send(data, to.port, address, sent);
     } catch (error) {
       // dgram throws at once for port 0 and the like: an answer to a forged source must not stop the phone.
       failed(asError(error));
@@ -233,8 +297,9 @@ class SystemDatagramSocket implements DatagramSocket {
 class SystemMulticastSocket extends SystemDatagramSocket implements MulticastSocket {
   readonly remoteGroup: Endpoint;
 
-  constructor(socket: Socket, remoteGroup: Endpoint) {
-    super(socket);
+  constructor(socket: Socket, neighbours: Neighbours, remoteGroup: Endpoint) {
+    super(socket, neighbours);
     this.remoteGroup = remoteGroup;
+    socket.on('message', (_, from) => neighbours.heard(from.address));
   }
 }

@@ -1,6 +1,6 @@
 /** TCP connections of `node:net`, and TLS on them. Node cannot mark them: they leave with DSCP 0. */
 import { connect, createServer, isIPv6, type Socket } from 'node:net';
-import { formatEndpoint } from './endpoint.js';
+import { ANY, formatEndpoint, withoutMapping } from './endpoint.js';
 import { asError, CodedError, errorCode } from './errors.js';
 import type {
   ConnectOptions,
@@ -54,17 +54,20 @@ export function listenSystemStream(options: ListenOptions): Promise<StreamListen
       onConnection(new SystemStream(socket)),
     );
     server.once('error', reject);
-    server.listen({ host: address, port, ipv6Only: isIPv6(address), exclusive: true }, () => {
-      server.off('error', reject);
-      // Running out of descriptors fails one connection, never the phone.
-      server.on('error', () => undefined);
-      const bound = server.address();
-      const local = bound && typeof bound === 'object' ? bound : options;
-      resolve({
-        local: { address: local.address, port: local.port },
-        close: () => void server.close(),
-      });
-    });
+    server.listen(
+      { host: address, port, ipv6Only: isIPv6(address) && address !== ANY, exclusive: true },
+      () => {
+        server.off('error', reject);
+        // Running out of descriptors fails one connection, never the phone.
+        server.on('error', () => undefined);
+        const bound = server.address();
+        const local = bound && typeof bound === 'object' ? bound : options;
+        resolve({
+          local: { address: local.address, port: local.port },
+          close: () => void server.close(),
+        });
+      },
+    );
   });
 }
 
@@ -165,8 +168,8 @@ class SystemStream implements StreamConnection {
   ) {
     this.#socket = socket;
     const { localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 } = socket;
-    this.local = { address: localAddress, port: localPort };
-    this.remote = { address: remoteAddress, port: remotePort };
+    this.local = { address: withoutMapping(localAddress), port: localPort };
+    this.remote = { address: withoutMapping(remoteAddress), port: remotePort };
     socket.on('error', this.#failed).on('close', this.#closed).on('drain', this.#drained);
   }
 

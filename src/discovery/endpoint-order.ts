@@ -1,5 +1,7 @@
 /** Which of a phone's addresses can be reached from here, and which is best. */
+
 import { isIPv4, isIPv6 } from 'node:net';
+import { isLinkLocal } from '../core/endpoint.js';
 import type { Endpoint, InterfaceAddress } from '../core/network.js';
 import { isInSubnet } from './subnet.js';
 
@@ -19,7 +21,7 @@ export function reachableEndpoints(
   for (const each of heard) {
     const rank = rankOf(each, own);
     if (rank === undefined) continue;
-    const address = isLinkLocalIPv6(each.address) ? `${each.address}%${each.link}` : each.address;
+    const address = isLinkLocal(each.address) ? `${each.address}%${each.link}` : each.address;
     ranked.set(address, rank);
   }
   return [...ranked]
@@ -36,7 +38,7 @@ function rankOf(
   if (isIPv4(address) && !isUnicastIPv4(address)) return undefined;
   if (isIPv4(address)) return own.some(each => isInSubnet(address, each)) ? 0 : 1;
   if (!isIPv6(address) || /^(?:::$|ff)/i.test(address)) return undefined;
-  return isLinkLocalIPv6(address) ? 3 : 2;
+  return isLinkLocal(address) ? 3 : 2;
 }
 
 /** Neither "this network" nor multicast, reserved or broadcast (RFC 6890). */
@@ -47,9 +49,4 @@ function isUnicastIPv4(address: string): boolean {
 
 function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1';
-}
-
-/** fe80::/10 */
-export function isLinkLocalIPv6(address: string): boolean {
-  return /^fe[89ab][0-9a-f]:/i.test(address);
 }

@@ -26,12 +26,17 @@
 /* A literal address with its zone, as in fe80::1%wlan0. */
 #define ADDRESS_MAX 128
 
-static int mark(int fd, int family, int dscp) {
+/* Bound to ::, a socket is one of IPv4 too. */
+static int mark(int fd, const struct sockaddr *local, int dscp) {
   int field = dscp << DSCP_SHIFT;
-  if (family == AF_INET) return setsockopt(fd, IPPROTO_IP, IP_TOS, &field, sizeof field);
-  int yes = 1;
-  if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes) != 0) return -1;
-  return setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &field, sizeof field);
+  int only = local->sa_family == AF_INET6 &&
+             !IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)local)->sin6_addr);
+  if (local->sa_family == AF_INET6 &&
+      (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0 ||
+       setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &field, sizeof field) != 0)) {
+    return -1;
+  }
+  return only ? 0 : setsockopt(fd, IPPROTO_IP, IP_TOS, &field, sizeof field);
 }
 
 static int open_marked_udp_socket(const char *address, uint32_t port, int dscp) {
@@ -47,7 +52,7 @@ static int open_marked_udp_socket(const char *address, uint32_t port, int dscp) 
     result = -errno;
   } else {
     int priority = PRIORITY_INTERACTIVE;
-    if (mark(fd, local->ai_family, dscp) != 0 ||
+    if (mark(fd, local->ai_addr, dscp) != 0 ||
         bind(fd, local->ai_addr, local->ai_addrlen) != 0) {
       result = -errno;
       close(fd);

@@ -1,4 +1,5 @@
 /** The settings of a phone, and what they are where nobody says otherwise. */
+
 import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { AccountSettings } from '../calling/accounts.js';
@@ -6,6 +7,7 @@ import type { CodecName } from '../calling/audio-codecs.js';
 import type { Country } from '../calling/country-tones.js';
 import type { EncryptionPolicy } from '../calling/encryption.js';
 import type { SilencePolicy } from '../calling/silence.js';
+import { ANY } from '../core/endpoint.js';
 import { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
 import { isPhoneName } from '../discovery/phone-name.js';
@@ -59,7 +61,7 @@ export interface Settings {
 export type Config = Partial<Omit<Settings, 'listenToo'>> & { readonly ports?: PortChoices };
 
 /** Port: RFC 3261 §18.1.1. */
-export const DEFAULT_LISTEN: Endpoint = { address: '0.0.0.0', port: 5060 };
+export const DEFAULT_LISTEN: Endpoint = { address: ANY, port: 5060 };
 
 const FALLBACK_NAME = 'phone';
 

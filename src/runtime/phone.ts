@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { autoAnswer } from '../calling/auto-answer.js';
 import type { Call } from '../calling/call.js';
 import { parseDialled } from '../calling/dialled.js';
-import { formatEndpoint } from '../core/endpoint.js';
+import { formatEndpoint, heardAt, isWildcard } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import { type Service, ServiceGroup } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
@@ -154,11 +154,9 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
   }
 
   #reachable({ address, port }: Endpoint): Endpoint[] {
-    if (address !== '0.0.0.0' && address !== '::') return [{ address, port }];
-    const family = address === '::' ? 'IPv6' : 'IPv4';
-    return this.#system.network
-      .addresses()
-      .filter(entry => entry.family === family && !entry.internal)
+    if (!isWildcard(address)) return [{ address, port }];
+    return heardAt(address, this.#system.network.addresses())
+      .filter(({ internal }) => !internal)
       .map(entry => ({ address: entry.address, port }));
   }
 

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../core/clock.js';
-import { formatEndpoint } from '../core/endpoint.js';
+import { formatEndpoint, isWildcard } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import type {
   ConnectOptions,
@@ -55,7 +55,6 @@ export interface VirtualNetworkOptions {
 }
 
 const FIRST_EPHEMERAL_PORT = 49_152; // RFC 6335 §6
-const WILDCARD = '0.0.0.0';
 const RETRANSMISSION_MS = 200; // Linux' shortest
 
 export class VirtualNetwork {
@@ -262,7 +261,7 @@ class VirtualHost implements Network {
   }
 
   #endpoint(address: string, port: number): Endpoint {
-    if (address !== this.address && address !== WILDCARD) {
+    if (address !== this.address && !isWildcard(address)) {
       throw new CodedError('ADDRESS_NOT_HERE', `${address} is not an address of this host`);
     }
     return { address, port: port === 0 ? this.#nextPort++ : port };
@@ -290,7 +289,7 @@ class VirtualSocket implements DatagramSocket {
   }
 
   get isWildcard(): boolean {
-    return this.local.address === WILDCARD;
+    return isWildcard(this.local.address);
   }
 
   /** Where what it sends comes from, and what is for it goes. */

@@ -1,6 +1,8 @@
 /** Offer and answer for one audio stream: RFC 3264, in the SDP of RFC 8866. */
+
 import { isIP, isIPv6 } from 'node:net';
 import { parse, write } from 'sdp-transform';
+import { withoutZone } from '../core/endpoint.js';
 import { CodedError } from '../core/errors.js';
 import type { Endpoint } from '../core/network.js';
 import {
@@ -214,7 +216,8 @@ function directionOf({ send, receive }: AgreedAudio): Direction {
 }
 
 function sessionLines({ endpoint, sessionId, version }: LocalAudio) {
-  const ipVer = isIPv6(endpoint.address) ? 6 : 4;
+  const address = withoutZone(endpoint.address);
+  const ipVer = isIPv6(address) ? 6 : 4;
   return {
     version: 0,
     origin: {
@@ -223,10 +226,10 @@ function sessionLines({ endpoint, sessionId, version }: LocalAudio) {
       sessionVersion: version,
       netType: 'IN',
       ipVer,
-      address: endpoint.address,
+      address,
     },
     name: '-',
-    connection: { version: ipVer, ip: endpoint.address },
+    connection: { version: ipVer, ip: address },
     timing: { start: 0, stop: 0 },
   };
 }

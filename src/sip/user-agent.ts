@@ -2,7 +2,7 @@
  * The user agent: its transports, the transactions, and the sessions on them.
  * Requests that come in go to whom they concern (RFC 3261 §8.2, §12.2.2).
  */
-import { isIPv6 } from 'node:net';
+
 import {
   Accept,
   AllowEvents,
@@ -19,6 +19,7 @@ import {
   type Uri,
 } from '@sip-stack/parser';
 import type { Clock } from '../core/clock.js';
+import { canReach, isWildcard } from '../core/endpoint.js';
 import { CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Endpoint, Network } from '../core/network.js';
@@ -221,16 +222,17 @@ export class UserAgent {
   /** Our address as `remote` sees it. Throws `CodedError` `NO_ROUTE`. */
   async localEndpointFor(remote: string): Promise<Endpoint> {
     const { address, port } = this.local;
-    if (isIPv6(address) !== isIPv6(remote)) {
+    if (!canReach(address, remote)) {
       throw new CodedError(
         'NO_ROUTE',
         `${remote} is out of reach for a phone that listens on ${address}`,
         {
-          remedy: 'Listen on an address of the same kind: --listen [::]:5060 for IPv6.',
+          remedy:
+            'Listen at all addresses: --listen [::]:5060, as a phone does that is told nothing.',
         },
       );
     }
-    if (address !== '0.0.0.0' && address !== '::') return this.local;
+    if (!isWildcard(address)) return this.local;
     return { address: await this.#options.network.sourceAddressFor(remote), port };
   }
 

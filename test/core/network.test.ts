@@ -1,6 +1,12 @@
 import t from 'tap';
-import { formatEndpoint, parseEndpoint } from '../../src/core/endpoint.js';
-import type { DatagramSocket, InterfaceAddress } from '../../src/core/network.js';
+import {
+  canReach,
+  formatEndpoint,
+  heardAt,
+  parseEndpoint,
+  withoutMapping,
+} from '../../src/core/endpoint.js';
+import type { DatagramSocket, Endpoint, InterfaceAddress } from '../../src/core/network.js';
 import {
   POLL_INTERVAL_MS,
   PollingNetworkWatcher,
@@ -152,6 +158,68 @@ t.test('datagrams go both ways and say whom they are from', async t => {
   t.same(await answer, { text: 'hi', port: two.local.port });
   one.close();
   two.close();
+});
+
+t.test('bound to all addresses, it is heard at, and answers, both kinds', async t => {
+  const any = await network.bindDatagram({ ...onLoopback, address: '::' });
+  if (any.local.address !== '::') {
+    t.equal(any.local.address, '0.0.0.0', 'all there are, on a machine without IPv6');
+    any.close();
+    return;
+  }
+  const { port } = any.local;
+  const streams: string[] = [];
+  const listener = await network.listenStream({
+    address: '::',
+    port: 0,
+    onConnection: stream => {
+      streams.push(`${stream.local.address} ${stream.remote.address}`);
+      stream.destroy();
+    },
+  });
+  for (const address of ['127.0.0.1', '::1']) {
+    const one = await network.bindDatagram({ ...onLoopback, address });
+    const from = new Promise<Endpoint>(resolve => {
+      any.onMessage = (_, source) => resolve({ ...source });
+    });
+    one.send(Buffer.from('hello'), { address, port });
+    t.match(await from, one.local, 'as its own kind writes it');
+    const answer = nextMessage(one);
+    any.send(Buffer.from('hi'), one.local);
+    t.same(await answer, { text: 'hi', port });
+    one.close();
+    const to = { address, port: listener.local.port };
+    const closed = await network.connectStream({ to });
+    t.equal(closed.remote.address, address);
+    await new Promise<void>(resolve => {
+      closed.onClose = () => resolve();
+    });
+  }
+  t.same(streams, ['127.0.0.1 127.0.0.1', '::1 ::1']);
+  listener.close();
+  any.close();
+  const of4 = await network.bindDatagram({ ...onLoopback, address: '0.0.0.0' });
+  const of6 = { ...onLoopback, address: '::1', port: of4.local.port };
+  (await network.bindDatagram(of6)).close();
+  of4.close();
+});
+
+t.test('which addresses are heard at, and reach whom', async t => {
+  const own = [address('eth0', 'fe80::1'), address('eth0', '2001:db8::1'), ETH0];
+  const heard = (wildcard: string) => heardAt(wildcard, own).map(each => each.address);
+  t.same(heard('::'), ['192.0.2.1', '2001:db8::1', 'fe80::1']);
+  t.same(heard('0.0.0.0'), ['192.0.2.1']);
+  t.same(
+    ['::', '0.0.0.0', '192.0.2.1', '::1'].map(from => canReach(from, '198.51.100.1')),
+    [true, true, true, false],
+  );
+  t.same(
+    ['::', '0.0.0.0', '192.0.2.1', '::1'].map(from => canReach(from, 'fe80::1')),
+    [true, false, false, true],
+  );
+  for (const text of ['::ffff:192.0.2.1', '::ffff:c000:201', '::1', '192.0.2.1']) {
+    t.equal(withoutMapping(text), text === '::ffff:192.0.2.1' ? '192.0.2.1' : text);
+  }
 });
 
 t.test('what cannot be sent is told, and the socket goes on', async t => {

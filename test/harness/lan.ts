@@ -43,6 +43,17 @@ export class Host {
     await run([...ip, 'add', `${address}/24`, 'dev', 'eth0']);
   }
 
+  /** While it has no IPv4 address, and only the one of IPv6 that every link has by itself. */
+  async withoutIPv4<Result>(work: () => Promise<Result>): Promise<Result> {
+    const ip = [...this.enter, 'ip', 'address'];
+    await run([...ip, 'del', `${this.#address}/24`, 'dev', 'eth0']);
+    try {
+      return await work();
+    } finally {
+      await run([...ip, 'add', `${this.#address}/24`, 'dev', 'eth0']);
+    }
+  }
+
   /** Pulls the cable out of the switch, or puts it back. */
   setCable(state: 'up' | 'down'): Promise<string> {
     return this.#lan.setPort(this.name, state);

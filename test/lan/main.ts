@@ -11,6 +11,7 @@ import { avahi } from './avahi.js';
 import { behind } from './behind.js';
 import { coldStart } from './cold-start.js';
 import { conference } from './conference.js';
+import { linkLocal } from './link-local.js';
 import { linkLoss } from './link-loss.js';
 import { longCall } from './long-call.js';
 import { ring } from './ring.js';
@@ -21,6 +22,7 @@ const CHECKS = {
   'cold-start': coldStart,
   'long-call': longCall,
   'link-loss': linkLoss,
+  'link-local': linkLocal,
   'address-change': addressChange,
   conference,
   avahi,

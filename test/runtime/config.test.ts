@@ -151,8 +151,8 @@ t.test('flags come before the file, the file before the defaults', async t => {
   mkdirSync(data);
   t.same(await loadSettings({ data }), {
     name: defaultName(),
-    listen: { address: '0.0.0.0', port: 5060 },
-    listenToo: { TLS: { address: '0.0.0.0', port: 5061 } },
+    listen: { address: '::', port: 5060 },
+    listenToo: { TLS: { address: '::', port: 5061 } },
     tls: {},
     data,
     log: 'warn',

@@ -1,13 +1,14 @@
 /** Keeps the records of a super-node in the DNS current: drives `update-machine.ts`. */
+
 import { isIP } from 'node:net';
 import type { Clock, Timer } from '../../core/clock.js';
+import { isLinkLocal } from '../../core/endpoint.js';
 import { asError, CodedError } from '../../core/errors.js';
 import type { Logger } from '../../core/logger.js';
 import type { DatagramSocket, InterfaceAddress, Network } from '../../core/network.js';
 import { type Random, randomUint32, randomUnit } from '../../core/random.js';
 import type { HostLookup } from '../../sip/resolution/target-resolver.js';
 import { SUPER_NODE_SERVICE } from '../candidates/super-node-service.js';
-import { isLinkLocalIPv6 } from '../endpoint-order.js';
 import type { DomainRecords, SuperNode } from '../super-node-announcer.js';
 import type { TsigKey } from './tsig.js';
 import {
@@ -215,7 +216,7 @@ function changesFor(zone: string, there: Content | undefined, wanted: Content | 
 /** What means nothing on another link is not for the DNS. */
 function isUsable({ address, internal, family }: InterfaceAddress): boolean {
   if (internal) return false;
-  return family === 'IPv4' ? !address.startsWith('169.254.') : !isLinkLocalIPv6(address);
+  return family === 'IPv4' ? !address.startsWith('169.254.') : !isLinkLocal(address);
 }
 
 function remedyFor(code: string, key: string): string {

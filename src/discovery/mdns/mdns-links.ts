@@ -3,7 +3,7 @@
  * all who speak it here. They follow the addresses as they come and go, and need no route.
  */
 import type { Clock, Timer } from '../../core/clock.js';
-import { withoutZone } from '../../core/endpoint.js';
+import { isLinkLocal, withoutZone } from '../../core/endpoint.js';
 import { asError } from '../../core/errors.js';
 import type { Logger } from '../../core/logger.js';
 import type {
@@ -15,7 +15,6 @@ import type {
   NetworkWatcher,
 } from '../../core/network.js';
 import { type Random, randomUint32 } from '../../core/random.js';
-import { isLinkLocalIPv6 } from '../endpoint-order.js';
 import { isInSubnet } from '../subnet.js';
 import { decodeMessage, encodeMessage } from './dns-codec.js';
 import type { DnsMessage } from './dns-message.js';
@@ -174,7 +173,7 @@ export class MdnsLinks {
     for (const on of addresses) {
       const { name: interfaceName, family } = on;
       const id = `${interfaceName} ${family}`;
-      const isUsable = family === 'IPv4' || isLinkLocalIPv6(on.address);
+      const isUsable = family === 'IPv4' || isLinkLocal(on.address);
       if (places.has(id) || !isUsable) continue;
       const here = addresses.filter(each => each.name === interfaceName);
       places.set(id, { id, interfaceName, family, on, addresses: here });

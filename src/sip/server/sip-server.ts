@@ -15,7 +15,7 @@ import {
   type Uri,
 } from '@sip-stack/parser';
 import type { Clock } from '../../core/clock.js';
-import { formatEndpoint } from '../../core/endpoint.js';
+import { formatEndpoint, heardAt, isWildcard } from '../../core/endpoint.js';
 import { asError } from '../../core/errors.js';
 import type { Logger } from '../../core/logger.js';
 import type { Network } from '../../core/network.js';
@@ -383,9 +383,8 @@ export class SipServer {
   #anyAddress() {
     const { network, userAgent } = this.#options;
     const { address, port } = userAgent.local;
-    if (address !== '0.0.0.0' && address !== '::') return { address, port };
-    const family = address === '::' ? 'IPv6' : 'IPv4';
-    const own = network.addresses().filter(entry => entry.family === family);
+    if (!isWildcard(address)) return { address, port };
+    const own = heardAt(address, network.addresses());
     const found = own.find(({ internal }) => !internal) ?? own[0];
     return { address: found?.address ?? address, port };
   }

@@ -1,7 +1,7 @@
 /** All transports of one user agent: what the transaction layer sends by (RFC 3261 §18). */
 import { type SipMessage, type SipRequest, serializeMessage } from '@sip-stack/parser';
 import type { Clock } from '../../core/clock.js';
-import { withoutZone } from '../../core/endpoint.js';
+import { isWildcard, withoutZone } from '../../core/endpoint.js';
 import { CodedError, errorCode } from '../../core/errors.js';
 import type { Logger } from '../../core/logger.js';
 import type { Endpoint, Network } from '../../core/network.js';
@@ -266,9 +266,7 @@ export class TransportManager {
   #from(own: Endpoint | undefined): { from?: string } {
     const { listen } = this.#options;
     const { address } = own ?? ('address' in listen ? listen : listen.udp) ?? {};
-    return address === undefined || address === '0.0.0.0' || address === '::'
-      ? {}
-      : { from: address };
+    return address === undefined || isWildcard(address) ? {} : { from: address };
   }
 }
 
