@@ -1,14 +1,17 @@
 /** How much a function allocates. */
+import { setFlagsFromString } from 'node:v8';
 
 const BATCHES = 15;
 /** Few enough that a collection falls between few batches only. */
 const BATCH = 200;
 
-/** The compiler works beside us: on a busy machine what it has not reached yet still boxes its numbers. */
+/** What was compiled in one round is measured in the next. */
 const ROUNDS = 5;
 
 /** Median octets of heap that one call of `run` takes, after a warm-up; the least of several rounds. */
 export function octetsAllocated(run: () => void, warmUp = 20_000): number {
+  // Beside us the compiler would come late on a busy machine, and what it has not reached yet boxes its numbers.
+  setFlagsFromString('--no-concurrent-recompilation');
   const rounds = Array.from({ length: ROUNDS }, () => {
     for (let i = 0; i < warmUp / ROUNDS; i++) run();
     return medianOf(run);
