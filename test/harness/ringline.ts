@@ -7,6 +7,8 @@ import { type Cleanup, PlainFailure } from './program.js';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const PROBE = new URL('./memory-probe.js', import.meta.url).href;
+/** Makes a phone one of a later version. */
+export const LATER = new URL('./later-phone.js', import.meta.url).href;
 
 /** One line of `--json`. */
 export interface RinglineEvent {
@@ -24,6 +26,8 @@ export interface RinglineOptions {
   readonly enter?: readonly string[];
   /** Makes `memory` work. */
   readonly probed?: boolean;
+  /** Its messages of the ring are those of a later version; what that tells are events. */
+  readonly later?: boolean;
 }
 
 interface Waiter {
@@ -39,10 +43,14 @@ export class Ringline {
   readonly #waiters = new Set<Waiter>();
 
   /** @param args the subcommand and its options, e.g. `['call', 'bob']` */
-  constructor(args: readonly string[], { cleanup, data, enter = [], probed }: RinglineOptions) {
+  constructor(args: readonly string[], options: RinglineOptions) {
+    const { cleanup, data, enter = [], probed, later } = options;
     this.#command = `ringline ${args.join(' ')}`;
-    const node = [process.execPath, ...(probed ? ['--import', PROBE] : [])];
-    const command = [...enter, ...node, MAIN, ...args, '--json'];
+    const imported = [
+      ...(probed ? ['--import', PROBE] : []),
+      ...(later ? ['--import', LATER] : []),
+    ];
+    const command = [...enter, process.execPath, ...imported, MAIN, ...args, '--json'];
     this.child = startChild(cleanup, command, { RINGLINE_DATA: data }, 'pipe');
     const { stdout } = this.child.process;
     createInterface({ input: stdout ?? new PassThrough() }).on('line', line => this.#read(line));

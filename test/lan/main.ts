@@ -17,6 +17,7 @@ import { longCall } from './long-call.js';
 import { ring } from './ring.js';
 import { newSite } from './site.js';
 import { slp } from './slp.js';
+import { versions } from './versions.js';
 
 const CHECKS = {
   'cold-start': coldStart,
@@ -29,6 +30,7 @@ const CHECKS = {
   slp,
   ring,
   behind,
+  versions,
 } as const;
 type CheckName = keyof typeof CHECKS;
 
@@ -53,6 +55,8 @@ async function checkLan(): Promise<void> {
       'hal',
       'ivy',
       'joe',
+      'kim',
+      'lea',
     ]);
     const figures: Figure[] = [];
     for (const name of names) {

@@ -15,7 +15,7 @@ import { atMost, exactly, type Figure, median, plain } from '../harness/figures.
 import type { Host } from '../harness/lan.js';
 import { waitedMs } from '../harness/process-status.js';
 import { PlainFailure, progress } from '../harness/program.js';
-import { Ringline } from '../harness/ringline.js';
+import { LATER, Ringline, type RinglineOptions } from '../harness/ringline.js';
 import { lastRow } from '../harness/sipp.js';
 import { READY_WITHIN_MS, type Site } from './site.js';
 
@@ -40,16 +40,26 @@ const KILLED_MS = 500;
 const BUSY_MS = 1000;
 const ATTEMPTS = 5;
 
+/** How a phone of a village differs from others. */
+export interface ResidentOptions extends Pick<RinglineOptions, 'later'> {
+  /** In the overlay. */
+  readonly role?: string;
+  /** Further ones of `ringline answer`. */
+  readonly args?: readonly string[];
+}
+
 /** A phone that runs on a host, with what it keeps. */
-class Resident {
+export class Resident {
   readonly host: Host;
   readonly name: string;
   readonly #site: Site;
   readonly #data: string;
+  readonly #options: ResidentOptions;
   #running: Ringline | undefined;
 
-  /** @param role in the overlay */
-  constructor(site: Site, host: Host, generation: string, role = 'auto') {
+  constructor(site: Site, host: Host, generation: string, options: ResidentOptions = {}) {
+    const { role = 'auto' } = options;
+    this.#options = options;
     this.host = host;
     this.name = host.name;
     this.#site = site;
@@ -61,8 +71,10 @@ class Resident {
 
   start(): Ringline {
     const { cleanup } = this.#site;
-    const args = ['answer', '--echo', '--name', this.name];
-    this.#running = new Ringline(args, { cleanup, data: this.#data, enter: this.host.enter });
+    const { args = [], later = false } = this.#options;
+    const command = ['answer', '--echo', '--name', this.name, ...args];
+    const { enter } = this.host;
+    this.#running = new Ringline(command, { cleanup, data: this.#data, enter, later });
     return this.#running;
   }
 
@@ -86,15 +98,16 @@ class Resident {
 }
 
 /** The phone that calls: `prober.ts` on a host of its own. */
-class Prober {
+export class Prober {
   readonly #child: Child;
   readonly #data: string;
   readonly #waiting = new Map<string, (event: Rang) => void>();
 
-  static async start(site: Site, host: Host): Promise<Prober> {
-    const data = join(site.directory, 'prober');
+  static async start(site: Site, host: Host, later = false): Promise<Prober> {
+    const data = join(site.directory, `prober-${host.name}`);
     mkdirSync(data, { recursive: true });
-    const command = [...host.enter, process.execPath, PROBER];
+    const imported = later ? ['--import', LATER] : [];
+    const command = [...host.enter, process.execPath, ...imported, PROBER];
     const child = startChild(site.cleanup, command, { RINGLINE_DATA: data }, 'pipe');
     const prober = new Prober(child, data);
     await prober.#heard('ready', READY_WITHIN_MS);
@@ -155,7 +168,9 @@ export async function ring(site: Site): Promise<Figure[]> {
   const figures = await coldStarts(site);
   const residents = site.hosts
     .slice(0, PHONES)
-    .map((host, n) => new Resident(site, host, 'ring', n === PHONES - 1 ? 'never' : 'auto'));
+    .map(
+      (host, n) => new Resident(site, host, 'ring', { role: n === PHONES - 1 ? 'never' : 'auto' }),
+    );
   await Promise.all(residents.map(resident => resident.ready()));
   await settled(residents);
   const caller = await Prober.start(site, site.hosts[PHONES]!);
@@ -328,7 +343,7 @@ async function chosen(residents: readonly Resident[], caller: Prober | undefined
 }
 
 /** Every phone is in the one ring: a member that follows another, or attached to a member. */
-async function settled(residents: readonly Resident[]): Promise<void> {
+export async function settled(residents: readonly Resident[]): Promise<void> {
   const until = performance.now() + SETTLED_WITHIN_MS;
   for (;;) {
     const problem = await unsettled(residents);
