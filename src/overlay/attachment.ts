@@ -207,7 +207,9 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
         if (body) this.#step({ type: 'answered', number, from, answer: body });
         else this.#step({ type: 'heard', from });
       },
-      failed: () => this.#step({ type: 'unreachable', number }),
+      // Who is there is not who is meant (`BAD_ID`): a phone that was replaced, or made anew.
+      failed: ({ code }) =>
+        this.#step({ type: 'unreachable', number, mistaken: code === 'BAD_ID' }),
     });
   }
 

@@ -35,7 +35,7 @@ import {
   MOVE_RATE,
   type Pending,
 } from './attachment-state.js';
-import { failed, forgetFailures, inOrder, named, TOLD } from './known-super-nodes.js';
+import { failed, forgetFailures, forgetId, inOrder, named, TOLD } from './known-super-nodes.js';
 import { take } from './pace.js';
 
 export {
@@ -81,9 +81,12 @@ function handle(state: AttachmentState, event: AttachmentEvent): void {
     case 'heard':
       heardFrom(state, event.from);
       return;
-    case 'unreachable':
+    case 'unreachable': {
+      const pending = state.pending.get(event.number);
       fail(state, event.number, 'closed');
+      if (pending && event.mistaken) forgetId(state.known, pending.to);
       return;
+    }
     case 'moved':
       heardFrom(state, event.from);
       moved(state, event);

@@ -57,7 +57,8 @@ export type AttachmentEvent = At &
     /** Something else came from it: the answer to a ping, for one. */
     | { readonly type: 'heard'; readonly from: Peer }
     /** What was asked under that number cannot be sent: refused, or no route. */
-    | { readonly type: 'unreachable'; readonly number: number }
+    /** `mistaken`: another device has that address now. */
+    | { readonly type: 'unreachable'; readonly number: number; readonly mistaken?: boolean }
     /** A request to us: attach to `to` from now on. */
     | {
         readonly type: 'moved';

@@ -65,6 +65,13 @@ export function forgetFailures(known: KnownSuperNodes): void {
   }
 }
 
+/** At the address of `peer` another device is now: whichever it is, it may be asked at once. */
+export function forgetId(known: KnownSuperNodes, { id, address }: Peer): void {
+  const entry = known.get(address);
+  if (!entry || entry.peer.id !== id || id === UNKNOWN_ID) return;
+  known.set(address, { ...entry, peer: { id: UNKNOWN_ID, address }, failures: 0, retryAt: 0 });
+}
+
 export function answeredWell(known: KnownSuperNodes, peer: Peer, now: number): void {
   const entry = note(known, peer, now, FOUND);
   if (!entry) return;

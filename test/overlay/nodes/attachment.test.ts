@@ -191,6 +191,15 @@ t.test('it refreshes at about half of what was granted', async t => {
   t.same(phone.log, [], 'a refresh is no news');
 });
 
+t.test('another device at the address of a super-node is asked as whoever it is', async t => {
+  const { lan, phone } = attached(1, ['s1']);
+  lan.crash('s1:5061');
+  const another = new ScriptedSuperNode(lan, 'another', 's1');
+  lan.run(2500);
+  t.equal(phone.state.current?.peer.id, another.peer.id);
+  t.match(phone.log, [/lost s1:5061 closed/, /attached s1:5061/]);
+});
+
 t.test('a broken link is noticed at once, and the next super-node has the node', async t => {
   const { lan, phone } = attached();
   lan.crash('s1:5061');
@@ -323,8 +332,7 @@ t.test('changed records are told at once, and once more where they changed meanw
 t.test('its super-node may send it to another; a stranger may not', async t => {
   const { lan, phone, supers } = attached();
   const [s1, s2, s3] = supers as [ScriptedSuperNode, ScriptedSuperNode, ScriptedSuperNode];
-  const move = (from: Peer, to: Peer) =>
-    lan.request(from, phone.peer.address, 7, { type: 'move', to });
+  const move = (from: Peer, to: Peer) => lan.request(from, phone.peer, 7, { type: 'move', to });
   move(s3.peer, s2.peer);
   lan.run(100);
   t.match(phone.log, [/answer busy/]);
@@ -364,7 +372,7 @@ t.test('its super-node may send it to another; a stranger may not', async t => {
 t.test('who searches follows whoever takes it in', async t => {
   const { lan, phone, supers } = scene();
   phone.step({ type: 'start' });
-  lan.request(supers[0]!.peer, phone.peer.address, 1, { type: 'move', to: supers[0]!.peer });
+  lan.request(supers[0]!.peer, phone.peer, 1, { type: 'move', to: supers[0]!.peer });
   lan.run(100);
   t.match(phone.log, [/answer accepted/, /attached s1:5061/]);
 });

@@ -2,7 +2,7 @@
  * Nodes and super-nodes on one virtual LAN: machines, what they send to each other, and the time between. Hosts may
  * refuse (nothing runs there), or be silent (their link is down).
  */
-import { idOf } from '../../../src/overlay/ids.js';
+import { idOf, UNKNOWN_ID } from '../../../src/overlay/ids.js';
 import type { NodeAnswer, NodeRequest } from '../../../src/overlay/node-messages.js';
 import {
   type AttachmentAction,
@@ -23,7 +23,8 @@ export interface Host {
   readonly peer: Peer;
   take(from: Peer, number: number, request: NodeRequest): void;
   answered(from: Peer, number: number, answer: NodeAnswer): void;
-  unreachable(number: number): void;
+  /** `mistaken`: another host has that address. */
+  unreachable(number: number, mistaken: boolean): void;
   flowLost(peer: Peer): void;
 }
 
@@ -58,16 +59,17 @@ export class NodeLan {
     return !this.silent.has(one) && !this.silent.has(other);
   }
 
-  request(from: Peer, to: string, number: number, request: NodeRequest): void {
+  request(from: Peer, to: Peer, number: number, request: NodeRequest): void {
     this.after(LATENCY_MS, () => {
-      if (!this.reaches(from.address, to)) return;
-      const host = this.hosts.get(to);
-      if (host) {
-        this.#link(from.address, to);
+      if (!this.reaches(from.address, to.address)) return;
+      const host = this.hosts.get(to.address);
+      const mistaken = to.id !== UNKNOWN_ID && host !== undefined && host.peer.id !== to.id;
+      if (host && !mistaken) {
+        this.#link(from.address, to.address);
         host.take(from, number, request);
         return;
       }
-      this.after(LATENCY_MS, () => this.hosts.get(from.address)?.unreachable(number));
+      this.after(LATENCY_MS, () => this.hosts.get(from.address)?.unreachable(number, mistaken));
     });
   }
 
@@ -160,8 +162,8 @@ export class Phone implements Host {
     this.step({ type: 'answered', number, from, answer });
   }
 
-  unreachable(number: number): void {
-    this.step({ type: 'unreachable', number });
+  unreachable(number: number, mistaken: boolean): void {
+    this.step({ type: 'unreachable', number, mistaken });
   }
 
   flowLost(peer: Peer): void {
@@ -176,7 +178,7 @@ export class Phone implements Host {
         const { to, number, request } = action;
         this.sentAt.push(lan.now);
         this.sent.set(request.type, (this.sent.get(request.type) ?? 0) + 1);
-        lan.request(peer, to.address, number, request);
+        lan.request(peer, to, number, request);
         return;
       }
       case 'ping': {
@@ -238,8 +240,9 @@ export class ScriptedSuperNode implements Host {
   constructor(
     readonly lan: NodeLan,
     name: string,
+    host = name,
   ) {
-    this.peer = { id: idOf(name), address: `${name}:5061` };
+    this.peer = { id: idOf(name), address: `${host}:5061` };
     lan.hosts.set(this.peer.address, this);
   }
 

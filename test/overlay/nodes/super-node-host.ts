@@ -130,7 +130,7 @@ export class SuperNodeHost implements Host {
           });
           break;
         case 'send':
-          lan.request(peer, action.to.address, action.number, action.request);
+          lan.request(peer, action.to, action.number, action.request);
           break;
         case 'set-timer': {
           const timer = ++this.#timer;
