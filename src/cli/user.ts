@@ -113,7 +113,10 @@ export async function revokeDevice(
 ): Promise<number> {
   return withOwnKeys(directory, output, async keys => {
     const text = recordToText('devices', await keys.user.revoke(deviceId));
-    output.event({ event: 'revoked', deviceId, text }, text);
+    output.event(
+      { event: 'revoked', deviceId, text },
+      `${text}\nA phone that runs here tells the ring within ten minutes, or when it starts.`,
+    );
     return EXIT.ok;
   });
 }

@@ -20,6 +20,8 @@ interface Seen {
 
 interface KnownUser {
   list: DeviceList | undefined;
+  /** It, as it came. */
+  octets: Uint8Array | undefined;
   /** The newest certificate of each device, by device-ID. */
   readonly certificates: Map<string, Seen>;
 }
@@ -45,10 +47,17 @@ export class DeviceTrust {
     this.#maxUsers = maxUsers;
   }
 
-  /** Takes a newer list of devices. Refused as by `readRecord`, and with `STALE`. */
-  learn(octets: Uint8Array): Outcome<DeviceList> {
+  /**
+   * Takes a newer list of devices. Refused as by `readRecord`, and with `STALE`, or `WRONG_KEY` where it is to be that of
+   * `user` and is another's.
+   */
+  learn(octets: Uint8Array, user?: Uint8Array): Outcome<DeviceList> {
     const read = readDeviceList(octets, this.#verifier);
     if (!read.ok) return read;
+    if (user && !sameOctets(read.value.user, user)) {
+      const expected = `expected a list of user ${deviceIdOf(user)}`;
+      return refuse('WRONG_KEY', `${expected}, found one of ${deviceIdOf(read.value.user)}`);
+    }
     const known = this.#known(read.value.user);
     const { sequence } = read.value;
     if (known.list && sequence < known.list.sequence) {
@@ -59,7 +68,13 @@ export class DeviceTrust {
       return refuse('STALE', `expected one list ${sequence}, found two that differ`);
     }
     known.list = read.value;
+    known.octets = octets;
     return read;
+  }
+
+  /** The newest list of a user's devices, as it travels; undefined where none is known. */
+  newest(user: Uint8Array): Uint8Array | undefined {
+    return this.#users.get(nameOf(user))?.octets;
   }
 
   /**
@@ -106,11 +121,19 @@ export class DeviceTrust {
   }
 
   #known(user: Uint8Array): KnownUser {
-    const name = Buffer.from(user).toString('latin1');
-    const known = this.#users.get(name) ?? { list: undefined, certificates: new Map() };
+    const name = nameOf(user);
+    const known: KnownUser = this.#users.get(name) ?? {
+      list: undefined,
+      octets: undefined,
+      certificates: new Map(),
+    };
     moveToEnd(this.#users, name, known, this.#maxUsers);
     return known;
   }
+}
+
+function nameOf(user: Uint8Array): string {
+  return Buffer.from(user).toString('latin1');
 }
 
 function isTakenBack(list: DeviceList, deviceId: string, sequence: number): boolean {

@@ -23,6 +23,7 @@ import { UserKey } from './user-key.js';
 const USER_RECORD = 'identity/user';
 const DEVICES_RECORD = 'identity/user-devices';
 const CERTIFICATE_RECORD = 'identity/certificate';
+const LIST_RECORD = 'identity/device-list';
 
 /** A year: a device unheard of for longer is certified again. */
 export const CERTIFICATE_LIFETIME_S = 365 * 86_400;
@@ -172,9 +173,18 @@ export class StoredUser {
     return read?.ok ? read.value : undefined;
   }
 
-  /** The newest list of devices, for those who judge certificates; undefined where none was ever taken back. */
+  /**
+   * The newest list of the devices of the user this device speaks for, as it was made or learnt here; undefined where none
+   * was ever taken back.
+   */
   async list(): Promise<Uint8Array | undefined> {
-    return octetsOf((await this.#devices()).list);
+    const { list = await this.#store.get<string>(LIST_RECORD) } = await this.#devices();
+    return octetsOf(list);
+  }
+
+  /** Keeps a list that others told of: it is the newest, and of the user this device speaks for. */
+  async keepList(octets: Uint8Array): Promise<void> {
+    await this.#store.set(LIST_RECORD, Buffer.from(octets).toString('base64url'));
   }
 
   async #keep(name: string, key: UserKey, sequence: number): Promise<User> {

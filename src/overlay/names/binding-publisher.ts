@@ -94,6 +94,11 @@ export class BindingPublisher extends EventEmitter<BindingPublisherEvents> imple
     if (this.#signing) this.#step({ type: 'ring' });
   }
 
+  /** What goes along with each binding is another than before: all are put anew. */
+  renew(): void {
+    if (this.#signing) this.#step({ type: 'renew' });
+  }
+
   async start(): Promise<void> {
     const { identity } = this.#options;
     const device = await identity.signer();

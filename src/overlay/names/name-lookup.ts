@@ -10,7 +10,7 @@ import { deviceIdOf } from '../../identity/identity.js';
 import type { NameClaim, NameClash, NameJudge, NameStanding } from '../../identity/name-judge.js';
 import { foldedName } from '../../identity/names.js';
 import type { RingAccess } from '../ring-access.js';
-import { type NamedDevice, nameKey, readNameRecord } from './name-record.js';
+import { learnDevices, type NamedDevice, nameKey, readNameRecord } from './name-record.js';
 
 /** A call does not wait longer for the ring: several timeouts of one hop (1 s) and a new owner fit in. */
 export const RING_WITHIN_MS = 6000;
@@ -71,7 +71,9 @@ export class NameLookup extends EventEmitter<NameLookupEvents> {
     }
     const now = clock.now();
     const devices: NamedDevice[] = [];
-    for (const record of records.slice(0, MAX_RECORDS)) {
+    const bounded = records.slice(0, MAX_RECORDS);
+    learnDevices(bounded, tools);
+    for (const record of bounded) {
       const read = readNameRecord(record, name, tools, now);
       if (read.ok) devices.push(read.value);
       else this.#refused(name, record.publisher, read.code, read.detail);

@@ -3,9 +3,10 @@
  * by it, or of each super-node that vouches for an ordinary phone.
  *
  *   key    SHA-1 of "sip:NAME@OVERLAY", the name folded
- *   value  [binding: bytes, certificate: bytes, ? enrolment: bytes / null, * any]
+ *   value  [binding: bytes, certificate: bytes, ? enrolment: bytes / null, ? devices: bytes / null, * any]
  *
- * in deterministic CBOR. What follows the enrolment, null where there is none, is of later versions, and passed over. The
+ * in deterministic CBOR. `devices` is the newest list of the user's devices that the publisher knows of, so that who asks
+ * for the name learns what was taken back. What follows it, nulls where there is nothing, is of later versions, and passed over. The
  * publisher is the device that signed the binding; the sequence is the binding's freshness in one number, so that holders
  * keep the newest without reading it.
  */
@@ -19,6 +20,7 @@ import {
   signBinding,
 } from '../../identity/binding.js';
 import { decodeCbor, encodeCbor } from '../../identity/cbor.js';
+import { readDeviceCertificate } from '../../identity/device-certificate.js';
 import { isOctets, itemsOf } from '../../identity/fields.js';
 import { type Freshness, versionOf } from '../../identity/freshness.js';
 import { deviceIdOf } from '../../identity/identity.js';
@@ -30,14 +32,16 @@ import { type Id, idOf } from '../ids.js';
 import { type RecordToSign, recordIsSigned, recordSignatureBy } from '../record-signature.js';
 import type { RingRecord } from '../records.js';
 
-/** A binding of eight contacts has 2.4 KiB, certificates and enrolments up to 1.2 each. */
-export const MAX_NAME_VALUE_OCTETS = 6144;
+/** A binding of eight contacts has 2.4 KiB, certificates and enrolments up to 1.2 each, a list of 64 devices 1.8. */
+export const MAX_NAME_VALUE_OCTETS = 8192;
 /** Later versions may add so much. */
 const VALUE_BOUNDS = { octets: MAX_NAME_VALUE_OCTETS, depth: 4, items: 64 } as const;
 
 /** What a device shows with each of its bindings. */
 export type NameProof = Omit<BindingProof, 'binding' | 'certificate'> & {
   readonly certificate: Uint8Array;
+  /** The newest list of its user's devices, where there is one. */
+  readonly devices?: Uint8Array;
 };
 
 /** One device, or ordinary phone, that is reached by a name. */
@@ -60,9 +64,10 @@ export function nameKey(name: string, overlay: string): Id {
 
 /** @throws {CodedError} `BAD_NAME`, `BAD_RECORD` */
 export function makeNameRecord(device: Signer, binding: Binding, proof: NameProof): RingRecord {
-  const { certificate, enrolment } = proof;
+  const { certificate, enrolment, devices } = proof;
   const octets = signBinding(device, binding);
-  const value = encodeCbor([octets, certificate, ...(enrolment ? [enrolment] : [])]);
+  const more = devices ? [enrolment ?? null, devices] : enrolment ? [enrolment] : [];
+  const value = encodeCbor([octets, certificate, ...more]);
   if (value.length > MAX_NAME_VALUE_OCTETS) {
     const bound = `expected a binding and certificates of at most ${MAX_NAME_VALUE_OCTETS} octets`;
     throw new CodedError('BAD_RECORD', `${bound}, found ${value.length}`, {
@@ -102,13 +107,9 @@ export function readNameRecord(
   if (value === undefined || !(lifeLeftMs > 0)) {
     return refuse('EXPIRED', `what device ${publisher} had under "${name}" is gone`);
   }
-  const decoded = decodeCbor(value, VALUE_BOUNDS);
-  if (!decoded.ok) return decoded;
-  const [binding, certificate, enrolment = null] = itemsOf(decoded.value);
-  const mayBeEnrolled = enrolment === null || isOctets(enrolment);
-  if (!isOctets(binding) || !isOctets(certificate) || !mayBeEnrolled) {
-    return refuse('MALFORMED', 'expected a binding, a certificate and perhaps an enrolment');
-  }
+  const parts = partsOf(value);
+  if (!parts.ok) return parts;
+  const { binding, certificate, enrolment } = parts.value;
   if (!recordIsSigned(verifier, record)) {
     return refuse('BAD_SIGNATURE', `the record was not signed by ${publisher}, its publisher`);
   }
@@ -116,6 +117,40 @@ export function readNameRecord(
   const read = readBinding(proof, tools, now);
   if (!read.ok) return read;
   return checked(record, name, lifeLeftMs, read.value);
+}
+
+/**
+ * Takes the lists of devices from all records of a name, before any of them is read: one device may tell that another was
+ * taken back. A list counts for the user of the certificate beside it, and no other.
+ */
+export function learnDevices(
+  records: readonly RingRecord[],
+  { trust, verifier }: Pick<BindingTools, 'trust' | 'verifier'>,
+): void {
+  for (const { value } of records) {
+    const parts = value && partsOf(value);
+    if (!parts?.ok || !parts.value.devices) continue;
+    const { certificate, devices } = parts.value;
+    const certified = readDeviceCertificate(certificate, verifier);
+    if (certified.ok) trust.learn(devices, certified.value.user);
+  }
+}
+
+function partsOf(value: Uint8Array): Outcome<NameProof & { readonly binding: Uint8Array }> {
+  const decoded = decodeCbor(value, VALUE_BOUNDS);
+  if (!decoded.ok) return decoded;
+  const [binding, certificate, enrolment = null, devices] = itemsOf(decoded.value);
+  const mayBeEnrolled = enrolment === null || isOctets(enrolment);
+  if (!isOctets(binding) || !isOctets(certificate) || !mayBeEnrolled) {
+    return refuse('MALFORMED', 'expected a binding, a certificate and perhaps an enrolment');
+  }
+  return accept({
+    binding,
+    certificate,
+    ...(enrolment && { enrolment }),
+    // Nothing to be called by: what is no list is passed over.
+    ...(isOctets(devices) && { devices }),
+  });
 }
 
 /** That the record is what its binding says, and not put together of others. */

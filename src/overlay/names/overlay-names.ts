@@ -26,6 +26,7 @@ import type { RingAccess } from '../ring-access.js';
 import { BindingPublisher } from './binding-publisher.js';
 import { Buddies } from './buddies.js';
 import { NameLookup } from './name-lookup.js';
+import { OwnDevices } from './own-devices.js';
 import { type OwnUser, readyOwnUser } from './own-user.js';
 import type { WantedBinding } from './publishing-machine.js';
 import { nameIn, RingLocator } from './ring-locator.js';
@@ -61,6 +62,7 @@ interface Running {
   readonly publisher: BindingPublisher;
   readonly buddies: Buddies;
   readonly locator: RingLocator;
+  readonly devices: OwnDevices;
 }
 
 export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Service, Locator {
@@ -111,6 +113,7 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
 
   async #start(): Promise<void> {
     const running = await this.#assemble();
+    await running.devices.start();
     await running.buddies.start();
     this.#running = running;
     this.changed();
@@ -123,6 +126,7 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
     this.#starting = undefined;
     const running = this.#running;
     if (!running) return;
+    running.devices.stop();
     await running.buddies.stop();
     await running.publisher.stop();
     this.#records = running.publisher.records;
@@ -140,6 +144,7 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
   /** There is a ring now, or another. */
   ringChanged(): void {
     this.#running?.publisher.ringChanged();
+    this.#running?.devices.ringChanged();
   }
 
   async locate(target: SipUri, signal: AbortSignal): Promise<readonly Location[]> {
@@ -161,8 +166,6 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
     const { name: overlay, enrolmentKey } = own.overlay;
     const verifier = new RememberingVerifier(new Ed25519Verifier());
     const trust = new DeviceTrust(verifier);
-    const revoked = await new StoredUser({ store, random }).list();
-    if (revoked) trust.learn(revoked);
     const pins = await PinBook.load({ store, overlay });
     const enrolments = enrolmentKey && new Enrolments({ name: overlay, enrolmentKey }, verifier);
     const expelled = enrolments && (await new StoredOverlay({ store, random }).expulsions(overlay));
@@ -179,12 +182,24 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
       ...this.#options,
       ring,
       overlay,
-      proof: () => own.proof,
+      proof: () => ({ ...own.proof, ...(devices.list && { devices: devices.list }) }),
     });
+    const devices: OwnDevices = new OwnDevices({
+      ...this.#options,
+      stored: new StoredUser({ store, random }),
+      trust,
+      verifier,
+      certificate: own.proof.certificate,
+      ask: async () => {
+        for (const { name, by } of this.#wanted(own)) if (by === 'user') await lookup.find(name);
+      },
+    });
+    devices.on('list', () => publisher.renew());
+    devices.on('problem', error => this.emit('problem', error));
     publisher.on('records', records => this.emit('records', records));
     publisher.on('problem', error => this.emit('problem', error));
     lookup.on('problem', error => this.emit('problem', error));
-    return { own, publisher, buddies, locator };
+    return { own, publisher, buddies, locator, devices };
   }
 
   /** In a private overlay one has the name one was enrolled with, and no other. */

@@ -51,6 +51,8 @@ export type PublishingEvent =
   | { readonly type: 'timer'; readonly name: string }
   /** There is a ring, or another: what waits after a failure does not wait on. */
   | { readonly type: 'ring' }
+  /** What is said beside each binding is another than before. */
+  | { readonly type: 'renew' }
   | { readonly type: 'stop' };
 
 export type PublishingAction =
@@ -82,6 +84,8 @@ export function stepPublishing(state: PublishingState, event: PublishingEvent): 
       const waiting = [...state.entries].filter(([, entry]) => entry.failures > 0);
       return [...waiting.flatMap(([name]) => queue(state, name)), ...putNext(state)];
     }
+    case 'renew':
+      return [...[...state.entries.keys()].flatMap(name => queue(state, name)), ...putNext(state)];
     case 'stop': {
       if (state.stopping) return [];
       const actions = want(state, []);

@@ -1,10 +1,13 @@
 import t from 'tap';
 import { type CborValue, decodeCbor, encodeCbor } from '../../../src/identity/cbor.js';
+import { issueDeviceList } from '../../../src/identity/device-certificate.js';
 import { DeviceTrust } from '../../../src/identity/device-trust.js';
 import { FreshnessGuard } from '../../../src/identity/freshness-guard.js';
 import { deviceIdOf } from '../../../src/identity/identity.js';
 import type { Outcome } from '../../../src/identity/refusal.js';
+import { Ed25519Signer } from '../../../src/identity/signing.js';
 import {
+  learnDevices,
   MAX_NAME_VALUE_OCTETS,
   makeNameRecord,
   makeNameTombstone,
@@ -121,6 +124,27 @@ t.test('forged, foreign, old and oversize records are refused by their codes', t
   t.equal(read(later('more')), 'MALFORMED', 'but not in place of the enrolment');
   t.equal(read(later(null, Array(64).fill(0))), 'MALFORMED', 'nor without end');
 
+  const list = (of: Ed25519Signer, sequence: number) =>
+    issueDeviceList(of, {
+      devices: [{ deviceId: mobile.id, sequence: 2 }],
+      sequence,
+      lifetime: 60,
+    });
+  const told = (devices: Uint8Array, of = mobile) => {
+    const known = tools();
+    const beside = makeNameRecord(of.signer, binding('alice', '192.0.2.2'), {
+      certificate: of.certificate,
+      devices,
+    });
+    learnDevices([record, beside], known);
+    return read(record, 'alice', known);
+  };
+  t.equal(told(list(alice.user, 3)), 'REVOKED', 'as another device of hers says');
+  t.equal(told(list(alice.user, 0)), 'taken', 'an older list');
+  const stranger = new Ed25519Signer(random.bytes(32));
+  t.equal(told(list(stranger, 3)), 'taken', "somebody else's");
+  t.equal(told(list(alice.user, 3), mallory), 'taken', 'hers, beside the certificate of another');
+
   const at = tools();
   t.equal(read(record, 'alice', at), 'taken');
   t.equal(read(record, 'alice', at), 'taken', 'the same again');
@@ -138,9 +162,9 @@ t.test('what nobody could keep is not made', t => {
     () =>
       makeNameRecord(desk.signer, binding('alice', '', { contacts: Array(8).fill(long) }), {
         certificate: desk.certificate,
-        enrolment: Buffer.alloc(5000),
+        enrolment: Buffer.alloc(7000),
       }),
-    { code: 'BAD_RECORD', message: /6144 octets/ },
+    { code: 'BAD_RECORD', message: /8192 octets/ },
   );
   t.end();
 });

@@ -1,13 +1,17 @@
 import { formatUri, parseUri, type SipUri, type Uri } from '@sip-stack/parser';
 import t from 'tap';
 import type { Call } from '../../../src/calling/call.js';
+import type { CodedError } from '../../../src/core/errors.js';
 import { silentLogger } from '../../../src/core/logger.js';
+import { type CborValue, decodeCbor } from '../../../src/identity/cbor.js';
+import { deviceIdOf } from '../../../src/identity/identity.js';
 import { Ed25519Signer } from '../../../src/identity/signing.js';
 import { StoredIdentity } from '../../../src/identity/stored-identity.js';
 import { StoredOverlay } from '../../../src/identity/stored-overlay.js';
 import { StoredUser } from '../../../src/identity/stored-user.js';
 import { nameKey } from '../../../src/overlay/names/name-record.js';
 import { OverlayNames } from '../../../src/overlay/names/overlay-names.js';
+import { LOOK_AGAIN_MS } from '../../../src/overlay/names/own-devices.js';
 import { DEFAULT_OVERLAY, readyOwnUser } from '../../../src/overlay/names/own-user.js';
 import { recordIsSigned } from '../../../src/overlay/record-signature.js';
 import type { RingRecord } from '../../../src/overlay/records.js';
@@ -253,6 +257,52 @@ t.test(
     t.equal(await new StoredUser({ store: stranger, random }).user(), undefined);
   },
 );
+
+t.test('a device that was taken back is called no more by anybody, and is told so', async t => {
+  const clock = new VirtualClock();
+  const ring = new FakeRing(clock);
+  const desk = namesOf(clock, ring, 51, { name: 'anna', address: '10.0.0.1' });
+  const lost = namesOf(clock, ring, 52, { name: 'anna', address: '10.0.0.2' });
+  const other = namesOf(clock, ring, 53, { name: 'bob', address: '10.0.0.3' });
+  // Her key lies on the desk; the mobile has its certificate alone.
+  const anna = new StoredUser(desk);
+  await anna.make('anna');
+  const mobile = await new StoredIdentity(lost).publicKey();
+  await new StoredUser(lost).accept(await anna.certify(mobile, ['reach']), mobile);
+  const problems: string[] = [];
+  lost.names.on('problem', error => problems.push((error as CodedError).code));
+  for (const { names } of [desk, lost, other]) await names.start();
+  await clock.advance(1000);
+  const hosts = async () => {
+    const target = parseUri('sip:anna@ringline') as SipUri;
+    const found = await during(clock, other.names.locate(target, never));
+    return found.map(({ endpoint }) => endpoint.address).sort();
+  };
+  t.same(await hosts(), ['10.0.0.1', '10.0.0.2']);
+
+  await anna.revoke(deviceIdOf(mobile));
+  await clock.advance(LOOK_AGAIN_MS + 1000);
+  t.same(problems, [], 'who has not heard yet goes on');
+  // Whoever asks, as each phone does for its own names, learns it from the record of the desk.
+  await clock.advance(LOOK_AGAIN_MS + 1000);
+  t.same(await hosts(), ['10.0.0.1']);
+  t.same(problems, ['REVOKED']);
+  const list = await anna.list();
+  t.same(await new StoredUser(lost).list(), list, 'kept where it was heard of');
+
+  // The ring forgets the desk: the list holds where it came, after a restart too.
+  await during(clock, desk.names.stop());
+  t.same(await hosts(), []);
+  await during(clock, lost.names.stop());
+  const again = namesOf(clock, ring, 54, { name: 'anna', address: '10.0.0.2', store: lost.store });
+  await again.names.start();
+  await clock.advance(1000);
+  const [record] = await during(clock, ring.get(nameKey('anna', DEFAULT_OVERLAY)));
+  const value = decodeCbor(record?.value ?? new Uint8Array(), { octets: 9999, depth: 1, items: 9 });
+  t.same(value.ok && (value.value as CborValue[])[3], list, 'it says so itself');
+  await during(clock, Promise.all([again.names.stop(), other.names.stop()]));
+  t.equal(clock.pending, 0);
+});
 
 t.test('a cable that is out takes no name back', async t => {
   const clock = new VirtualClock();
