@@ -10,6 +10,7 @@ import { formatEndpoint } from '../core/endpoint.js';
 import type { Service } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
 import type { Endpoint } from '../core/network.js';
+import { onMainsPower } from '../core/power-supply.js';
 import type { Random } from '../core/random.js';
 import type { CandidateSource } from '../discovery/candidates/candidate.js';
 import { Candidates } from '../discovery/candidates/candidates.js';
@@ -134,7 +135,7 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
       overlay,
       setting: role,
       placement: () => ({
-        mainsPower: true,
+        mainsPower: onMainsPower(),
         freeMemoryMb: freemem() / 2 ** 20,
         uptimeS: uptime(),
         reachable: this.#linkAddress() !== undefined,
