@@ -97,7 +97,7 @@ function mediaEngine(logger: Logger, threads: number): MediaEngine {
   return new SpreadMediaEngine(engines, onError);
 }
 
-/** IPv4 first: it is what the phone listens on where nothing else is said. */
+/** IPv4 first: fewer networks carry IPv6 all the way. */
 function familiesOf(addresses: readonly InterfaceAddress[]): AddressFamily[] {
   const here = new Set(addresses.filter(({ internal }) => !internal).map(({ family }) => family));
   const families = (['IPv4', 'IPv6'] as const).filter(family => here.has(family));
