@@ -49,7 +49,10 @@ export async function runPhone(
 
 function tellReady(status: PhoneStatus, output: Output): void {
   const { name, listen, listening, reachableAt } = status;
-  const where = reachableAt.length > 0 ? reachableAt.join(', ') : `${listen}, with no network yet`;
+  // What people can read out to each other; `ringline status` has all.
+  const short = reachableAt.filter(at => !at.startsWith('['));
+  const told = short.length > 0 ? short : reachableAt;
+  const where = told.length > 0 ? told.join(', ') : `${listen}, with no network yet`;
   output.event(
     { event: 'ready', name, listen, listening, reachableAt },
     `${name} takes calls at ${where}. Echo test: *43@${name}, meeting room: room@${name}.`,

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { autoAnswer } from '../calling/auto-answer.js';
 import type { Call } from '../calling/call.js';
 import { parseDialled } from '../calling/dialled.js';
-import { formatEndpoint, heardAt, isWildcard } from '../core/endpoint.js';
+import { formatEndpoint, heardAt, isLinkLocal, isWildcard } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import { type Service, ServiceGroup } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
@@ -155,9 +155,10 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
 
   #reachable({ address, port }: Endpoint): Endpoint[] {
     if (!isWildcard(address)) return [{ address, port }];
-    return heardAt(address, this.#system.network.addresses())
-      .filter(({ internal }) => !internal)
-      .map(entry => ({ address: entry.address, port }));
+    const own = heardAt(address, this.#system.network.addresses()).filter(each => !each.internal);
+    // Those of one link alone are worth telling where there are no others.
+    const routed = own.filter(each => !isLinkLocal(each.address));
+    return (routed.length > 0 ? routed : own).map(entry => ({ address: entry.address, port }));
   }
 
   async start(signal?: AbortSignal): Promise<void> {
