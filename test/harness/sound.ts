@@ -92,3 +92,16 @@ function meansOf(data: Buffer, each: number): Int16Array {
     return Math.round(sum / each);
   });
 }
+
+/** How much of it is no silence: of a steady sound, what was heard. */
+export function loudSeconds(samples: Int16Array): number {
+  let windows = 0;
+  for (let at = 0; at < samples.length; at += WINDOW) {
+    if (samples.subarray(at, at + WINDOW).some(sample => Math.abs(sample) >= LOUD)) windows++;
+  }
+  return (windows * WINDOW) / SAMPLE_RATE;
+}
+
+const WINDOW = SAMPLE_RATE / 100; // 10 ms
+/** 30 dB below full scale. */
+const LOUD = 1000;

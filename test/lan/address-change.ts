@@ -5,12 +5,14 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { comes } from '../harness/avahi.js';
+import { recordingOf, startBaresipCallee } from '../harness/baresip.js';
+import { requireProgram } from '../harness/child.js';
 import { atMost, exactly, type Figure, median, plain } from '../harness/figures.js';
 import type { Host } from '../harness/lan.js';
 import { MARGIN_SECONDS, passageOf, writeNumberedSound } from '../harness/numbered-sound.js';
 import { progress } from '../harness/program.js';
 import type { Ringline, RinglineEvent } from '../harness/ringline.js';
-import { SAMPLE_RATE } from '../harness/sound.js';
+import { loudSeconds, readSound, SAMPLE_RATE } from '../harness/sound.js';
 import { Phone, READY_WITHIN_MS, type Site } from './site.js';
 
 const SECONDS = 4;
@@ -18,6 +20,7 @@ const CALL_SECONDS = SECONDS + 2 * MARGIN_SECONDS;
 /** Of the call, before the address changes. */
 const BEFORE_MS = 2000;
 const GAP_GOAL_S = 2;
+const PEER_PORT = 5082;
 const FOUND_GOAL_MS = 2000;
 const HUNG_UP_WITHIN_MS = 2000;
 
@@ -27,12 +30,16 @@ const RUNS = [
   { moves: 'caller', hangsUp: 'called' },
   { moves: 'called', hangsUp: 'called' },
   { moves: 'caller', hangsUp: 'caller' },
-  { moves: 'called', hangsUp: 'caller' },
 ] as const;
 
+/** Lost by whoever moved, and by who did not, in s. */
+interface Gaps {
+  readonly there: number;
+  readonly here: number;
+}
+
 interface Outcome {
-  /** Lost by whoever moved, and by who did not, in s. */
-  readonly gaps: { readonly there: number; readonly here: number };
+  readonly gaps: Gaps;
   readonly hungUpMs: number;
   /** Until others saw the phone where it is, and until it was called there; of who was called alone. */
   readonly foundMs: number | undefined;
@@ -49,6 +56,7 @@ export async function addressChange(site: Site): Promise<Figure[]> {
     outcomes.push(await callOnTheMove(site, { ...run, index, sound, expected, watching }));
   }
   await watching.stop();
+  const baresip = await besideBaresip(site, sound, expected);
   const gaps = outcomes.flatMap(outcome => [outcome.gaps.there, outcome.gaps.here]);
   const of = (who: 'there' | 'here') => Math.max(...outcomes.map(({ gaps: each }) => each[who]));
   const found = outcomes.flatMap(({ foundMs }) => foundMs ?? []);
@@ -65,6 +73,8 @@ export async function addressChange(site: Site): Promise<Figure[]> {
     ),
     atMost(FOUND_GOAL_MS, 'the new address is known to others, worst', worst(found), 'ms'),
     exactly(found.length, 'calls to the new address that were taken', again, ''),
+    atMost(GAP_GOAL_S, 'who calls baresip moves: lost of what it says', baresip.there, 's'),
+    atMost(GAP_GOAL_S, 'the same, of what it hears', baresip.here, 's'),
   ];
 }
 
@@ -111,6 +121,38 @@ async function callOnTheMove(site: Site, run: Run): Promise<Outcome> {
     foundMs: again?.foundMs,
     calledAgain: again !== undefined,
   };
+}
+
+/**
+ * baresip is called, and stays where it is while who called it moves: it goes on by a re-INVITE from the new address,
+ * which is nothing but RFC 3261 to it. Our BYE ends its recording.
+ *
+ * @returns what was lost of what it said, and of what it heard, in s
+ */
+async function besideBaresip(site: Site, sound: string, expected: Int16Array): Promise<Gaps> {
+  requireProgram('baresip', 'baresip-core');
+  progress('lan: the address of who calls baresip changes');
+  const { cleanup } = site;
+  const ada = new Phone(site, 0);
+  const host = site.hosts[4]!;
+  const directory = join(site.directory, 'address-change-baresip');
+  const recording = join(site.directory, 'address-change-of-baresip.wav');
+  const place = { cleanup, directory, host, port: PEER_PORT };
+  const callee = await startBaresipCallee({ ...place, codec: 'PCMU', sound });
+  const files = ['--play', sound, '--record', recording, '--seconds', String(CALL_SECONDS)];
+  const target = `sip:peer@${host.address}:${PEER_PORT}`;
+  const call = ada.command('call', target, '--codec', 'pcmu', ...files);
+  await call.heard('connected', 10_000);
+  await delay(BEFORE_MS);
+  const before = ada.host.address;
+  await ada.host.setAddress(`${before}0`);
+  await call.heard('ended', 2 * CALL_SECONDS * 1000);
+  const heard = await recordingOf(directory);
+  await ada.host.setAddress(before);
+  await callee.stop();
+  const there = passageOf(recording, expected).missing / SAMPLE_RATE;
+  // What it hears goes through its own jitter buffer: it is not the same sample for sample.
+  return { there, here: SECONDS - loudSeconds(readSound(heard)) };
 }
 
 /** When all has been said. @returns how long the other side took to hear of it */
