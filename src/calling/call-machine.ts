@@ -20,6 +20,14 @@ import { branchEnded, type ForkState, newFork } from './fork-machine.js';
 export const TRYING_LIMIT_MS = 8_000;
 /** Where a place is only remembered: four INVITEs have gone there (RFC 3261 §17.1.1.2), and it may be elsewhere now. */
 export const REMEMBERED_LIMIT_MS = 4_000;
+/** Where the same device may be at another place: three INVITEs have gone to this one. */
+export const PLACE_LIMIT_MS = 2_000;
+/**
+ * Not even 100 came within this, for which two INVITEs have gone: whoever said where the phone is is asked whether it is
+ * elsewhere now, while we go on trying; again after twice and four times as long.
+ */
+export const LOOK_AFTER_MS = 1_000;
+const MAX_LOOKS = 3;
 /** How long a phone rings before the caller, and then the callee, gives up. */
 export const RINGING_LIMIT_MS = 120_000;
 /** A call that is sent on more often than this runs in circles. */
@@ -54,9 +62,13 @@ export interface CallState {
   fork: ForkState | undefined;
   /** Places came from memory: if nobody is there, whoever remembered them is asked once more. */
   readonly second: { wanted: boolean; end: CallEnd | undefined; readonly tried: Location[] };
+  /** Who is one of several devices called at once is looked for again with all of them. */
+  readonly mayLook: boolean;
+  /** How often it was asked whether who does not answer is elsewhere. */
+  looks: number;
 }
 
-export type CallTimer = 'trying' | 'ringing' | 'media';
+export type CallTimer = 'trying' | 'look' | 'ringing' | 'media';
 
 export type CallEvent =
   | { readonly type: 'start' }
@@ -117,7 +129,7 @@ export type CallAction =
   /** Close media and tell the end; last of all actions. */
   | { readonly type: 'finish'; readonly end: CallEnd };
 
-export function outgoingCall(target: string): CallState {
+export function outgoingCall(target: string, mayLook = true): CallState {
   return {
     phase: 'locating',
     direction: 'outgoing',
@@ -127,6 +139,8 @@ export function outgoingCall(target: string): CallState {
     redirections: 0,
     fork: undefined,
     second: { wanted: false, end: undefined, tried: [] },
+    mayLook,
+    looks: 0,
   };
 }
 
@@ -140,6 +154,8 @@ export function incomingCall(target: string): CallState {
     redirections: 0,
     fork: undefined,
     second: { wanted: false, end: undefined, tried: [] },
+    mayLook: false,
+    looks: 0,
   };
 }
 
@@ -149,7 +165,8 @@ export function stepCall(call: CallState, event: CallEvent): CallAction[] {
     case 'start':
       return call.direction === 'outgoing' ? [{ type: 'locate' }] : [];
     case 'located':
-      return call.phase === 'locating' ? located(call, event.locations) : [];
+      if (call.phase === 'locating') return located(call, event.locations);
+      return call.phase === 'trying' ? elsewhere(call, event.locations) : [];
     case 'location-failed':
       // One that was given up before may still fail: that is no news.
       if (call.phase !== 'trying' || call.trying !== event.location) return [];
@@ -159,7 +176,7 @@ export function stepCall(call: CallState, event: CallEvent): CallAction[] {
     case 'proceeding':
       // A gateway may take long to ring: from here on it has as long as ringing has.
       if (call.phase !== 'trying') return [];
-      return [{ type: 'cancel-timer', timer: 'trying' }, ringingLimit];
+      return [...heardOf, ringingLimit];
     case 'ringing':
       return ringing(call);
     case 'answer':
@@ -201,13 +218,7 @@ export function stepCall(call: CallState, event: CallEvent): CallAction[] {
 
 function located(call: CallState, found: readonly Location[]): CallAction[] {
   const { second } = call;
-  const locations = found.filter(({ uri, endpoint }) => {
-    const there = (tried: Location) =>
-      tried.endpoint.address === endpoint.address &&
-      tried.endpoint.port === endpoint.port &&
-      tried.uri.user === uri.user;
-    return !second.tried.some(there);
-  });
+  const locations = found.filter(place => !second.tried.some(tried => isSame(tried, place)));
   const isFirst = second.end === undefined;
   second.wanted = isFirst && locations.some(({ remembered }) => remembered);
   if (second.wanted) second.tried.push(...locations);
@@ -222,19 +233,53 @@ function located(call: CallState, found: readonly Location[]): CallAction[] {
   return [{ type: 'tell' }, { type: 'fork', branches }];
 }
 
+/** Where else whom we are trying may be, as is said by now. Of others we know already, or hear when they are tried. */
+function elsewhere(call: CallState, found: readonly Location[]): CallAction[] {
+  const { trying, untried, second } = call;
+  if (!trying) return [];
+  const known = [...untried, ...second.tried];
+  const places = found.filter(place => !known.some(each => isSame(each, place)));
+  if (places.length === 0) return lookLater(call);
+  // Another device of the person is no reason to give this one up.
+  const hasMoved = places.some(({ device }) => device === trying.device);
+  call.untried = [...places, ...untried, ...(hasMoved ? [] : [trying])];
+  return [{ type: 'end-session' }, ...tryNext(call, unreachable(call.target, trying.endpoint))];
+}
+
+function lookLater(call: CallState): CallAction[] {
+  if (!call.mayLook || !call.trying?.unreached || call.looks >= MAX_LOOKS) return [];
+  return [{ type: 'set-timer', timer: 'look', ms: LOOK_AFTER_MS * 2 ** call.looks }];
+}
+
+function isSame(one: Location, other: Location): boolean {
+  return (
+    one.endpoint.address === other.endpoint.address &&
+    one.endpoint.port === other.endpoint.port &&
+    one.uri.user === other.uri.user
+  );
+}
+
 function tryNext(call: CallState, otherwise: CallEnd): CallAction[] {
   const [location, ...untried] = call.untried;
   if (!location) return lookAgain(call, otherwise) ?? finish(call, otherwise);
   call.phase = 'trying';
   call.untried = untried;
   call.trying = location;
-  const ms = location.remembered ? REMEMBERED_LIMIT_MS : TRYING_LIMIT_MS;
+  call.looks = 0;
+  call.second.tried.push(location);
   return [
     { type: 'tell' },
     { type: 'cancel-timer', timer: 'ringing' },
-    { type: 'set-timer', timer: 'trying', ms },
+    { type: 'set-timer', timer: 'trying', ms: limitOf(location, untried) },
+    ...lookLater(call),
     { type: 'try', location },
   ];
+}
+
+function limitOf({ device, remembered }: Location, others: readonly Location[]): number {
+  const isInLine = device !== undefined && others.some(other => other.device === device);
+  if (isInLine) return PLACE_LIMIT_MS;
+  return remembered ? REMEMBERED_LIMIT_MS : TRYING_LIMIT_MS;
 }
 
 /** Nobody was where they were last known to be: where are they now? */
@@ -245,11 +290,7 @@ function lookAgain(call: CallState, end: CallEnd): CallAction[] | undefined {
   second.end = end;
   call.phase = 'locating';
   call.trying = undefined;
-  return [
-    { type: 'cancel-timer', timer: 'trying' },
-    { type: 'cancel-timer', timer: 'ringing' },
-    { type: 'locate' },
-  ];
+  return [...heardOf, { type: 'cancel-timer', timer: 'ringing' }, { type: 'locate' }];
 }
 
 function oneLess(call: CallState, fork: ForkState, branch: number, ended: CallEnd): CallAction[] {
@@ -264,12 +305,18 @@ function connected(call: CallState): CallAction[] {
   if (call.phase === 'connected') return [];
   call.phase = 'connected';
   return [
-    { type: 'cancel-timer', timer: 'trying' },
+    ...heardOf,
     { type: 'cancel-timer', timer: 'ringing' },
     { type: 'set-timer', timer: 'media', ms: MEDIA_CHECK_MS },
     { type: 'tell' },
   ];
 }
+
+/** Somebody is there, or nobody is waited for. */
+const heardOf: readonly CallAction[] = [
+  { type: 'cancel-timer', timer: 'trying' },
+  { type: 'cancel-timer', timer: 'look' },
+];
 
 const ringingLimit: CallAction = { type: 'set-timer', timer: 'ringing', ms: RINGING_LIMIT_MS };
 
@@ -280,7 +327,7 @@ function ringing(call: CallState): CallAction[] {
   // A second 180 does not restart the wait.
   if (call.phase !== 'trying') return [];
   call.phase = 'ringing';
-  return [{ type: 'cancel-timer', timer: 'trying' }, ringingLimit, { type: 'tell' }];
+  return [...heardOf, ringingLimit, { type: 'tell' }];
 }
 
 function sessionEnded(
@@ -310,6 +357,10 @@ function onTimer(call: CallState, timer: CallTimer): CallAction[] {
       const nobody = unreachable(call.target, call.trying.endpoint);
       return [{ type: 'end-session' }, ...tryNext(call, nobody)];
     }
+    case 'look':
+      if (call.phase !== 'trying' || !call.trying) return [];
+      call.looks++;
+      return [{ type: 'locate' }];
     case 'ringing':
       if (call.phase !== 'ringing' && call.phase !== 'trying') return [];
       return call.direction === 'outgoing'
@@ -323,7 +374,7 @@ function onTimer(call: CallState, timer: CallTimer): CallAction[] {
 function finish(call: CallState, end: CallEnd, first?: CallAction): CallAction[] {
   call.phase = 'ended';
   call.fork = undefined;
-  const timers: readonly CallTimer[] = ['trying', 'ringing', 'media'];
+  const timers: readonly CallTimer[] = ['trying', 'look', 'ringing', 'media'];
   return [
     ...timers.map((timer): CallAction => ({ type: 'cancel-timer', timer })),
     ...(first ? [first] : []),

@@ -287,14 +287,17 @@ export class Call extends EventEmitter<CallEvents> {
     const { trying, phase } = this.#state;
     const actions = stepCall(this.#state, event);
     // First, so that whoever said so does not say it again.
-    if (phase === 'trying' && isUnreached(event)) trying?.unreached?.();
+    if (phase === 'trying' && (isUnreached(event) || isDoubt(event))) trying?.unreached?.();
     for (const action of actions) this.#perform(action);
   }
 
   #perform(action: CallAction): void {
     switch (action.type) {
       case 'locate':
-        this.#run(this.#locate(), end => ({ type: 'failed', end }));
+        this.#run(this.#locate(), end => {
+          // Where it goes on trying, nothing is lost.
+          return this.phase === 'trying' ? NOTHING_NEW : { type: 'failed', end };
+        });
         return;
       case 'try':
         this.#try(action.location);
@@ -375,7 +378,7 @@ export class Call extends EventEmitter<CallEvents> {
     // It is this call that looks again where nobody is there, and tells of who answered.
     const found = places.map(({ answered: _, ...place }) => place);
     const context = { ...this.#context, locator: { locate: async () => found } };
-    const call = new Call(context, outgoingCall(this.#target), this.#uri);
+    const call = new Call(context, outgoingCall(this.#target, false), this.#uri);
     call.#inviteHeaders = this.#inviteHeaders;
     call.on('phase', phase => {
       if (phase === 'ringing') this.#step({ type: 'branch-ringing', branch });
@@ -702,9 +705,16 @@ export class Call extends EventEmitter<CallEvents> {
   }
 }
 
+const NOTHING_NEW: CallEvent = { type: 'located', locations: [] };
+
 /** Whether SIP goes there through TLS. */
 function isSecure({ target, uri }: Location): boolean {
   return PROTOCOLS[(target ?? describeTarget(uri)).protocol].secure;
+}
+
+/** Perhaps nobody is there. */
+function isDoubt(event: CallEvent): boolean {
+  return event.type === 'timer' && event.timer === 'look';
 }
 
 /** Nobody is there, as far as this event tells. */

@@ -67,12 +67,13 @@ function describe(status: PhoneStatus): string {
 /** `ringline, attached to 192.0.2.7:5061`. */
 function describeOverlay({ overlay }: PhoneStatus): string {
   if (!overlay) return 'none';
-  const { name, member, superNode, nodes } = overlay;
+  const { name, member, superNode, attachedMs = 0, nodes } = overlay;
   if (member) {
     const others = member.known === undefined ? '' : ` among ${member.known}`;
     return `${name}, as super-node${others} with ${nodes} ${nodes === 1 ? 'node' : 'nodes'}`;
   }
-  return superNode ? `${name}, attached to ${superNode}` : `${name}, no super-node found yet`;
+  if (!superNode) return `${name}, no super-node found yet`;
+  return `${name}, attached to ${superNode} for ${duration(Math.round(attachedMs / 1000))}`;
 }
 
 function describeAccount({

@@ -46,7 +46,7 @@ export interface BindingTools {
 const KINDS = { user: 'binding', voucher: 'vouched-binding' } as const;
 /** What the device that signs has to be certified for. */
 const CAPABILITY = { user: 'reach', voucher: 'publish' } as const;
-const MAX_CONTACTS = 8;
+export const MAX_CONTACTS = 8;
 const MAX_CONTACT_OCTETS = 256;
 const BOUNDS = { octets: 2304, depth: 1, items: 1 + MAX_CONTACTS } as const;
 

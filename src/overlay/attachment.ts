@@ -1,7 +1,6 @@
 /** The driver of attachment-machine.ts: this device attached to a super-node, and asking the ring through it. */
 import { EventEmitter } from 'node:events';
 import type { Clock, Timer } from '../core/clock.js';
-import { parseEndpoint } from '../core/endpoint.js';
 import { CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import { type Random, randomUnit } from '../core/random.js';
@@ -18,7 +17,7 @@ import {
   stepAttachment,
 } from './nodes/attachment-machine.js';
 import type { LossReason, NodeFailure, NodeResult } from './nodes/attachment-state.js';
-import type { Peer } from './peer.js';
+import { type LinkProtocol, linkTarget, type Peer } from './peer.js';
 import type { RingRecord } from './records.js';
 import { Responders } from './responders.js';
 import type { RingAccess } from './ring-access.js';
@@ -31,7 +30,7 @@ export interface AttachmentOptions {
   readonly logger: Logger;
   readonly links: Pick<RingLinks, 'ask'>;
   readonly userAgent: Pick<UserAgent, 'transports'>;
-  readonly protocol: 'TCP' | 'TLS';
+  readonly protocol: LinkProtocol;
   readonly id: Id;
   /** SIP URI that reaches this device. */
   readonly contact: string;
@@ -58,6 +57,7 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
   #timer: Timer | undefined;
   #tag = 1;
   #current: Peer | undefined;
+  #attachedAt = 0;
   #stopKeeping: (() => void) | undefined;
   #gone: (() => void) | undefined;
   #stopped = false;
@@ -73,6 +73,11 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
   /** The super-node it is attached to. */
   get current(): Peer | undefined {
     return this.#current;
+  }
+
+  /** How long ago it has taken us, in ms. */
+  get attachedMs(): number | undefined {
+    return this.#current && this.#options.clock.now() - this.#attachedAt;
   }
 
   start(): void {
@@ -226,14 +231,14 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
       logger.info({ at: to.address, id: to.id }, 'attached to a super-node');
     }
     this.#current = to;
+    this.#attachedAt = this.#options.clock.now();
     this.#stopKeeping?.();
     const lost = () => this.#step({ type: 'flow-lost', peer: to });
     this.#stopKeeping = userAgent.transports.keepFlow(this.#targetOf(to), { answers: false }, lost);
   }
 
   #targetOf({ address }: Peer): Target {
-    const endpoint = parseEndpoint(address, { address: '', port: 5060 });
-    return { protocol: this.#options.protocol, endpoint };
+    return linkTarget(address, this.#options.protocol);
   }
 }
 

@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events';
 import { isIPv6 } from 'node:net';
 import { type Clock, sleep, type Timer } from '../core/clock.js';
-import { formatEndpoint, parseEndpoint } from '../core/endpoint.js';
+import { isLinkLocal } from '../core/endpoint.js';
 import { asError, CodedError, errorCode } from '../core/errors.js';
 import type { Service } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
@@ -18,8 +18,9 @@ import { Attachment } from './attachment.js';
 import { type Id, UNKNOWN_ID } from './ids.js';
 import type { LinkRequest } from './link-messages.js';
 import type { MemberOptions } from './member-state.js';
+import type { ListedNode } from './nodes/node-list.js';
 import type { SuperNodeOptions, SuperNodeTools } from './nodes/super-node-state.js';
-import type { Peer } from './peer.js';
+import { type LinkProtocol, type Peer, peerAddress } from './peer.js';
 import { recordIsSigned } from './record-signature.js';
 import type { RingRecord } from './records.js';
 import type { RingAccess } from './ring-access.js';
@@ -54,13 +55,13 @@ export interface OverlayOptions {
   >;
   /** Of the overlay. */
   readonly name: string;
-  /** By which links are made; listened for at `address`. */
-  readonly protocol: 'TCP' | 'TLS';
+  /** By which links are made, but to who takes them by TCP alone. */
+  readonly protocol: LinkProtocol;
   readonly id: Id;
   readonly keys: LinkKeys;
   readonly verifier: Verifier;
   readonly bootCount: number;
-  /** `ADDRESS:PORT` where this device takes links now; undefined while it has no address. */
+  /** Where this device takes links now, as `Peer.address` has it; undefined while it has no address. */
   readonly address: () => string | undefined;
   /** SIP URI that reaches this device now. */
   readonly contact: () => string;
@@ -80,7 +81,7 @@ export interface OverlayEvents {
   nobody: [reason: 'silent' | 'full'];
   /** Other super-nodes are known than before, or fewer. */
   others: [];
-  /** We are no super-node any more, though nobody asked for that: our address is another. */
+  /** We are no super-node any more, though nobody asked for that: the ring did not take us at another address. */
   unseated: [];
   /** A super-node has taken us; how many nodes it has, where it says so. */
   attached: [to: Peer, nodes: number | undefined];
@@ -94,6 +95,8 @@ export interface OverlayStatus {
   readonly role: OverlayRole;
   /** Where the super-node is that we are attached to. */
   readonly superNode: string | undefined;
+  /** How long ago that one has taken us, in ms. */
+  readonly attachedMs: number | undefined;
   /** Where we are one ourselves. */
   readonly member: MemberStatus | undefined;
   /** Nodes attached here. */
@@ -145,6 +148,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
       id: this.#options.id,
       role: this.role,
       superNode: attachment?.current?.address,
+      attachedMs: attachment?.attachedMs,
       member: member?.status,
       nodes: superNode?.nodes.length ?? 0,
     };
@@ -164,15 +168,17 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
       stopped: new AbortController(),
       unroute: userAgent.addRouter((...received) => links.take(...received)),
       heard: new Map(),
+      following: new Map(),
       records: [],
       attachment: undefined,
       member: undefined,
       superNode: undefined,
       address: this.#options.address(),
+      lingering: undefined,
     };
     this.#running = running;
     this.#attach(running);
-    void this.#prepare(running);
+    this.#prepare(running);
     candidates.start();
     void this.#follow(running);
   }
@@ -182,6 +188,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     const running = this.#running;
     if (!running) return;
     const { links, unroute, stopped, attachment, member } = running;
+    running.lingering?.cancel();
     stopped.abort();
     await this.#options.candidates.stop();
     if (member) await this.#leaveRing(running);
@@ -222,30 +229,64 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
   networkChanged(): void {
     const running = this.#running;
     if (!running) return;
-    const { candidates, contact, address } = this.#options;
+    const { candidates, address, userAgent, clock } = this.#options;
+    // First: what is said from now on is not to go by connections of an address that is no more.
+    userAgent.transports.networkChanged();
     candidates.networkChanged();
     const now = address();
+    running.lingering?.cancel();
     // A cable that is out for a moment changes nothing; nobody hears us say anything meanwhile.
     if (now === running.address || (now === undefined && running.member)) return;
+    if (running.member && now !== undefined && !isOfLink(running.address) && isOfLink(now)) {
+      // Nor does a moment between two addresses, in which that of the link itself is all there is.
+      running.lingering = clock.after(LINGER_MS, () => this.#addressChanged(running, now));
+    } else this.#addressChanged(running, now);
+  }
+
+  #addressChanged(running: Running, now: string | undefined): void {
     running.address = now;
-    void this.#prepare(running);
     if (running.member) {
-      // A member is where its address is: another one is another member of the same id.
-      running.superNode?.stop();
-      running.superNode = undefined;
-      running.member.stop();
-      running.member = undefined;
-      this.#attach(running);
-      this.emit('lost');
+      void this.#moveMember(running, running.member);
+      return;
+    }
+    this.#prepare(running);
+    running.attachment?.networkChanged(this.#options.contact());
+  }
+
+  /**
+   * A member is where its address is: another one is another member of the same id. So it takes leave of the ring from
+   * where it is now, which makes room for it at once, joins again, and tells its nodes to come.
+   */
+  async #moveMember(running: Running, member: RingMember): Promise<void> {
+    const { superNode, following, stopped } = running;
+    const { logger, announcer } = this.#options;
+    const where = { from: member.self.address, to: running.address };
+    logger.info(where, 'the super-node goes on at another address');
+    for (const node of superNode?.nodes ?? []) following.set(node.peer.id, node);
+    for (const peer of member.others) this.#hear(running, peer);
+    superNode?.stop();
+    running.superNode = undefined;
+    running.member = undefined;
+    this.#attach(running);
+    this.emit('lost');
+    await member.leave();
+    try {
+      if (!stopped.signal.aborted) await this.promote(REJOIN_WITHIN_MS);
+    } catch (error) {
+      logger.info({ reason: asError(error).message }, 'the ring does not take it there');
+      // Its address may be yet another meanwhile.
+      if (running.member || stopped.signal.aborted) return;
+      await announcer.withdraw();
+      this.#prepare(running);
       this.emit('unseated');
-    } else running.attachment?.networkChanged(contact());
+    }
   }
 
   /**
    * Takes a place in the ring: joins it through those who are known, or founds one.
    * Resolves when it is a member; rejects with `CodedError` `NO_ADDRESS`, `NOT_JOINED`.
    */
-  async promote(): Promise<void> {
+  async promote(withinMs = JOIN_WITHIN_MS): Promise<void> {
     const running = this.#running;
     if (!running || running.member) return;
     const { clock, logger, verifier, member: options, limits, tools, announcer } = this.#options;
@@ -273,7 +314,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
         resolve(outcome);
       };
       const giveUp = () => end(false);
-      const timer = clock.after(JOIN_WITHIN_MS, giveUp);
+      const timer = clock.after(withinMs, giveUp);
       signal.addEventListener('abort', giveUp);
       member.once('joined', () => end(true));
     });
@@ -290,6 +331,8 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
       tools: { ...tools, verifyRecord },
       ...(limits && { limits }),
     });
+    running.superNode.call([...running.following.values()]);
+    running.following.clear();
     this.#knowOthers(running);
     member.on('neighbours', () => this.#knowOthers(running));
     running.attachment = undefined;
@@ -329,11 +372,9 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     running.member = undefined;
   }
 
-  /** Others are to hear at once when this is a super-node; what was announced of another address is taken back. */
-  async #prepare(running: Running): Promise<void> {
-    const { announcer } = this.#options;
-    if (running.member) await announcer.withdraw();
-    if (running.address !== undefined) announcer.prepare(this.#self());
+  /** Others are to hear at once when this is a super-node. */
+  #prepare({ address }: Running): void {
+    if (address !== undefined) this.#options.announcer.prepare(this.#self());
   }
 
   /** Nobody else does it for a member; and where it founds a ring anew, what was in the old one is gone. */
@@ -347,6 +388,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
   }
 
   #attach(running: Running): void {
+    running.attachment?.stop();
     const attachment = new Attachment({
       ...this.#options,
       links: running.links,
@@ -380,12 +422,17 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
 
   async #tryOut(running: Running, candidate: Candidate): Promise<void> {
     const { candidates, protocol, logger } = this.#options;
-    if (candidate.transport.toUpperCase() !== protocol || !this.#speaks(candidate)) return;
-    const address = formatEndpoint({ address: candidate.host, port: candidate.port });
+    const by = linkProtocol(candidate);
+    const isUsable = by === protocol || by === 'TCP';
+    if (!by || !isUsable || !this.#speaks(candidate)) return;
+    const { host, port } = candidate;
+    const address = peerAddress({ address: host, port }, by, protocol);
     try {
       const peer = await this.#greet(running, { id: candidate.nodeId ?? UNKNOWN_ID, address });
       if (this.#running !== running) return;
       candidates.proved({ ...candidate, nodeId: peer.id });
+      // Who takes links as usual is not asked by TCP, whoever told of that.
+      if (by !== protocol && running.heard.has(peer.id)) return;
       this.#hear(running, peer);
       running.attachment?.candidate(peer);
       if (running.member?.joined) running.member.meet([peer]);
@@ -478,12 +525,28 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
   #self(): Peer {
     const { id, address } = this.#options;
     // Without an address nobody answers, whatever it says.
-    const { address: host, port } = parseEndpoint(address() ?? '', { address: '0.0.0.0', port: 9 });
-    return { id, address: formatEndpoint({ address: host, port }) };
+    return { id, address: address() ?? NOWHERE };
   }
 }
 
+function linkProtocol({ transport }: Candidate): LinkProtocol | undefined {
+  switch (transport) {
+    case 'tls':
+      return 'TLS';
+    case 'tcp':
+      return 'TCP';
+    case 'udp':
+      return undefined;
+  }
+}
+
+/** Port 9 discards (RFC 863). */
+const NOWHERE = '0.0.0.0:9';
 const JOIN_WITHIN_MS = 30_000;
+/** Another lease of DHCP is there by then. */
+const LINGER_MS = 1500;
+/** Where its ring is not there either, a ring of its own is sooner better. */
+const REJOIN_WITHIN_MS = 5000;
 
 interface Running {
   readonly links: RingLinks;
@@ -491,10 +554,19 @@ interface Running {
   readonly unroute: () => void;
   /** Super-nodes that answered, the newest last. */
   readonly heard: Map<Id, Peer>;
+  /** Nodes that are to come along to another address of this super-node. */
+  readonly following: Map<Id, ListedNode>;
   records: readonly RingRecord[];
   /** While this is no member, or not yet. */
   attachment: Attachment | undefined;
   member: RingMember | undefined;
   superNode: SuperNode | undefined;
   address: string | undefined;
+  /** Runs while a member may get a better address than the one it has for the moment. */
+  lingering: Timer | undefined;
+}
+
+/** Whether an address of ours means nothing beyond its link. */
+function isOfLink(address: string | undefined): boolean {
+  return isLinkLocal(address?.replace(/^\[/, '') ?? '');
 }

@@ -4,16 +4,16 @@
  */
 import { Params, Require, type SipRequest, type SipResponse, Via } from '@sip-stack/parser';
 import type { Clock, Timer } from '../core/clock.js';
-import { parseEndpoint, withoutZone } from '../core/endpoint.js';
+import { withoutZone } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import { type Random, randomToken } from '../core/random.js';
 import type { ServerTransaction } from '../sip/transaction/layer.js';
-import type { Source, Target } from '../sip/transport/transport.js';
+import type { Source } from '../sip/transport/transport.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import type { Id } from './ids.js';
 import type { LinkAnswer, LinkRequest } from './link-messages.js';
-import type { Peer } from './peer.js';
+import { type LinkProtocol, linkTarget, type Peer } from './peer.js';
 import { ReplayWindow } from './replay-window.js';
 import { RequestRate } from './request-rate.js';
 import { type KeptAnswerAction, KeptAnswers } from './sip/kept-answers.js';
@@ -50,7 +50,7 @@ export interface RingLinksOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly overlay: string;
-  readonly protocol: 'TCP' | 'TLS';
+  readonly protocol: LinkProtocol;
   readonly self: () => Peer;
   readonly keys: LinkKeys;
   /** How often the device has started: what it says now is newer than what it said before (freshness.ts). */
@@ -203,7 +203,7 @@ export class RingLinks {
   async #send(asked: Asked, sip: SipRequest): Promise<void> {
     const { userAgent, protocol, keys } = this.#options;
     const { transactions } = userAgent;
-    const target = targetOf(asked.to, protocol);
+    const target = linkTarget(asked.to.address, protocol);
     const local = await userAgent.localEndpointFor(target.endpoint.address);
     if (this.#stopped) return;
     sip.headers.set(Via, {
@@ -410,10 +410,6 @@ interface Asked {
 
 function requiresRing({ headers }: SipRequest): boolean {
   return headers.all(Require).some(tag => tag.toLowerCase() === OPTION_TAG);
-}
-
-function targetOf({ address }: Peer, protocol: 'TCP' | 'TLS'): Target {
-  return { protocol, endpoint: parseEndpoint(address, { address: '', port: 5060 }) };
 }
 
 /** Whose id was known has to answer itself. */

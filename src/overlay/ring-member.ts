@@ -50,6 +50,8 @@ export interface RingMemberEvents {
 
 export interface MemberStatus {
   readonly id: Id;
+  /** Where it takes links. */
+  readonly address: string;
   readonly phase: MemberState['phase'];
   readonly predecessor: Peer | undefined;
   readonly successors: readonly Peer[];
@@ -108,6 +110,7 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
     const { self, phase, predecessor, successors, routing, membership, records } = this.#state;
     return {
       id: self.id,
+      address: self.address,
       phase,
       predecessor,
       successors,

@@ -4,6 +4,7 @@ import type { Logger } from '../core/logger.js';
 import { type Random, randomUnit } from '../core/random.js';
 import { nodeAnswer } from './attachment.js';
 import type { NodeRequest } from './node-messages.js';
+import type { ListedNode } from './nodes/node-list.js';
 import { stepSuperNode } from './nodes/super-node-machine.js';
 import {
   newSuperNode,
@@ -54,8 +55,13 @@ export class SuperNode {
   }
 
   /** Nodes that are attached now. */
-  get nodes(): readonly Peer[] {
-    return [...this.#state.nodes.values()].map(({ peer }) => peer);
+  get nodes(): readonly ListedNode[] {
+    return [...this.#state.nodes.values()];
+  }
+
+  /** Tells these, which were ours at another address, to attach here. */
+  call(nodes: readonly ListedNode[]): void {
+    if (nodes.length > 0) this.#step({ type: 'call', nodes });
   }
 
   /** Takes a request of a node, or of a super-node about its nodes. */

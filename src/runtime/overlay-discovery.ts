@@ -1,6 +1,5 @@
 /** Where this phone looks for super-nodes, and how it is made known as one, as the configuration has it. */
 import type { Clock } from '../core/clock.js';
-import { parseEndpoint } from '../core/endpoint.js';
 import type { Logger } from '../core/logger.js';
 import type { Network, NetworkWatcher } from '../core/network.js';
 import type { Random } from '../core/random.js';
@@ -20,7 +19,7 @@ import {
   superNodePublication,
 } from '../discovery/super-node-announcer.js';
 import type { Announcer } from '../overlay/overlay.js';
-import type { Peer } from '../overlay/peer.js';
+import { linkTarget, type Peer } from '../overlay/peer.js';
 import type { DnsClient } from '../sip/resolution/dns.js';
 import type { HostLookup } from '../sip/resolution/target-resolver.js';
 import type { UriResolver } from '../sip/resolver.js';
@@ -58,7 +57,7 @@ export interface OverlayAnnouncerOptions extends DiscoverySeams {
   readonly onProblem: (error: Error) => void;
 }
 
-/** Announces a super-node that takes links over TLS. */
+/** Announces a super-node that takes links over TLS, or by TCP alone. */
 export class OverlayAnnouncer implements Announcer {
   readonly #options: OverlayAnnouncerOptions;
   #announcer: SuperNodeAnnouncer | undefined;
@@ -97,7 +96,9 @@ export class OverlayAnnouncer implements Announcer {
   }
 
   #superNode({ id: nodeId, address }: Peer): SuperNode {
-    const { port: TLS } = parseEndpoint(address, { address: '', port: 5061 });
-    return { overlay: this.#options.overlay, nodeId, ports: { TLS } };
+    const { protocol, endpoint } = linkTarget(address, 'TLS');
+    const { port } = endpoint;
+    const ports = protocol === 'TLS' ? { TLS: port } : { TCP: port };
+    return { overlay: this.#options.overlay, nodeId, ports };
   }
 }

@@ -4,12 +4,10 @@
  */
 import { EventEmitter } from 'node:events';
 import { freemem, uptime } from 'node:os';
-import { formatUri, type SipUri, sipUri, type Uri } from '@sip-stack/parser';
+import type { SipUri, Uri } from '@sip-stack/parser';
 import type { Clock } from '../core/clock.js';
-import { formatEndpoint } from '../core/endpoint.js';
 import type { Service } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
-import type { Endpoint } from '../core/network.js';
 import { onMainsPower } from '../core/power-supply.js';
 import type { Random } from '../core/random.js';
 import type { CandidateSource } from '../discovery/candidates/candidate.js';
@@ -21,10 +19,12 @@ import { deviceIdOf, type IdentityProvider } from '../identity/identity.js';
 import { RememberingVerifier } from '../identity/remembering-verifier.js';
 import { Ed25519Verifier, type Signer } from '../identity/signing.js';
 import { StoredOverlay } from '../identity/stored-overlay.js';
+import { contactsAt, type Way, withPhones } from '../overlay/names/contacts.js';
 import { OverlayNames } from '../overlay/names/overlay-names.js';
 import { DEFAULT_OVERLAY } from '../overlay/names/own-user.js';
 import type { RoleSetting } from '../overlay/nodes/promotion-machine.js';
 import { type Announcer, Overlay, type OverlayStatus } from '../overlay/overlay.js';
+import { peerAddress } from '../overlay/peer.js';
 import { Promotion } from '../overlay/promotion.js';
 import { recordSignatureBy } from '../overlay/record-signature.js';
 import type { RingRecord } from '../overlay/records.js';
@@ -43,12 +43,12 @@ export interface OverlayRoleOptions {
   /** What this phone was told to be called, and what it is called now. */
   readonly givenName: string;
   readonly phoneName: () => string;
-  /** Where it takes calls, best first; nowhere for who only asks. */
-  readonly reachableAt: () => readonly Endpoint[];
-  /** Where it takes links; undefined where it takes none. */
-  readonly linksAt: () => Endpoint | undefined;
-  /** Who has ordinary phones that are reached through this one now. */
-  readonly users: () => readonly string[];
+  /** Where it takes calls, by each protocol, best first; nowhere for who only asks. */
+  readonly reachableAt: () => readonly Way[];
+  /** Where it takes links, over TLS or by TCP alone; undefined where it takes none. */
+  readonly linksAt: () => Way | undefined;
+  /** Who has ordinary phones that are reached through this one now, and which. */
+  readonly users: () => readonly { readonly name: string; readonly phones: readonly string[] }[];
   readonly sources: (overlay: string, remembered: RememberedPeers) => readonly CandidateSource[];
   readonly announcer: (overlay: string) => Announcer;
   /** Phones of this LAN that are seen. */
@@ -61,8 +61,8 @@ export interface OverlayRoleEvents {
 
 /** Each has a connection, of which there are 256 in all (`DEFAULT_FLOW_LIMITS`): the ring and calls need some too. */
 const MAX_NODES = 200;
-/** Addresses of one phone that are told. */
-const MAX_CONTACTS = 4;
+/** By which members and nodes speak to each other, but to who does not speak it. */
+const LINKS_BY = 'TLS';
 /** Of who is not to be called (RFC 2606 §2). */
 const NOWHERE = 'sip:nowhere.invalid';
 
@@ -123,7 +123,9 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
         return { name: called, contacts: this.#contacts(called) };
       },
       users: () =>
-        this.#options.users().map(user => ({ name: user, contacts: this.#contacts(user) })),
+        this.#options.users().map(({ name: user, phones }) => {
+          return { name: user, contacts: withPhones(this.#contacts(user), phones) };
+        }),
     });
     names.on('records', records => overlay.keep(records));
     names.on('problem', error => this.emit('problem', error));
@@ -185,7 +187,7 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
     return new Overlay({
       ...this.#options,
       name,
-      protocol: 'TLS',
+      protocol: LINKS_BY,
       id,
       keys: {
         sign: text => signAsId(signer, text),
@@ -204,15 +206,13 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
   }
 
   #contacts(user: string): string[] {
-    return this.#options
-      .reachableAt()
-      .slice(0, MAX_CONTACTS)
-      .map(({ address: host, port }) => formatUri(sipUri({ user, host, port })));
+    return contactsAt(user, this.#options.reachableAt());
   }
 
   #linkAddress(): string | undefined {
-    const endpoint = this.#options.linksAt();
-    return endpoint && formatEndpoint(endpoint);
+    const { protocol, endpoint } = this.#options.linksAt() ?? {};
+    if (!endpoint) return undefined;
+    return peerAddress(endpoint, protocol === 'TLS' ? 'TLS' : 'TCP', LINKS_BY);
   }
 }
 

@@ -14,6 +14,7 @@ import { instanceUrnOf } from '../identity/identity.js';
 import { StoredIdentity } from '../identity/stored-identity.js';
 import { phoneCertificateNames, StoredTlsIdentity } from '../identity/stored-tls-identity.js';
 import { loadNative } from '../native/index.js';
+import type { Way } from '../overlay/names/contacts.js';
 import type { TextMessage } from '../services/messages/inbox-machine.js';
 import type { SipProtocol } from '../sip/resolution/plan.js';
 import { FileStore } from '../storage/file-store.js';
@@ -88,7 +89,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       identity: () => this.#makeIdentity(),
       givenName: settings.name,
       phoneName: () => this.telephone.name,
-      reachableAt: () => this.#endpoints,
+      reachableAt: () => this.#ways,
       linksAt: () => this.#linksAt,
       users: () => this.telephone.server.registered,
       sources: (_overlay, remembered) => [
@@ -141,11 +142,20 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
     return this.#reachable(this.telephone.userAgent.local);
   }
 
-  /** Where others of the overlay open links to us: over TLS. */
-  get #linksAt(): Endpoint | undefined {
-    const tls = this.telephone.listening.find(({ protocol }) => protocol === 'TLS');
-    const [first] = tls ? this.#reachable(tls.endpoint) : [];
-    return first && !this.#isInternal(first) ? first : undefined;
+  /** Every way by which calls come: UDP first. */
+  get #ways(): Way[] {
+    return this.telephone.listening.flatMap(({ protocol, endpoint }) =>
+      this.#reachable(endpoint).map(each => ({ protocol, endpoint: each })),
+    );
+  }
+
+  /** Where others of the overlay open links to us: over TLS, or by TCP where that is not spoken. */
+  get #linksAt(): Way | undefined {
+    const ways = this.#ways.filter(({ endpoint }) => !this.#isInternal(endpoint));
+    return (
+      ways.find(({ protocol }) => protocol === 'TLS') ??
+      ways.find(({ protocol }) => protocol === 'TCP')
+    );
   }
 
   #isInternal({ address }: Endpoint): boolean {

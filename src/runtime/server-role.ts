@@ -65,9 +65,11 @@ export class ServerRole implements Service, Locator {
     return this.#server?.status ?? [];
   }
 
-  /** Users with a device that can be reached now. */
-  get registered(): readonly string[] {
-    return this.status.filter(({ devices }) => devices.length > 0).map(({ name }) => name);
+  /** Users with a device that can be reached now, and by which phones. */
+  get registered(): readonly { readonly name: string; readonly phones: readonly string[] }[] {
+    return this.#options.users
+      .map(({ name }) => ({ name, phones: this.#server?.phonesOf(name) ?? [] }))
+      .filter(({ phones }) => phones.length > 0);
   }
 
   async start(): Promise<void> {

@@ -25,7 +25,7 @@ import type { Browser } from '../discovery/discovery.js';
 import { type Location, type Locator, LocatorChain } from '../discovery/locator.js';
 import { foldName } from '../discovery/phone-name.js';
 import type { MediaEngine } from '../media/engine.js';
-import { RING_SOURCE } from '../overlay/names/ring-locator.js';
+import { RING_SOURCE } from '../overlay/names/contacts.js';
 import { EchoTest } from '../services/echo-test.js';
 import { Lamp } from '../services/lamp.js';
 import { Messages } from '../services/messages/messages.js';

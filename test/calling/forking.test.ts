@@ -1,7 +1,12 @@
 import { sipUri } from '@sip-stack/parser';
 import t from 'tap';
 import type { Call } from '../../src/calling/call.js';
-import { REMEMBERED_LIMIT_MS, TRYING_LIMIT_MS } from '../../src/calling/call-machine.js';
+import {
+  LOOK_AFTER_MS,
+  PLACE_LIMIT_MS,
+  REMEMBERED_LIMIT_MS,
+  TRYING_LIMIT_MS,
+} from '../../src/calling/call-machine.js';
 import type { Location, Locator } from '../../src/discovery/locator.js';
 import type { Telephone } from '../../src/runtime/telephone.js';
 import { Simulation } from '../../src/simulation/simulated-phones.js';
@@ -157,7 +162,7 @@ t.test('each device is tried at its own places in turn, beside the others', asyn
   const call = bob.calls.dial('anna');
   await world.clock.advance(1000);
   t.same([...heard.keys()], [MOBILE], 'who is there rings at once');
-  await world.clock.advance(TRYING_LIMIT_MS);
+  await world.clock.advance(PLACE_LIMIT_MS);
   t.same([...heard.keys()], [MOBILE, DESK]);
   t.same(places.unreached, ['10.0.0.77']);
   call.hangUp();
@@ -169,11 +174,40 @@ t.test('each device is tried at its own places in turn, beside the others', asyn
   await world.stop();
 });
 
-for (const [what, from] of [
-  ['one place', [['10.0.0.77']]],
-  ['several devices', [['10.0.0.77'], ['10.0.0.78']]],
+for (const remembered of [true, false]) {
+  t.test('who does not answer is looked for again, and called where they are now', async t => {
+    const places = new Places([[['10.0.0.77']], [['10.0.0.77']], [[DESK]]], remembered);
+    const { world, bob, heard } = await town(places);
+    bob.calls.dial('anna');
+    await world.clock.advance(LOOK_AFTER_MS + 100);
+    t.same([places.asked, heard.size], [2, 0], 'they are said to be there still');
+    await world.clock.advance(2 * LOOK_AFTER_MS);
+    t.same([...heard.keys()], [DESK]);
+    await world.clock.advance(TRYING_LIMIT_MS);
+    t.equal(places.asked, 3, 'who has answered is looked for no more');
+    const cancelled = world.network.trace.filter(({ what }) => what.includes(' CANCEL '));
+    t.same(cancelled, [], 'where nobody said anything there is nothing to cancel');
+    await world.stop();
+  });
+}
+
+t.test('another device that turns up meanwhile does not end the wait for the first', async t => {
+  const places = new Places([[['10.0.0.77']], [['10.0.0.77'], ['10.0.0.78']]]);
+  const { world, bob } = await town(places);
+  const end = follow(bob.calls.dial('anna'));
+  await world.clock.advance(3 * TRYING_LIMIT_MS);
+  const asked = world.network.trace.filter(({ what }) => what.includes(' INVITE '));
+  t.same([...new Set(asked.map(({ to }) => to))], ['10.0.0.77:5060', '10.0.0.78:5060']);
+  t.equal(asked.at(-1)?.to, '10.0.0.77:5060');
+  t.equal(end.at(-1), 'UNREACHABLE');
+  await world.stop();
+});
+
+for (const [what, from, asked] of [
+  ['one place', [['10.0.0.77']], 4],
+  ['several devices', [['10.0.0.77'], ['10.0.0.78']], 2],
 ] as const) {
-  t.test(`nobody at ${what} that are remembered: the locator is asked again, once`, async t => {
+  t.test(`nobody at ${what} that are remembered: the locator is asked again`, async t => {
     const places = new Places([from, [...from, [DESK]]], true);
     const { world, bob, heard } = await town(places);
     const phases = follow(bob.calls.dial('anna'));
@@ -186,7 +220,7 @@ for (const [what, from] of [
     const again = await town(nowhere);
     const end = follow(again.bob.calls.dial('anna'));
     await again.world.clock.advance(2 * TRYING_LIMIT_MS);
-    t.same([nowhere.asked, end.at(-1)], [2, 'UNREACHABLE']);
+    t.same([nowhere.asked, end.at(-1)], [asked, 'UNREACHABLE']);
     await again.world.stop();
   });
 }

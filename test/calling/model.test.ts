@@ -35,15 +35,14 @@ const MORE_S = 1800;
 const CALL = `
 out locating: start: locate
 out locating: located nowhere: -> out ended finish FAILED | -> out ended finish NO_ROUTE | -> out ended finish NO_SUCH_NAME | -> out ended finish UNREACHABLE
-out locating: located at one place, located at two: -> out trying tell +trying try
-out locating: remembered at one place: -> out ended finish FAILED | -> out ended finish NO_ROUTE | -> out ended finish UNREACHABLE | -> out trying tell +trying try
-out locating: located at two devices: -> out trying at several tell fork
-out locating: remembered at two devices: -> out ended finish FAILED | -> out ended finish NO_ROUTE | -> out ended finish UNREACHABLE | -> out trying at several tell fork
+out locating: located at one place, located at two: -> out ended finish FAILED | -> out ended finish NO_ROUTE | -> out ended finish UNREACHABLE | -> out trying tell +trying try
+out locating: remembered at one place: -> out ended finish FAILED | -> out ended finish NO_ROUTE | -> out ended finish UNREACHABLE | -> out trying tell +trying +look try
+out locating: located at two devices, remembered at two devices: -> out ended finish FAILED | -> out ended finish NO_ROUTE | -> out ended finish UNREACHABLE | -> out trying at several tell fork
 out locating: failed: -> out ended end-session finish FAILED
 out locating: hang up: -> out ended end-session finish HUNG_UP
 out locating: refuse: -> out ended reject 486 finish HUNG_UP
 out locating: - an earlier location failed, answer
-out locating: ! one rings, one answers, one is busy, one is not there, one declines, location failed, proceeding, ringing, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, voice is heard, no voice expected, no voice for long, timer trying, timer ringing, timer media
+out locating: ! one rings, one answers, one is busy, one is not there, one declines, location failed, proceeding, ringing, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, voice is heard, no voice expected, no voice for long, timer trying, timer look, timer ringing, timer media
 in ringing: failed: -> in ended end-session finish FAILED
 in ringing: ringing: ring +ringing tell
 in ringing: answer: -> in answering accept
@@ -58,11 +57,11 @@ in ringing: hang up: -> in ended end-session finish HUNG_UP
 in ringing: refuse: -> in ended reject 486 finish HUNG_UP
 in ringing: timer ringing: -> in ended reject 480 finish NO_ANSWER
 in ringing: - an earlier location failed, proceeding
-in ringing: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, location failed, voice is heard, no voice expected, no voice for long, timer trying, timer media
+in ringing: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, location failed, voice is heard, no voice expected, no voice for long, timer trying, timer look, timer media
 out ended: - start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, failed, location failed, an earlier location failed, proceeding, ringing, answer, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, hang up, refuse, voice is heard, no voice expected, no voice for long
-out ended: ! one rings, one answers, one is busy, one is not there, one declines, timer trying, timer ringing, timer media
+out ended: ! one rings, one answers, one is busy, one is not there, one declines, timer trying, timer look, timer ringing, timer media
 in ended: - failed, an earlier location failed, proceeding, ringing, answer, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, hang up, refuse, voice is heard, no voice expected, no voice for long
-in ended: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, location failed, timer trying, timer ringing, timer media
+in ended: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, location failed, timer trying, timer look, timer ringing, timer media
 in answering: failed: -> in ended end-session finish FAILED
 in answering: connected: -> in connected +media tell
 in answering: refused 486: -> in ended finish BUSY
@@ -74,7 +73,7 @@ in answering: ended here: -> in ended finish HUNG_UP
 in answering: hang up: -> in ended end-session finish HUNG_UP
 in answering: refuse: -> in ended reject 486 finish HUNG_UP
 in answering: - an earlier location failed, proceeding, ringing, answer
-in answering: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, location failed, voice is heard, no voice expected, no voice for long, timer trying, timer ringing, timer media
+in answering: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, location failed, voice is heard, no voice expected, no voice for long, timer trying, timer look, timer ringing, timer media
 in connected: failed: -> in ended end-session finish FAILED
 in connected: refused 486, out of order 503, sent elsewhere 302, BYE 200: -> in ended finish REMOTE_HUNG_UP
 in connected: no answer 408: -> in ended finish UNREACHABLE
@@ -85,7 +84,9 @@ in connected: voice is heard, no voice expected: +media
 in connected: no voice for long: -> in ended end-session finish MEDIA_LOST
 in connected: timer media: check-media
 in connected: - an earlier location failed, proceeding, ringing, answer, connected
-in connected: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, location failed, timer trying, timer ringing
+in connected: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, location failed, timer trying, timer look, timer ringing
+out trying: located nowhere, remembered at one place, remembered at two devices: +look | nothing
+out trying: located at one place, located at two, located at two devices: end-session tell +trying try | nothing
 out trying: failed: -> out ended end-session finish FAILED
 out trying: location failed: -> out ended finish FAILED | -> out locating locate | tell +trying try
 out trying: proceeding: +ringing
@@ -100,9 +101,10 @@ out trying: ended here: -> out ended finish HUNG_UP
 out trying: hang up: -> out ended end-session finish HUNG_UP
 out trying: refuse: -> out ended reject 486 finish HUNG_UP
 out trying: timer trying: -> out ended end-session finish UNREACHABLE | -> out locating end-session locate | end-session tell +trying try
+out trying: timer look: locate
 out trying: timer ringing: -> out ended end-session finish NO_ANSWER
 out trying: - an earlier location failed, answer
-out trying: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, voice is heard, no voice expected, no voice for long, timer media
+out trying: ! start, one rings, one answers, one is busy, one is not there, one declines, voice is heard, no voice expected, no voice for long, timer media
 out trying at several: one rings: -> out ringing at several tell
 out trying at several: one answers: -> out connected adopt end-branches +media tell
 out trying at several: one is busy: -> out ended end-branches finish BUSY | nothing
@@ -112,7 +114,7 @@ out trying at several: failed: -> out ended end-session finish FAILED
 out trying at several: hang up: -> out ended end-session finish HUNG_UP
 out trying at several: refuse: -> out ended reject 486 finish HUNG_UP
 out trying at several: - an earlier location failed, answer
-out trying at several: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, location failed, proceeding, ringing, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, voice is heard, no voice expected, no voice for long, timer trying, timer ringing, timer media
+out trying at several: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, location failed, proceeding, ringing, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, voice is heard, no voice expected, no voice for long, timer trying, timer look, timer ringing, timer media
 out ringing: failed: -> out ended end-session finish FAILED
 out ringing: connected: -> out connected +media tell
 out ringing: refused 486: -> out ended finish BUSY
@@ -124,8 +126,8 @@ out ringing: ended here: -> out ended finish HUNG_UP
 out ringing: hang up: -> out ended end-session finish HUNG_UP
 out ringing: refuse: -> out ended reject 486 finish HUNG_UP
 out ringing: timer ringing: -> out ended end-session finish NO_ANSWER
-out ringing: - location failed, an earlier location failed, proceeding, ringing, answer
-out ringing: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, voice is heard, no voice expected, no voice for long, timer trying, timer media
+out ringing: - located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, location failed, an earlier location failed, proceeding, ringing, answer
+out ringing: ! start, one rings, one answers, one is busy, one is not there, one declines, voice is heard, no voice expected, no voice for long, timer trying, timer look, timer media
 out connected: failed: -> out ended end-session finish FAILED
 out connected: refused 486, out of order 503, sent elsewhere 302, BYE 200: -> out ended finish REMOTE_HUNG_UP
 out connected: no answer 408: -> out ended finish UNREACHABLE
@@ -135,8 +137,8 @@ out connected: refuse: -> out ended reject 486 finish HUNG_UP
 out connected: voice is heard, no voice expected: +media
 out connected: no voice for long: -> out ended end-session finish MEDIA_LOST
 out connected: timer media: check-media
-out connected: - location failed, an earlier location failed, proceeding, ringing, answer, connected
-out connected: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, one rings, one answers, one is busy, one is not there, one declines, timer trying, timer ringing
+out connected: - located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, location failed, an earlier location failed, proceeding, ringing, answer, connected
+out connected: ! start, one rings, one answers, one is busy, one is not there, one declines, timer trying, timer look, timer ringing
 out ringing at several: one answers: -> out connected adopt end-branches +media tell
 out ringing at several: one is busy: -> out ended end-branches finish BUSY | nothing
 out ringing at several: one is not there: -> out ended end-branches finish BUSY | -> out ended end-branches finish UNREACHABLE | -> out locating locate | nothing
@@ -145,7 +147,7 @@ out ringing at several: failed: -> out ended end-session finish FAILED
 out ringing at several: hang up: -> out ended end-session finish HUNG_UP
 out ringing at several: refuse: -> out ended reject 486 finish HUNG_UP
 out ringing at several: - one rings, an earlier location failed, answer
-out ringing at several: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, location failed, proceeding, ringing, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, voice is heard, no voice expected, no voice for long, timer trying, timer ringing, timer media
+out ringing at several: ! start, located nowhere, located at one place, located at two, remembered at one place, located at two devices, remembered at two devices, location failed, proceeding, ringing, connected, refused 486, no answer 408, out of order 503, sent elsewhere 302, BYE 200, ended here, voice is heard, no voice expected, no voice for long, timer trying, timer look, timer ringing, timer media
 `;
 
 const REGISTRATION = `
@@ -206,6 +208,7 @@ const remembered: Location = {
   ...location,
   endpoint: { address: '192.0.2.8', port: 5060 },
   remembered: true,
+  unreached: () => undefined,
 };
 const end = { code: 'FAILED', message: 'it failed' } as const;
 
@@ -280,6 +283,7 @@ const callEvents = {
   'no voice expected': silence(undefined),
   'no voice for long': silence(MEDIA_LIMIT_MS),
   'timer trying': fires('trying'),
+  'timer look': fires('look'),
   'timer ringing': fires('ringing'),
   'timer media': fires('media'),
 };
@@ -353,8 +357,11 @@ t.test('calls', async t => {
       for (const action of actions) {
         if (action.type === 'set-timer') model.timers.add(action.timer);
         if (action.type === 'cancel-timer') model.timers.delete(action.timer);
-        // Where it was tried before, nothing is left of it.
-        if (action.type === 'locate') [model.locating, model.session] = [true, false];
+        if (action.type === 'locate') {
+          model.locating = true;
+          // Where it was tried before, nothing is left of it, unless it goes on meanwhile.
+          model.session &&= model.call.phase === 'trying';
+        }
         if (action.type === 'try' || action.type === 'adopt') model.session = true;
         if (action.type === 'check-media') model.checking = true;
         if (action.type === 'finish') model.finished = true;
@@ -362,7 +369,7 @@ t.test('calls', async t => {
       return actions;
     },
     key: ({ call, started, locating, session, checking, timers }) => {
-      const { direction, phase, untried, redirections, fork, second } = call;
+      const { direction, phase, untried, redirections, fork, second, looks } = call;
       return [
         direction,
         phase,
@@ -371,6 +378,7 @@ t.test('calls', async t => {
         second.end?.code,
         untried.length,
         redirections,
+        looks,
         started,
         locating,
         session,

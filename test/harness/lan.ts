@@ -17,6 +17,15 @@ function entering(holder: number): string[] {
   ];
 }
 
+/** Two networks, each behind a switch of its own; the second is empty unless somebody is moved there. */
+const NETWORKS = {
+  near: { bridge: 'lan', prefix: '192.0.2' },
+  far: { bridge: 'far', prefix: '198.51.100' },
+} as const;
+export type NetworkName = keyof typeof NETWORKS;
+/** Of its address in both. */
+const ROUTER = 254;
+
 export class Host {
   readonly name: string;
   /** Put before a command to run it on this host. */
@@ -52,6 +61,35 @@ export class Host {
     } finally {
       await run([...ip, 'add', `${this.#address}/24`, 'dev', 'eth0']);
     }
+  }
+
+  /** Puts its cable into the switch of the other network, where DHCP gives it an address; `openRouter` comes first. */
+  async moveTo(network: NetworkName): Promise<void> {
+    const ip = [...this.enter, 'ip'];
+    const { prefix } = NETWORKS[network];
+    await this.#lan.plug(this.name, network);
+    await run([...ip, 'address', 'del', `${this.#address}/24`, 'dev', 'eth0']);
+    this.#address = `${prefix}.${this.#address.split('.').at(-1)}`;
+    await run([...ip, 'address', 'add', `${this.#address}/24`, 'dev', 'eth0']);
+    await this.addRoute();
+  }
+
+  /** To the other network, by the router. */
+  async addRoute(): Promise<void> {
+    const [here = NETWORKS.near, there = NETWORKS.far] = Object.values(NETWORKS).sort(
+      (one, other) => Number(this.#isIn(other)) - Number(this.#isIn(one)),
+    );
+    const by = ['via', `${here.prefix}.${ROUTER}`];
+    await run([...this.enter, 'ip', 'route', 'replace', `${there.prefix}.0/24`, ...by]);
+  }
+
+  async removeRoute(): Promise<void> {
+    const [there = NETWORKS.far] = Object.values(NETWORKS).filter(each => !this.#isIn(each));
+    await run([...this.enter, 'ip', 'route', 'del', `${there.prefix}.0/24`]);
+  }
+
+  #isIn({ prefix }: { readonly prefix: string }): boolean {
+    return this.#address.startsWith(`${prefix}.`);
   }
 
   /** Pulls the cable out of the switch, or puts it back. */
@@ -108,6 +146,27 @@ export class Lan {
   async heal(): Promise<void> {
     for (const host of this.#far) await this.#onSwitch('link', 'set', host, 'master', 'lan');
     this.#far = [];
+  }
+
+  /** Joins the two networks by a router, which these hosts know; multicast stays in each. */
+  async openRouter(hosts: readonly Host[]): Promise<void> {
+    for (const { bridge, prefix } of Object.values(NETWORKS)) {
+      await this.#onSwitch('address', 'replace', `${prefix}.${ROUTER}/24`, 'dev', bridge);
+    }
+    const forward = 'echo 1 > /proc/sys/net/ipv4/ip_forward';
+    await run([...entering(this.#switch), 'sh', '-c', forward]);
+    for (const host of hosts) await host.addRoute();
+  }
+
+  async closeRouter(hosts: readonly Host[]): Promise<void> {
+    for (const host of hosts) await host.removeRoute();
+    for (const { bridge } of Object.values(NETWORKS)) {
+      await this.#onSwitch('address', 'flush', 'dev', bridge);
+    }
+  }
+
+  plug(host: string, network: NetworkName): Promise<string> {
+    return this.#onSwitch('link', 'set', host, 'master', NETWORKS[network].bridge);
   }
 
   setPort(host: string, state: 'up' | 'down'): Promise<string> {

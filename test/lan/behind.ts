@@ -171,8 +171,10 @@ async function calledByName(street: Street, ben: BaresipOptions, what: string): 
   const { at } = await call.heard('connected', WITHIN_MS);
   await call.child.ended;
   await hungUp(ben.directory);
+  const rang = recordingsOf(ben.directory).length - before;
   figures.push(
     atMost(CALLED_GOAL_MS, `${what}: dialled to answered`, at - dialled, 'ms'),
+    exactly(1, `${what}: though registered twice, rang`, rang, 'times'),
     toned(`${what}, hears the caller`, recordingsOf(ben.directory).slice(before), OURS_HZ),
     toned(`${what}, is heard`, [heard], BEN_HZ),
   );

@@ -15,6 +15,7 @@ import { linkLocal } from './link-local.js';
 import { linkLoss } from './link-loss.js';
 import { longCall } from './long-call.js';
 import { ring } from './ring.js';
+import { ringMoves } from './ring-moves.js';
 import { newSite } from './site.js';
 import { slp } from './slp.js';
 import { versions } from './versions.js';
@@ -29,6 +30,7 @@ const CHECKS = {
   avahi,
   slp,
   ring,
+  'ring-moves': ringMoves,
   behind,
   versions,
 } as const;

@@ -3,6 +3,8 @@
  * a line of standard input is one name to be called, a line of standard output tells of one that rang.
  */
 import { createInterface } from 'node:readline';
+import { formatEndpoint } from '../../src/core/endpoint.js';
+import type { Location } from '../../src/discovery/locator.js';
 import { loadSettings } from '../../src/runtime/config.js';
 import { createLogger } from '../../src/runtime/logging.js';
 import { Phone } from '../../src/runtime/phone.js';
@@ -20,24 +22,30 @@ await phone.stop();
 async function call(target: string): Promise<void> {
   const from = performance.now();
   const failures: string[] = [];
-  while (!(await rings(target, failures))) {
+  for (;;) {
+    const place = await rings(target, failures);
+    const ms = Math.round(performance.now() - from);
+    if (place) {
+      const { endpoint, target: to } = place;
+      tell({ event: 'rang', target, ms, failures, at: formatEndpoint(endpoint), by: to?.protocol });
+      return;
+    }
     await new Promise(resolve => setTimeout(resolve, AGAIN_MS));
   }
-  const ms = Math.round(performance.now() - from);
-  tell({ event: 'rang', target, ms, failures });
 }
 
-function rings(target: string, failures: string[]): Promise<boolean> {
+/** Where; undefined where it does not. */
+function rings(target: string, failures: string[]): Promise<Location | undefined> {
   return new Promise(resolve => {
     const call = phone.telephone.calls.dial(target);
     call.on('phase', phase => {
       if (phase !== 'ringing' && phase !== 'connected') return;
-      resolve(true);
+      resolve(call.location);
       call.hangUp();
     });
     call.once('ended', ({ code }) => {
       failures.push(code);
-      resolve(false);
+      resolve(undefined);
     });
   });
 }

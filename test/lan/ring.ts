@@ -44,6 +44,8 @@ const ATTEMPTS = 5;
 export interface ResidentOptions extends Pick<RinglineOptions, 'later'> {
   /** In the overlay. */
   readonly role?: string;
+  /** Further ones, as its configuration has them. */
+  readonly settings?: object;
   /** Further ones of `ringline answer`. */
   readonly args?: readonly string[];
 }
@@ -58,7 +60,7 @@ export class Resident {
   #running: Ringline | undefined;
 
   constructor(site: Site, host: Host, generation: string, options: ResidentOptions = {}) {
-    const { role = 'auto' } = options;
+    const { role = 'auto', settings = {} } = options;
     this.#options = options;
     this.host = host;
     this.name = host.name;
@@ -66,7 +68,10 @@ export class Resident {
     this.#data = join(site.directory, `${generation}-${host.name}`);
     mkdirSync(this.#data, { recursive: true });
     // JSON is YAML.
-    writeFileSync(join(this.#data, 'ringline.yaml'), JSON.stringify({ overlay: { role } }));
+    writeFileSync(
+      join(this.#data, 'ringline.yaml'),
+      JSON.stringify({ ...settings, overlay: { role } }),
+    );
   }
 
   start(): Ringline {
@@ -128,12 +133,18 @@ export class Prober {
 
   /** How long until it rang there, in ms. */
   async reach(name: string): Promise<number> {
-    const target = `sip:${name}@ringline`;
+    return (await this.find(name)).ms;
+  }
+
+  /** As `reach`, and where it rang. */
+  async find(name: string, scheme: 'sip' | 'sips' = 'sip'): Promise<Rang> {
+    const target = `${scheme}:${name}@ringline`;
     const rang = this.#heard(target, GIVE_UP_MS);
     this.#child.process.stdin?.write(`${target}\n`);
-    const { ms, failures } = await rang;
+    const found = await rang;
+    const { ms, failures } = found;
     if (failures.length > 0) progress(`lan: ${name} rang after ${ms} ms, ${failures.join(', ')}`);
-    return ms;
+    return found;
   }
 
   status(): Promise<PhoneStatus | undefined> {
@@ -157,10 +168,13 @@ export class Prober {
   }
 }
 
-interface Rang {
+export interface Rang {
   readonly event: string;
   readonly target?: string;
   readonly ms: number;
+  /** `ADDRESS:PORT`, and by which protocol. */
+  readonly at: string;
+  readonly by: string;
   readonly failures: readonly string[];
 }
 

@@ -29,6 +29,37 @@ t.test('a network of one founds a ring; others attach to it, publish and ask', a
   t.equal(village.clock.pending, 0, 'nothing is left behind');
 });
 
+t.test('links go by TCP to who takes them by that alone, though TLS is usual', async t => {
+  const village = new Village(11, 'TLS');
+  const [first, second, third] = [
+    await village.add('10.0.0.1'),
+    await village.add('10.0.0.2'),
+    await village.add('10.0.0.3'),
+  ];
+  await village.during(first.overlay.promote());
+  await village.until(() => second.overlay.reached && third.overlay.reached, 5000);
+  t.equal(second.overlay.status.superNode, '10.0.0.1:5060;transport=tcp');
+  await village.during(second.overlay.promote());
+  await village.clock.advance(10_000);
+  t.same(
+    first.overlay.others.map(({ address }) => address),
+    ['10.0.0.2:5060;transport=tcp'],
+    'so it is told among members',
+  );
+  const record = third.record('alice');
+  await village.during(third.overlay.put(record));
+  t.match(await village.during(second.overlay.get(record.key)), [{ signature: record.signature }]);
+  const attached = await village.askAsStranger('10.0.0.4', first, {
+    type: 'attach',
+    contact: 'sip:x@10.0.0.4',
+    expiresS: 60,
+    records: [],
+  });
+  const named = attached.type === 'attached' ? attached.others.map(({ address }) => address) : [];
+  t.same(named, ['10.0.0.2:5060;transport=tcp'], 'and to nodes');
+  await village.stop();
+});
+
 t.test('who is no super-node says so, and where one is', async t => {
   const village = new Village(4);
   const superNode = await village.add('10.0.0.1');
@@ -160,23 +191,75 @@ for (const how of ['killed', 'unplugged'] as const) {
   });
 }
 
-t.test('a super-node whose address is another gives its place up, and says so', async t => {
-  const village = new Village(5);
-  const device = await village.add('10.0.0.1');
-  await village.during(device.overlay.promote());
-  let unseated = 0;
-  device.overlay.on('unseated', () => unseated++);
-  device.readdress(undefined);
-  t.equal(device.overlay.role, 'super-node', 'a cable that is out for a moment changes nothing');
-  device.readdress('10.0.0.1');
-  t.equal(unseated, 0);
-  device.readdress('10.0.0.9');
-  t.equal(device.overlay.role, 'node');
-  t.equal(unseated, 1);
-  await village.clock.advance(100);
-  t.same(device.prepared, ['10.0.0.1:5060', '10.0.0.9:5060'], 'it may become one there');
-  await village.stop();
-});
+for (const others of [0, 2]) {
+  t.test(
+    `a super-node among ${others} others is elsewhere: its nodes follow within 2 s`,
+    async t => {
+      const village = new Village(5 + others);
+      const mover = await village.add('10.0.0.1');
+      await village.during(mover.overlay.promote());
+      const nodes: Device[] = [];
+      for (const address of ['10.0.0.4', '10.0.0.5']) nodes.push(await village.add(address));
+      const isAttached = (node: Device) =>
+        node.overlay.status.superNode === `${mover.address}:5060` &&
+        mover.overlay.status.nodes === nodes.length;
+      await village.until(() => nodes.every(isAttached), 5000);
+      for (let n = 2; n <= others + 1; n++) {
+        const other = await village.add(`10.0.0.${n}`);
+        await village.until(() => other.overlay.reached, 5000);
+        await village.during(other.overlay.promote());
+      }
+      const [first, second] = nodes as [Device, Device];
+      const record = first.record('alice');
+      first.overlay.keep([record]);
+      await village.during(first.overlay.put(record));
+      let unseated = 0;
+      mover.overlay.on('unseated', () => unseated++);
+      mover.readdress(undefined);
+      t.equal(mover.overlay.role, 'super-node', 'a cable that is out for a moment changes nothing');
+      mover.readdress('10.0.0.1');
+      await village.clock.advance(5000);
+      village.move(mover, '10.0.0.9');
+      const tookMs = await village.until(() => nodes.every(isAttached), 2000);
+      t.comment(`${tookMs} ms`);
+      t.match(mover.overlay.status.member, { phase: 'member', address: '10.0.0.9:5060' });
+      t.equal(unseated, 0);
+      const found = await village.during(second.overlay.get(record.key));
+      t.equal(found[0]?.signature, record.signature, 'what they keep in the ring is there');
+      await village.clock.advance(10_000);
+      const members = [
+        mover,
+        ...village.devices.filter(each => each.overlay.role === 'super-node'),
+      ];
+      for (const { overlay } of members) {
+        t.equal(overlay.others.length, others, 'all are in one ring again');
+        const at = overlay.others.find(({ id }) => id === mover.overlay.id)?.address;
+        t.ok(overlay === mover.overlay || at === '10.0.0.9:5060', 'and know where it is');
+      }
+      await village.stop();
+    },
+  );
+}
+
+t.test(
+  'a super-node that is where nobody of its ring is gives its place up, and says so',
+  async t => {
+    const village = new Village(5);
+    const [mover, other] = [await village.add('10.0.0.1'), await village.add('10.0.0.2')];
+    await village.during(mover.overlay.promote());
+    await village.until(() => other.overlay.reached, 5000);
+    await village.during(other.overlay.promote());
+    await village.until(() => mover.overlay.others.length === 1, 5000);
+    let unseated = 0;
+    mover.overlay.on('unseated', () => unseated++);
+    village.unplug(other);
+    village.move(mover, '10.0.0.9');
+    await village.until(() => unseated === 1, 10_000);
+    t.equal(mover.overlay.role, 'node');
+    t.same(mover.prepared, ['10.0.0.1:5060', '10.0.0.9:5060'], 'it may become one there');
+    await village.stop();
+  },
+);
 
 t.test('who stops amid joining the ring stops at once', async t => {
   const village = new Village(6);

@@ -7,7 +7,7 @@ import { Ed25519Signer, Ed25519Verifier } from '../../src/identity/signing.js';
 import { idOf } from '../../src/overlay/ids.js';
 import type { LinkAnswer, LinkRequest } from '../../src/overlay/link-messages.js';
 import { type CandidateStream, Overlay, type OverlayOptions } from '../../src/overlay/overlay.js';
-import type { Peer } from '../../src/overlay/peer.js';
+import { type LinkProtocol, linkTarget, type Peer, peerAddress } from '../../src/overlay/peer.js';
 import { recordSignatureBy } from '../../src/overlay/record-signature.js';
 import type { RingRecord } from '../../src/overlay/records.js';
 import { RingLinks } from '../../src/overlay/ring-links.js';
@@ -23,7 +23,8 @@ const PORT = 5060;
 export interface Device {
   readonly overlay: Overlay;
   readonly agent: UserAgent;
-  readonly address: string;
+  /** Where it is now. */
+  address: string;
   readonly failed: Candidate[];
   /** Where it has been announced as one that may become a super-node. */
   readonly prepared: string[];
@@ -46,10 +47,10 @@ class Board {
   readonly #readers = new Set<(candidate: Candidate) => void>();
 
   post(peer: Peer): void {
-    const [host = '', port] = peer.address.split(':');
+    const { address: host, port } = linkTarget(peer.address, 'TCP').endpoint;
     const candidate: Candidate = {
       host,
-      port: Number(port),
+      port,
       transport: 'tcp',
       overlay: OVERLAY,
       nodeId: peer.id,
@@ -107,8 +108,11 @@ export class Village {
   readonly board = new Board();
   readonly devices: Device[] = [];
   readonly #random: SeededRandom;
+  readonly #links: LinkProtocol;
 
-  constructor(seed: number) {
+  /** @param links by which protocol they go in this overlay; all devices speak TCP alone */
+  constructor(seed: number, links: LinkProtocol = 'TCP') {
+    this.#links = links;
     this.#random = new SeededRandom(seed);
     this.network = new VirtualNetwork({ clock: this.clock, seed });
   }
@@ -135,7 +139,7 @@ export class Village {
       logger,
       userAgent: agent,
       name: OVERLAY,
-      protocol: 'TCP',
+      protocol: this.#links,
       id,
       keys: {
         sign: text => signAsId(signer, text),
@@ -143,8 +147,8 @@ export class Village {
       },
       verifier,
       bootCount: 1,
-      address: () => told && `${told}:${PORT}`,
-      contact: () => `sip:someone@${address}:${PORT}`,
+      address: () => told && peerAddress({ address: told, port: PORT }, 'TCP', this.#links),
+      contact: () => `sip:someone@${told ?? 'nowhere.invalid'}:${PORT}`,
       candidates: this.board.reader(id, clock, failed),
       announcer: {
         prepare: peer => prepared.push(peer.address),
@@ -213,12 +217,19 @@ export class Village {
       clock: this.clock,
       random,
       logger: silentLogger,
-      listen: { address, port: PORT },
+      listen: { address: '0.0.0.0', port: PORT },
       product: 'test',
       resolve: resolverByLookup(async () => []),
     });
     await agent.start();
     return agent;
+  }
+
+  /** It is given another address in place of the one it had, and notices. */
+  move(device: Device, to: string): void {
+    this.network.moveHost(device.address, to);
+    device.address = to;
+    device.readdress(to);
   }
 
   /** The link of a device goes: nothing is refused, nothing arrives. */

@@ -3,18 +3,15 @@
  * beforehand (`buddies.ts`); for all others the ring is asked. All devices of the person are told, for a call to try
  * at once.
  */
-import { isSipUri, parseUri, type SipUri, sipUri } from '@sip-stack/parser';
+import type { SipUri } from '@sip-stack/parser';
 import { errorCode } from '../../core/errors.js';
 import type { Logger } from '../../core/logger.js';
-import { literalLocation } from '../../discovery/address-locator.js';
 import type { Location, Locator } from '../../discovery/locator.js';
 import { foldedName } from '../../identity/names.js';
-import { directPlan, PROTOCOLS } from '../../sip/resolution/plan.js';
+import { phonesOf, placesOf } from './contacts.js';
 import type { FoundName } from './name-lookup.js';
 import type { NamedDevice } from './name-record.js';
 
-/** `Location.source` of what the ring says. */
-export const RING_SOURCE = 'ring';
 /** Devices of one person that are called at once; those with the longest life left. */
 export const MAX_DEVICES_CALLED = 8;
 
@@ -77,10 +74,10 @@ export class RingLocator implements Locator {
 
   #locations(found: FoundName, target: SipUri, remembered: boolean): Location[] {
     const { people } = this.#options;
-    return found.devices.slice(0, MAX_DEVICES_CALLED).flatMap(device =>
-      placesOf(device, target).map(place => ({
+    return ringing(found.devices.slice(0, MAX_DEVICES_CALLED)).flatMap(({ device, as }) =>
+      placesOf(device.binding.contacts, target).map(place => ({
         ...place,
-        device: device.deviceId,
+        device: as,
         ...(remembered && { remembered }),
         unreached: () => people.doubt(found.name),
         answered: () => people.talked(found),
@@ -89,31 +86,32 @@ export class RingLocator implements Locator {
   }
 }
 
+/**
+ * As which device each is called: one that leads only to phones that another leads to as well is in line behind that
+ * one, since a phone that is registered twice is not to ring twice. The one that leads to most is first, then the one
+ * with the longest life: of a phone that went elsewhere when its super-node died, the binding there.
+ */
+function ringing(
+  devices: readonly NamedDevice[],
+): { readonly device: NamedDevice; readonly as: string }[] {
+  const all = devices.map(device => ({ device, phones: phonesOf(device.binding.contacts) }));
+  all.sort((one, other) => other.phones.size - one.phones.size);
+  const first: typeof all = [];
+  return all.map(each => {
+    const { device, phones } = each;
+    const before = first.find(other => phones.size > 0 && isWithin(phones, other.phones));
+    if (!before) first.push(each);
+    return { device, as: (before ?? each).device.deviceId };
+  });
+}
+
+function isWithin(some: ReadonlySet<string>, all: ReadonlySet<string>): boolean {
+  return [...some].every(each => all.has(each));
+}
+
 /** The name that a URI asks for, where it asks for one of this overlay; folded. */
 export function nameIn({ user, host, port }: SipUri, overlay: string): string | undefined {
   const lower = host.toLowerCase();
   if (user === undefined || port !== undefined) return undefined;
   return lower === 'local' || lower === overlay.toLowerCase() ? foldedName(user) : undefined;
-}
-
-/** Literal addresses only: a record makes nobody here ask the DNS. */
-function placesOf({ binding }: NamedDevice, target: SipUri): Location[] {
-  return binding.contacts.flatMap(contact => {
-    try {
-      const uri = parseUri(contact);
-      const fitting = isSipUri(uri) ? fitted(uri, target) : undefined;
-      return (fitting && literalLocation(fitting, RING_SOURCE)) ?? [];
-    } catch {
-      // Written by others: what cannot be read, or goes by what nobody here speaks, is passed over.
-      return [];
-    }
-  });
-}
-
-/** Who calls `sips:` is led only where all the way is secure; that is said in the URI. */
-function fitted(uri: SipUri, target: SipUri): SipUri | undefined {
-  if (target.scheme === 'sip') return uri;
-  if (!PROTOCOLS[directPlan(uri).protocol].secure) return undefined;
-  const { user, host, port } = uri;
-  return sipUri({ scheme: 'sips', user, host, port });
 }

@@ -180,7 +180,8 @@ function moved(state: AttachmentState, { number, from, to }: Moved): void {
   const { phase, current } = state;
   // Ours may send us on, and while we have none whoever speaks may help.
   const listens = phase === 'searching' || (phase === 'attached' && current?.peer.id === from.id);
-  const already = to.id === current?.peer.id || to.id === state.self;
+  // Its own super-node may be at another address now.
+  const already = to.address === current?.peer.address || to.id === state.self;
   if (listens && state.moving?.address === to.address) {
     state.out.push({ type: 'answer', to: from, number, answer: { type: 'accepted' } });
     return;

@@ -18,7 +18,13 @@ import {
   sweepRecords,
 } from './node-records.js';
 import { adopt, listChanged, pageGot, pagePut, putPages, readAgain } from './super-node-lists.js';
-import { movesWakeAt, pursueMoves, sentAnswered, startLeaving } from './super-node-moves.js';
+import {
+  movesWakeAt,
+  pursueMoves,
+  queueMove,
+  sentAnswered,
+  startLeaving,
+} from './super-node-moves.js';
 import {
   type HeldNode,
   type OpenRequest,
@@ -99,6 +105,11 @@ function handle(state: SuperNodeState, event: SuperNodeEvent): void {
       return;
     case 'member-lost':
       if (state.phase === 'serving') adopt(state, event.peer);
+      return;
+    case 'call':
+      if (state.phase === 'serving') {
+        for (const node of event.nodes) queueMove(state, node, state.self);
+      }
       return;
     case 'leave':
       if (state.phase === 'serving') startLeaving(state);

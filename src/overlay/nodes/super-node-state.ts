@@ -66,6 +66,8 @@ export type SuperNodeEvent = { readonly now: number } & (
   | { readonly type: 'neighbours'; readonly successors: readonly Peer[] }
   /** Our predecessor died: what it looked after is ours. */
   | { readonly type: 'member-lost'; readonly peer: Peer }
+  /** These are to attach here: we were their super-node at another address. */
+  | { readonly type: 'call'; readonly nodes: readonly ListedNode[] }
   | { readonly type: 'leave' }
   | { readonly type: 'timer' }
 );

@@ -12,7 +12,7 @@ import {
 } from '@sip-stack/parser';
 import { CodedError } from '../../core/errors.js';
 import { type Id, idOf, isId, UNKNOWN_ID } from '../ids.js';
-import type { Peer } from '../peer.js';
+import { BY_TCP, type Peer } from '../peer.js';
 import { shown, Unreadable } from './refusal.js';
 
 /** How the hash of names is called here, and by others. */
@@ -29,15 +29,19 @@ const MAX_ADDRESS_UNITS = 300;
 export function peerUri(peer: Peer): SipUri {
   const uri = uriOfAddress(peer.address, 'P');
   if (peer.id === UNKNOWN_ID) return uri;
-  return { ...uri, params: Params.from({ 'peer-ID': writableId(peer.id) }) };
+  return { ...uri, params: withTransport({ 'peer-ID': writableId(peer.id) }, uri) };
 }
 
 /** `sip:<id>@192.0.2.1:5061;user=node;alg=sha1`, in From and in To of what a member says of itself. */
 export function nodeUri(peer: Peer): SipUri {
-  return {
-    ...uriOfAddress(peer.address, writableId(peer.id)),
-    params: Params.from({ user: 'node', alg: ALGORITHM }),
-  };
+  const uri = uriOfAddress(peer.address, writableId(peer.id));
+  return { ...uri, params: withTransport({ user: 'node', alg: ALGORITHM }, uri) };
+}
+
+/** Last: readers of the drafts know nothing of it. */
+function withTransport(params: Readonly<Record<string, string>>, uri: SipUri): Params {
+  const transport = uri.params.get('transport');
+  return Params.from(transport === undefined ? params : { ...params, transport });
 }
 
 /**
@@ -115,19 +119,21 @@ export function param(value: NameAddr, names: readonly string[]): string | undef
   return undefined;
 }
 
-/** `host[:port]`, IPv6 in brackets. */
+/** `host[:port]`, IPv6 in brackets; `;transport=tcp` where links go by TCP and not as usual. */
 export function isAddress(text: string): boolean {
   try {
-    return uriOfAddress(text, 'P').params.size === 0;
+    uriOfAddress(text, 'P');
+    return true;
   } catch (error) {
     if (error instanceof CodedError) return false;
     throw error;
   }
 }
 
-function addressOf({ host, port }: SipUri): string {
+function addressOf({ host, port, params }: SipUri): string {
   const name = host.includes(':') ? `[${host}]` : host;
-  return port === undefined ? name : `${name}:${port}`;
+  const place = port === undefined ? name : `${name}:${port}`;
+  return params.get('transport')?.toLowerCase() === 'tcp' ? `${place}${BY_TCP}` : place;
 }
 
 function uriOfAddress(address: string, user: string): SipUri {

@@ -15,7 +15,7 @@ import {
   type Uri,
 } from '@sip-stack/parser';
 import type { Clock } from '../../core/clock.js';
-import { formatEndpoint, heardAt, isWildcard } from '../../core/endpoint.js';
+import { formatEndpoint, heardAt, isWildcard, withoutZone } from '../../core/endpoint.js';
 import { asError } from '../../core/errors.js';
 import type { Logger } from '../../core/logger.js';
 import type { Network } from '../../core/network.js';
@@ -161,6 +161,21 @@ export class SipServer {
           expiresInSeconds: Math.ceil(expiresInMs / 1000),
         })),
     }));
+  }
+
+  /**
+   * The phones by which a user is reached now, each by what it is told by wherever it registers: its instance, or where
+   * it listens and where it comes from. The user part says nothing: some phones have another for each registrar.
+   */
+  phonesOf(user: string): string[] {
+    return this.#registrar
+      .lookup(this.#users.addressOf(user))
+      .filter(contact => this.#devices.reach(contact) !== undefined)
+      .map(contact => {
+        const { uri, flow } = contact;
+        const place = isSipUri(uri) ? `${uri.host} ${uri.port ?? ''}` : formatUri(uri);
+        return instanceOf(contact) ?? `${place} ${withoutZone(flow?.endpoint.address ?? '')}`;
+      });
   }
 
   /** Takes what is for others than the phone itself. */

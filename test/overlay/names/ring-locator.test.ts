@@ -3,9 +3,11 @@ import t from 'tap';
 import { silentLogger } from '../../../src/core/logger.js';
 import { FirstToKnow } from '../../../src/discovery/first-to-know.js';
 import type { Location, Locator } from '../../../src/discovery/locator.js';
+import { MAX_CONTACTS } from '../../../src/identity/binding.js';
 import { Enrolments, issueEnrolment } from '../../../src/identity/enrolment.js';
 import { deviceIdOf } from '../../../src/identity/identity.js';
 import { Ed25519Signer } from '../../../src/identity/signing.js';
+import { contactsAt, placesOf, type Way, withPhones } from '../../../src/overlay/names/contacts.js';
 import { type FoundName, RING_WITHIN_MS } from '../../../src/overlay/names/name-lookup.js';
 import {
   type KnownPeople,
@@ -14,7 +16,16 @@ import {
 } from '../../../src/overlay/names/ring-locator.js';
 import { SeededRandom } from '../../../src/simulation/seeded-random.js';
 import { VirtualClock } from '../../../src/simulation/virtual-clock.js';
-import { asker, during, FakeRing, OVERLAY, recordOf, someone, verifier } from './people.js';
+import {
+  asker,
+  type Device,
+  during,
+  FakeRing,
+  OVERLAY,
+  recordOf,
+  someone,
+  verifier,
+} from './people.js';
 
 const never = new AbortController().signal;
 const uri = (text: string) => parseUri(text) as SipUri;
@@ -71,14 +82,14 @@ t.test(
       }),
       recordOf(mobile, 'alice', '198.51.100.3'),
     );
-    const all = [
-      'ring sip:alice@192.0.2.7:5070',
-      'ring sip:alice@192.0.2.7:5071;transport=tls',
-      'ring sip:alice@198.51.100.3',
-    ];
+    const all = ['ring sip:alice@192.0.2.7:5070', 'ring sip:alice@198.51.100.3'];
     t.same(await places('sip:alice@local'), all);
     t.same(await places('sip:ALICE@Ringline'), all);
     t.same(await places('sips:alice@local'), ['ring sips:alice@192.0.2.7:5071']);
+    t.same(await places('sip:alice@local;transport=tls'), [
+      'ring sip:alice@192.0.2.7:5071;transport=tls',
+    ]);
+    t.same(await places('sip:alice@local;transport=tcp'), [], 'they take no TCP');
     for (const other of [
       'sip:alice@example.net',
       'sip:zoe@local',
@@ -98,6 +109,71 @@ t.test(
     );
   },
 );
+
+t.test('all ways to a phone are told, address by address, and the one that fits is taken', t => {
+  const ways = (address: string, ...more: Way[]): Way[] => [
+    { protocol: 'UDP', endpoint: { address, port: 5060 } },
+    { protocol: 'TCP', endpoint: { address, port: 5060 } },
+    { protocol: 'TLS', endpoint: { address, port: 5061 } },
+    { protocol: 'WSS', endpoint: { address, port: 443 } },
+    ...more,
+  ];
+  const found = (contacts: readonly string[], target: string) =>
+    placesOf(contacts, uri(target)).map(({ endpoint, target: by }) => {
+      return `${by?.protocol} ${endpoint.address} ${endpoint.port}`;
+    });
+  const both = [...ways('192.0.2.7'), ...ways('2001:db8::7'), ...ways('fe80::7')];
+  const contacts = contactsAt('alice', both);
+  t.same(contacts, [
+    'sip:alice@192.0.2.7:5060',
+    'sip:alice@192.0.2.7:5061;transport=tls',
+    'sip:alice@192.0.2.7:5060;transport=tcp',
+    'sip:alice@[2001:db8::7]:5060',
+    'sip:alice@[2001:db8::7]:5061;transport=tls',
+    'sip:alice@[2001:db8::7]:5060;transport=tcp',
+  ]);
+  t.same(found(contacts, 'sip:alice@local'), ['UDP 192.0.2.7 5060', 'UDP 2001:db8::7 5060']);
+  t.same(found(contacts, 'sips:alice@local'), ['TLS 192.0.2.7 5061', 'TLS 2001:db8::7 5061']);
+  t.same(found(contacts, 'sip:alice@local;transport=tcp'), [
+    'TCP 192.0.2.7 5060',
+    'TCP 2001:db8::7 5060',
+  ]);
+  const many = Array.from({ length: 5 }, (_, n) => ways(`192.0.2.${n + 1}`)).flat();
+  const kept = contactsAt('alice', many);
+  t.equal(kept.length, MAX_CONTACTS);
+  t.equal(found(kept, 'sip:alice@local').length, 5, 'each address has a way');
+  const alone = contactsAt('alice', ways('fe80::7%eth0').slice(0, 1));
+  t.same(alone, ['sip:alice@[fe80::7]:5060'], 'who has no other address tells that of its link');
+  t.same(found(alone, 'sip:alice@local'), ['UDP fe80::7 5060']);
+  t.end();
+});
+
+t.test('a phone that is registered at several super-nodes rings once', async t => {
+  const { random, put, locate } = await village();
+  const [house] = [someone(random, 4)];
+  const [ada, bob, cleo, dan] = house.devices as [Device, Device, Device, Device];
+  const [desk, mobile, studio] = ['urn:uuid:1', '192.0.2.4 5060 192.0.2.4', 'urn:uuid:3'];
+  const at = (device: Device, host: string, phones: readonly string[], sequence = 0) => {
+    const contacts = withPhones([`sip:ben@${host}`, `sip:ben@${host};transport=tls`], phones);
+    return recordOf(device, 'ben', host, { by: 'voucher', contacts, sequence, lifetime: 600 });
+  };
+  await put({ ...at(ada, '192.0.2.1', [desk]), ageMs: 5000 }, at(bob, '192.0.2.2', [desk]));
+  const told = async () => {
+    const found = await locate('sip:ben@local');
+    return found.map(({ uri: to, device }) => `${formatUri(to)} as ${device}`);
+  };
+  const fresher = [`sip:ben@192.0.2.2 as ${bob.id}`, `sip:ben@192.0.2.1 as ${bob.id}`];
+  t.same(await told(), fresher, 'by who has heard of it last, and then by the other');
+  await put(at(ada, '192.0.2.1', [mobile, desk], 1), at(cleo, '192.0.2.3', [studio]));
+  const both = [
+    `sip:ben@192.0.2.1 as ${ada.id}`,
+    `sip:ben@192.0.2.2 as ${ada.id}`,
+    `sip:ben@192.0.2.3 as ${cleo.id}`,
+  ];
+  t.same((await told()).sort(), both, 'at once with his other phone, and with one elsewhere');
+  await put(at(dan, '192.0.2.5', []));
+  t.ok((await told()).includes(`sip:ben@192.0.2.5 as ${dan.id}`), 'who does not say is called');
+});
 
 t.test('who calls their own name reaches their other devices', async t => {
   const random = new SeededRandom(3);

@@ -104,8 +104,8 @@ export class Street {
       identity: () => identity,
       givenName: name,
       phoneName: () => name,
-      reachableAt: () => [{ address, port: SIP_PORT }],
-      linksAt: () => ({ address, port: LINK_PORT }),
+      reachableAt: () => [{ protocol: 'UDP', endpoint: { address, port: SIP_PORT } }],
+      linksAt: () => ({ protocol: 'TLS', endpoint: { address, port: LINK_PORT } }),
       users: () => server.registered,
       sources: () => [
         new FixedSource({
