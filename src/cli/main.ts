@@ -77,10 +77,11 @@ itself is asked first, that is one. A lookup has succeeded when the member it na
 it said so. Messages are weighed as signed REGISTERs: 830 octets, and 113 for each member named.
 
 Invariants of the ring are checked as it runs: one ring, ordered, a live successor for each member, every
-key has its copies, no wrong owner answers. If one breaks, the exit status is 1 and the seed repeats it.
-With --shrink a small run is then looked for that still breaks it: shorter, and with fewer members, records,
-lookups and events. It is printed as data, which test/simulation/shrink.test.ts tells how to keep as a test.
-Lost records and wrong lookups are shrunk too. Each step is a whole run: of a large ring that takes minutes.
+key has its copies, no wrong owner answers, each part has one owner. If one breaks, the exit status is 1
+and the seed repeats it. With --shrink a small run is then looked for that still breaks it: shorter, and
+with fewer members, records, lookups and events. It is printed as data, to be kept as a test
+(src/simulation/README.md). Lost records and wrong lookups are shrunk too. Each step is a whole run: of a
+large ring that takes minutes.
 
   $ ringline simulate --nodes 100,1000,10000 --lookups 20000 --chart hops.svg
   $ ringline simulate --nodes 10000 --routing binary     fingers as in the first Chord

@@ -1,5 +1,5 @@
 /** What holds of a ring at all times, by name, and what breaks it. Whoever sees all members can check. */
-import { between, type Id, ownerAmong } from './ids.js';
+import { between, type Id, indexAtOrAfter, ownerAmong } from './ids.js';
 
 /** What is seen of one live member. */
 export interface MemberView {
@@ -12,7 +12,9 @@ export type InvariantName =
   | 'ordered'
   | 'live successor for each member'
   | 'every key has its copies'
-  | 'no wrong owner answers';
+  | 'no wrong owner answers'
+  /** Stricter: nobody would answer wrongly, were it asked. */
+  | 'each part has one owner';
 
 export interface Violation {
   readonly invariant: InvariantName;
@@ -90,6 +92,19 @@ export function checkOwner(
   if (right === owner) return [];
   return [
     { invariant: 'no wrong owner answers', what: `${key}: ${owner} answered, ${right} owns it` },
+  ];
+}
+
+/** `members` sorted by id: nobody is in the part of another one, which begins after its predecessor. */
+export function checkPart(
+  members: readonly { readonly id: Id }[],
+  { id, predecessor }: { readonly id: Id; readonly predecessor: { readonly id: Id } | undefined },
+): Violation[] {
+  if (!predecessor) return [];
+  const before = members[(indexAtOrAfter(members, id) + members.length - 1) % members.length];
+  if (!before || before.id === id || !between(before.id, predecessor.id, id)) return [];
+  return [
+    { invariant: 'each part has one owner', what: `${before.id} is in the part of ${id} as well` },
   ];
 }
 

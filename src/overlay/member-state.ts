@@ -321,10 +321,12 @@ export interface MemberState {
   predecessor: Peer | undefined;
   /** Who was before the predecessor when that came: where its part of the ring begins. */
   previous: Peer | undefined;
+  /** Who was before `previous` then. */
+  previousBeyond: Peer | undefined;
   /** Our predecessor's predecessor, by its own word: asked, should our predecessor die. */
   beyond: Peer | undefined;
-  /** The nearest of those who notified us while the predecessor was being asked. */
-  newcomer: Peer | undefined;
+  /** The nearest of those who notified us while the predecessor was being asked, and who is before it. */
+  newcomer: { readonly peer: Peer; beyond: Peer | undefined } | undefined;
   predecessorHeardAt: number;
   successors: Peer[];
   routing: Routing;

@@ -52,6 +52,7 @@ import {
   beyondAnswered,
   candidateAnswered,
   headAnswered,
+  heardOfNearer,
   joinFailed,
   joinFound,
   leave,
@@ -320,6 +321,7 @@ function takeRequest(state: MemberState, from: Peer, number: number, request: Ri
   switch (request.type) {
     case 'ping':
       answer(state, from, number, { type: 'pong' });
+      heardOfNearer(state, from);
       return;
     case 'find':
       verify(state, request.avoid);
@@ -404,7 +406,7 @@ function takeAnswer(
       predecessorAnswered(state, from, purpose, body !== undefined);
       return;
     case 'beyond':
-      beyondAnswered(state, from, purpose.dead, body !== undefined);
+      beyondAnswered(state, from, purpose.dead, body);
       return;
     case 'join':
       if (body) {

@@ -76,11 +76,12 @@ export type RingAnswer =
     }
   /** No member yet, or its own successors are in doubt. */
   | { readonly type: 'busy' }
-  /** This is my predecessor now, and `previous` was before it: what lies between went over. */
+  /** This is my predecessor now, and `previous` was before it: what lies between went over; `beyond` before that. */
   | {
       readonly type: 'notified';
       readonly predecessor: Peer | undefined;
       readonly previous: Peer | undefined;
+      readonly beyond: Peer | undefined;
     }
   /** Kept, by so many members. */
   | { readonly type: 'stored'; readonly copies: number }

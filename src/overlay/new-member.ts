@@ -24,6 +24,7 @@ export function newMember(
     now: 0,
     predecessor: undefined,
     previous: undefined,
+    previousBeyond: undefined,
     beyond: undefined,
     newcomer: undefined,
     predecessorHeardAt: 0,

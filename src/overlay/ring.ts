@@ -177,12 +177,15 @@ export function notifyAnswered(state: MemberState, from: Peer, body: RingAnswer 
     if (state.phase === 'joining') schedule(state, 'rejoin', aboutMs(state, AGAIN_MS));
     return;
   }
-  const { predecessor, previous } = body;
+  const { predecessor, previous, beyond } = body;
   if (predecessor?.id === state.self.id) {
     if (state.phase !== 'joining') return;
     // What lies after `previous` was our successor's until now: the two parts never overlap.
     changePredecessor(state, previous);
+    state.beyond = beyond;
     becomeMember(state);
+    // Until its next round it would not know of us, and should others die, nor would anybody.
+    if (previous && previous.id !== from.id) tell(state, previous, { type: 'ping' });
     return;
   }
   if (predecessor && between(predecessor.id, state.self.id, from.id)) {
@@ -209,6 +212,14 @@ function notify(state: MemberState, successor: Peer): void {
   const { predecessor, phase } = state;
   const request = { type: 'notify', joining: phase === 'joining', predecessor } as const;
   ask(state, successor, request, { type: 'notify' });
+}
+
+/** Somebody between us and our successor: has it joined there? */
+export function heardOfNearer(state: MemberState, from: Peer): void {
+  const head = state.successors[0];
+  if (state.phase !== 'member' || !head || !between(from.id, state.self.id, head.id)) return;
+  if (state.stabilising) again(state);
+  else stabilise(state);
 }
 
 /** Somebody thinks that it is our predecessor. */
@@ -240,14 +251,18 @@ export function notified(
     if (!joining) state.previous = undefined;
   } else {
     const { newcomer } = state;
-    if (!newcomer || between(from.id, newcomer.id, state.self.id)) state.newcomer = from;
+    if (!newcomer || between(from.id, newcomer.peer.id, state.self.id)) {
+      state.newcomer = { peer: from, beyond };
+    } else if (newcomer.peer.id === from.id) newcomer.beyond = beyond;
     rectify(state);
   }
-  if (state.predecessor?.id === from.id) state.beyond = beyond;
+  // Who joins has no predecessor yet: before it comes whom we had until now.
+  if (state.predecessor?.id === from.id) state.beyond = joining ? state.previous : beyond;
   answer(state, from, number, {
     type: 'notified',
     predecessor: state.predecessor,
     previous: state.previous,
+    beyond: state.previousBeyond,
   });
 }
 
@@ -283,25 +298,37 @@ export function predecessorAnswered(
   state.signals.push({ type: 'died', peer: asked });
   const { beyond, newcomer, self } = state;
   // A newcomer farther off may just not know yet of the one that the dead had before it.
-  if (beyond && beyond.id !== self.id && (!newcomer || between(beyond.id, newcomer.id, self.id))) {
+  const isNearer = beyond && (!newcomer || between(beyond.id, newcomer.peer.id, self.id));
+  if (isNearer && beyond.id !== self.id) {
     state.checkingPredecessor = true;
-    ask(state, beyond, { type: 'ping' }, { type: 'beyond', dead: asked });
+    ask(state, beyond, { type: 'neighbours' }, { type: 'beyond', dead: asked });
     return;
   }
   succeedPredecessor(state, newcomer);
 }
 
 /** Whoever was before the dead predecessor is alive, or not. */
-export function beyondAnswered(state: MemberState, beyond: Peer, dead: Peer, alive: boolean): void {
+export function beyondAnswered(
+  state: MemberState,
+  beyond: Peer,
+  dead: Peer,
+  body: RingAnswer | undefined,
+): void {
   state.checkingPredecessor = false;
   if (state.predecessor?.id !== dead.id) return;
   state.beyond = undefined;
-  succeedPredecessor(state, alive ? beyond : state.newcomer);
+  if (!body) {
+    succeedPredecessor(state, state.newcomer);
+    return;
+  }
+  const before = body.type === 'links' ? body.predecessor : undefined;
+  succeedPredecessor(state, { peer: beyond, beyond: before });
 }
 
-function succeedPredecessor(state: MemberState, successor: Peer | undefined): void {
-  if (successor) {
-    changePredecessor(state, successor);
+function succeedPredecessor(state: MemberState, next: MemberState['newcomer']): void {
+  if (next) {
+    changePredecessor(state, next.peer);
+    state.beyond = next.beyond;
     if (state.successors[0]) notify(state, state.successors[0]);
   } else if (state.successors.length === 0) state.signals.push({ type: 'alone' });
 }

@@ -53,6 +53,7 @@ export function replaceSuccessors(state: MemberState, list: readonly Peer[]): vo
 
 export function changePredecessor(state: MemberState, peer: Peer | undefined): void {
   state.previous = state.predecessor;
+  state.previousBeyond = state.beyond;
   state.predecessor = peer;
   state.beyond = undefined;
   state.newcomer = undefined;

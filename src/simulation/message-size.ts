@@ -39,7 +39,7 @@ function bodyBytes(body: RingRequest | RingAnswer): number {
     case 'closer':
       return LINK_BYTES * (body.closer.length + body.owners.length + (body.predecessor ? 1 : 0));
     case 'notified':
-      return LINK_BYTES * 2;
+      return LINK_BYTES * [body.predecessor, body.previous, body.beyond].filter(Boolean).length;
     case 'store':
     case 'records':
       return body.records.reduce((sum, record) => sum + recordBytes(record), BODY_BYTES);

@@ -3,6 +3,7 @@
  * links that delay, lose and part, and members that crash, leave and deceive. It sees what no member
  * sees, the truth, and holds the named invariants against it as it goes.
  */
+import { createHash } from 'node:crypto';
 import { type Id, idOf, indexAtOrAfter, ownerAmong } from '../overlay/ids.js';
 import {
   checkCopies,
@@ -10,6 +11,7 @@ import {
   checkOneRing,
   checkOrdered,
   checkOwner,
+  checkPart,
   type InvariantName,
   type Violation,
 } from '../overlay/invariants.js';
@@ -45,7 +47,10 @@ export interface SimulatedMember {
   /** Alive, joined and not yet gone: it answers for its part of the ring. */
   inRing: boolean;
   readonly deceit: Deceit | undefined;
+  /** Messages by receiver and type, where some are lost. */
+  readonly sent: Map<string, number>;
   checkedSuccessors: readonly Peer[];
+  checkedPredecessor: Peer | undefined;
 }
 
 export type LookupDone = Extract<MemberAction, { type: 'lookup-done' }>;
@@ -184,7 +189,9 @@ export class SimulatedRing {
       alive: true,
       inRing: false,
       deceit,
+      sent: new Map(),
       checkedSuccessors: [],
+      checkedPredecessor: undefined,
     };
     this.members.push(member);
     this.#byAddress.set(state.self.address, member);
@@ -293,6 +300,9 @@ export class SimulatedRing {
       this.report(checkOrdered({ id: state.self.id, successors: state.successors }));
     }
     for (const action of actions) this.#act(member, action);
+    if (state.predecessor === member.checkedPredecessor) return;
+    member.checkedPredecessor = state.predecessor;
+    this.#checkPart(member);
   }
 
   /** Whether `owner` owned `key` when it said so, or does now. */
@@ -418,10 +428,20 @@ export class SimulatedRing {
       this.#claimed(from, to, message);
     const receiver = this.#byAddress.get(to.address);
     if (!receiver || receiver.part !== from.part) return;
-    const { loss = 0 } = this.#options;
-    if (loss > 0 && receiver !== from && from.random.unit() < loss) return;
+    if (receiver !== from && this.#isLost(from, receiver, type)) return;
     const delay = this.area.delayMs(from.host, receiver.host, from.random);
     this.#queue.add(delay, { type: 'message', to: receiver, message });
+  }
+
+  /** The same for the n-th message of its type between the two, whatever else they say and to whom. */
+  #isLost(from: SimulatedMember, to: SimulatedMember, type: string): boolean {
+    const { loss = 0, seed, delays = 0 } = this.#options;
+    if (loss === 0) return false;
+    const which = `${to.host} ${type}`;
+    const count = from.sent.get(which) ?? 0;
+    from.sent.set(which, count + 1);
+    const hash = createHash('md5').update(`${from.host} ${which} ${count} ${delays} ${seed}`);
+    return hash.digest().readUInt32LE(0) < loss * 2 ** 32;
   }
 
   /** Somebody says that it owns a key: does it? */
@@ -457,6 +477,14 @@ export class SimulatedRing {
     if (member.inRing) return;
     member.inRing = true;
     insert(this.#inRing, member.peer);
+    const [, next] = this.holdersOf(member.peer.id, 2);
+    if (next) this.#checkPart(next);
+  }
+
+  #checkPart(member: SimulatedMember): void {
+    if (!member.inRing || member.deceit || this.truthIsDivided) return;
+    const { self, predecessor } = member.state;
+    this.report(checkPart(this.#inRing, { id: self.id, predecessor }));
   }
 
   #exit(member: SimulatedMember): void {

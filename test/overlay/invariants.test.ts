@@ -7,6 +7,7 @@ import {
   checkOneRing,
   checkOrdered,
   checkOwner,
+  checkPart,
 } from '../../src/overlay/invariants.js';
 import { settle } from '../../src/simulation/settled-ring.js';
 import { SimulatedRing, simulatedRecord } from '../../src/simulation/simulated-ring.js';
@@ -100,4 +101,28 @@ test('no wrong owner answers: a member that claims more than its part is caught'
   ring.lookup(before, idOf('alice'), () => undefined);
   ring.run(ring.now + 2000);
   t.ok(ring.violations.has('no wrong owner answers'));
+});
+
+test('each part has one owner: who takes in a live member with its part is caught before it is asked', async t => {
+  const members = ['2', '5', '8'].map(head => ({ id: id(head) }));
+  const part = (head: string, predecessor: string | undefined) =>
+    checkPart(members, {
+      id: id(head),
+      predecessor: predecessor ? { id: id(predecessor) } : undefined,
+    });
+  t.same(part('8', '5'), []);
+  t.same(part('8', '6'), [], 'a predecessor that is dead');
+  t.same(part('2', '8'), [], 'round the end');
+  t.same(part('8', undefined), []);
+  t.match(part('8', '2'), [
+    { invariant: 'each part has one owner', what: new RegExp(`^${id('5')}`) },
+  ]);
+  t.equal(part('2', '5').length, 1);
+
+  const ring = settled(46);
+  const [, greedy] = ring.holdersOf(idOf('alice'), 2);
+  const [before] = ring.holdersOf(idOf('alice'), 30).slice(-1);
+  greedy!.state.predecessor = before!.peer;
+  ring.step(greedy!, { type: 'timer', now: ring.now, timer: { type: 'compare' } });
+  t.ok(ring.violations.has('each part has one owner'));
 });

@@ -95,7 +95,10 @@ export function answerContent(answer: RingAnswer): Content {
     case 'links':
       return content({ name, links: neighbourLinks(answer) });
     case 'notified':
-      return content({ name, links: links('P', [answer.predecessor, answer.previous]) });
+      return content({
+        name,
+        links: links('P', [answer.predecessor, answer.previous, answer.beyond]),
+      });
     case 'stored':
       return content({ name, words: { copies: String(answer.copies) } });
     case 'refused':
@@ -205,7 +208,12 @@ function answerOf(from: Content): RingAnswer {
     case 'links':
       return { type: name, ...neighbours(from) };
     case 'notified':
-      return { type: name, predecessor: peerAt(from, 'P', 1), previous: peerAt(from, 'P', 2) };
+      return {
+        type: name,
+        predecessor: peerAt(from, 'P', 1),
+        previous: peerAt(from, 'P', 2),
+        beyond: peerAt(from, 'P', 3),
+      };
     case 'stored':
       return { type: name, copies: number(words.copies, 'copies', MAX_COPIES) };
     case 'refused':

@@ -239,7 +239,12 @@ export const anyAnswer: fc.Arbitrary<LinkAnswer> = fc.oneof(
   fc.record({ type: type('owner'), ...neighbours, owner: peer, hops: fc.nat(30) }),
   fc.record({ type: type('closer'), closer: peers, owners: peers, predecessor: maybePeer }),
   fc.record({ type: type('links'), ...neighbours }),
-  fc.record({ type: type('notified'), predecessor: maybePeer, previous: maybePeer }),
+  fc.record({
+    type: type('notified'),
+    predecessor: maybePeer,
+    previous: maybePeer,
+    beyond: maybePeer,
+  }),
   fc.record({ type: type('stored'), copies: fc.nat(30) }),
   fc.record({ type: type('refused'), reason }),
   fc.record({ type: type('attached'), expiresS: fc.nat(86_400), others: peers }),

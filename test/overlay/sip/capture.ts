@@ -134,7 +134,7 @@ function joins(): Scenario {
 function looksUp(): Scenario {
   const ring = new CapturedRing({ seed: 2, member: { routing: 'base16' } });
   ring.grow(40);
-  const asker = ring.members[7]!;
+  const asker = ring.members[8]!;
   let answered = false;
   const wanted = conversation('find');
   const steps = ring.captured(

@@ -85,7 +85,7 @@ function answers(successors: number): RingAnswer[] {
     { type: 'closer', closer: peers(3), owners: [peer(4)], predecessor: peer(99) },
     { type: 'links', ...neighbours },
     { type: 'busy' },
-    { type: 'notified', predecessor: peer(1), previous: peer(2) },
+    { type: 'notified', predecessor: peer(1), previous: peer(2), beyond: peer(3) },
     { type: 'stored', copies: 5 },
     { type: 'refused', reason: 'not-owner' },
     { type: 'records', records: [record(300)] },
