@@ -53,7 +53,7 @@ interop: build ## calls with baresip, SIPp, Kamailio, linphone (packages: see RE
 browser: build ## stock JsSIP in Chromium, by WebSocket, with WebRTC (apt install chromium)
 	@$(NODE) dist/test/browser/main.js $(ARGS)
 
-lan: build ## several hosts in network namespaces (root or unshare; apt install avahi-daemon avahi-utils baresip-core)
+lan: build ## several hosts in network namespaces (root or unshare; apt install avahi-daemon avahi-utils baresip-core tshark)
 	@$(NODE) dist/test/lan/main.js $(ARGS)
 
 bench: build ## figures: parser, SIP, keys, media, whole process, calls (apt install baresip-core sip-tester linphone-cli)

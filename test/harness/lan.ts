@@ -173,6 +173,11 @@ export class Lan {
     return this.#onSwitch('link', 'set', host, state);
   }
 
+  /** Put before a command to run it at the switch, where it sees all that goes over its interface `lan`. */
+  get enterSwitch(): readonly string[] {
+    return entering(this.#switch);
+  }
+
   #onSwitch(...ip: string[]): Promise<string> {
     return run([...entering(this.#switch), 'ip', ...ip]);
   }

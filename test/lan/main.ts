@@ -19,6 +19,7 @@ import { ringMoves } from './ring-moves.js';
 import { newSite } from './site.js';
 import { slp } from './slp.js';
 import { versions } from './versions.js';
+import { wire } from './wire.js';
 
 const CHECKS = {
   'cold-start': coldStart,
@@ -33,6 +34,7 @@ const CHECKS = {
   'ring-moves': ringMoves,
   behind,
   versions,
+  wire,
 } as const;
 type CheckName = keyof typeof CHECKS;
 

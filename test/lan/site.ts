@@ -1,6 +1,8 @@
 /** The hosts of a check, and phones on them. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { phoneStatus } from '../../src/runtime/control-client.js';
+import type { PhoneStatus } from '../../src/runtime/phone-status.js';
 import { temporaryDirectory } from '../harness/child.js';
 import type { Host, Lan } from '../harness/lan.js';
 import type { Cleanup } from '../harness/program.js';
@@ -30,9 +32,12 @@ export class Phone {
   readonly host: Host;
   readonly #site: Site;
   readonly #data: string;
+  readonly #before: readonly string[];
 
-  constructor(site: Site, hostIndex: number) {
+  /** @param before put before each of its commands */
+  constructor(site: Site, hostIndex: number, before: readonly string[] = []) {
     this.#site = site;
+    this.#before = before;
     this.host = site.hosts[hostIndex]!;
     this.#data = join(site.directory, `phone${++phones}`);
     mkdirSync(this.#data);
@@ -40,7 +45,7 @@ export class Phone {
 
   /** Runs one `ringline` command at this phone. */
   command(...args: string[]): Ringline {
-    const { enter } = this.host;
+    const enter = [...this.host.enter, ...this.#before];
     return new Ringline(args, { cleanup: this.#site.cleanup, data: this.#data, enter });
   }
 
@@ -48,6 +53,11 @@ export class Phone {
   configure(yaml: string): this {
     writeFileSync(join(this.#data, 'ringline.yaml'), yaml);
     return this;
+  }
+
+  /** Undefined while it does not run. */
+  status(): Promise<PhoneStatus | undefined> {
+    return phoneStatus(this.#data);
   }
 
   run(): Ringline {

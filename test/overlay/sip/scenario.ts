@@ -27,6 +27,7 @@ export interface Step {
 
 /** As in a chart. */
 export interface Said {
+  readonly ms: number;
   readonly from: string;
   readonly to: string;
   readonly name: string;
@@ -86,10 +87,11 @@ export function chartsIn(examples: string): Map<string, Said[]> {
 }
 
 function saidIn(line: string): Said {
-  const [, left = '', arrow, right = '', name = ''] =
-    /^ *\d+ +(\d+) ([→←]) +(\d+) {2}(.*)$/.exec(line) ?? [];
+  const [, ms, left = '', arrow, right = '', name = ''] =
+    /^ *(\d+) +(\d+) ([→←]) +(\d+) {2}(.*)$/.exec(line) ?? [];
   const answers = arrow === '←';
-  return { from: answers ? right : left, to: answers ? left : right, name, answers };
+  const [from, to] = answers ? [right, left] : [left, right];
+  return { ms: Number(ms), from, to, name, answers };
 }
 
 /** Every message that is shown whole. */

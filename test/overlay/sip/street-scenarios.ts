@@ -4,7 +4,7 @@ import { type CborValue, decodeCbor } from '../../../src/identity/cbor.js';
 import { itemsOf } from '../../../src/identity/fields.js';
 import { readBody } from '../../../src/overlay/sip/body.js';
 import { signedText } from '../../../src/overlay/sip/signature.js';
-import { computeResponse, formatCount, ha1Of } from '../../../src/sip/digest/computation.js';
+import { authorizationFor, registration } from './ordinary-phone.js';
 import { fenced, OVERLAY, type Scenario } from './scenario.js';
 import { type House, PASSWORD, type Sent, Street, saidIn } from './street.js';
 
@@ -134,12 +134,13 @@ async function ordinaryPhoneRegisters(): Promise<Scenario> {
   await superNode(street, 'bob', BOB, [ADA]);
   const phone = await street.ordinaryPhone(BEN);
   const before = begun(street);
+  const ben = { user: 'ben', password: PASSWORD, address: BEN, registrar: BOB };
+  const registrar = { address: BOB, port: 5060 };
   phone.onMessage = data => {
-    const text = Buffer.from(data).toString();
-    const [, nonce] = /nonce="([^"]*)", algorithm=SHA-256/.exec(text) ?? [];
-    if (nonce !== undefined) phone.send(registration(2, authorization(nonce)), at(BOB));
+    const authorization = authorizationFor(data, ben);
+    if (authorization !== undefined) phone.send(registration(ben, 2, authorization), registrar);
   };
-  phone.send(registration(1), at(BOB));
+  phone.send(registration(ben, 1), registrar);
   await street.clock.advance(2_000);
   const whole = await end(street, before);
   return {
@@ -201,51 +202,13 @@ async function end(
   return { steps: steps.filter(({ name }) => !UPKEEP.includes(name)) };
 }
 
-const UPKEEP: readonly string[] = [
+/** What members say to each other whatever phones do. */
+export const UPKEEP: readonly string[] = [
   ...['neighbours', 'links', 'notify', 'notified', 'compare', 'compared', 'membership'],
 ];
 
 function placeOf({ address, port }: Sent['from']): string {
   return `${address}:${port}`;
-}
-
-function at(address: string) {
-  return { address, port: 5060 };
-}
-
-function registration(sequence: number, authorization?: string): Buffer {
-  const lines = [
-    `REGISTER sip:${BOB} SIP/2.0`,
-    `Via: SIP/2.0/UDP ${BEN}:5060;branch=z9hG4bKnashds${sequence};rport`,
-    'Max-Forwards: 70',
-    `From: <sip:ben@${BOB}>;tag=456248`,
-    `To: <sip:ben@${BOB}>`,
-    'Call-ID: 843817637684230@998sdasdh09',
-    `CSeq: ${sequence} REGISTER`,
-    `Contact: <sip:ben@${BEN}:5060>`,
-    'Expires: 3600',
-    ...(authorization === undefined ? [] : [`Authorization: ${authorization}`]),
-    'Content-Length: 0',
-  ];
-  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
-}
-
-/** RFC 7616 §3.4 */
-function authorization(nonce: string): string {
-  const [username, realm, uri] = ['ben', 'bob', `sip:${BOB}`];
-  const protection = { qop: 'auth', cnonce: '0a4f113b', count: 1 } as const;
-  const response = computeResponse(ha1Of('SHA-256', username, realm, PASSWORD), {
-    algorithm: 'SHA-256',
-    nonce,
-    protection,
-    method: 'REGISTER',
-    uri,
-    body: new Uint8Array(0),
-  });
-  const { qop, cnonce, count } = protection;
-  const quoted = Object.entries({ username, realm, nonce, uri, response, cnonce });
-  const fields = quoted.map(([name, value]) => `${name}="${value}"`);
-  return `Digest ${fields.join(', ')}, algorithm=SHA-256, qop=${qop}, nc=${formatCount(count)}`;
 }
 
 // ---- what is to be said of it
