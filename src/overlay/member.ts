@@ -14,7 +14,7 @@ import type {
   Timer,
 } from './member-state.js';
 import { followMerge, foundRing, lookForRing, lookThrough } from './merge.js';
-import type { RingAnswer, RingRequest } from './messages.js';
+import type { RingAnswer, RingMessage, RingRequest } from './messages.js';
 import {
   askCopies,
   getAnswered,
@@ -83,8 +83,16 @@ export function stepMember(state: MemberState, event: MemberEvent): MemberAction
   if (state.phase !== 'left') {
     handle(state, event);
     settle(state);
-  }
+  } else if (event.type === 'message') handOverWanted(state, event.message);
   return state.out;
+}
+
+/** We have left: what our successor lacks of what it was offered is all that is still to be said. */
+function handOverWanted(state: MemberState, message: RingMessage): void {
+  if (message.kind !== 'answer') return;
+  const { from, number, answer } = message;
+  const pending = takeAnswered(state, from, number);
+  if (pending?.purpose.type === 'offer') offerAnswered(state, from, pending.purpose, answer);
 }
 
 function handle(state: MemberState, event: MemberEvent): void {

@@ -267,10 +267,12 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
     this.#options.links.ask(to, request, {
       answered: (from, answer) => {
         const body = ringAnswer(answer);
+        if (body) {
+          const message = { kind: 'answer', from, number, answer: body } as const;
+          this.#step({ type: 'message', now: this.#now, message });
+        }
+        // What follows from it is waited for too, where somebody waits.
         if (body?.type !== 'trying') settled();
-        if (!body) return;
-        const message = { kind: 'answer', from, number, answer: body } as const;
-        this.#step({ type: 'message', now: this.#now, message });
       },
       failed: () => {
         settled();

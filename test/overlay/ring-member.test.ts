@@ -170,6 +170,27 @@ t.test('members join, agree, keep and find, all by SIP', async t => {
   t.ok(nodes.every(({ links }) => links.waiting === 0));
 });
 
+t.test('who leaves hands over what its successor has not been offered yet', async t => {
+  const site = new Site(8);
+  const first = await site.add('10.0.0.1', []);
+  const names = Array.from({ length: 20 }, (_, n) => `sip:user${n}@village`);
+  await Promise.all(names.map(name => first.member.put(record(name))));
+  const second = await site.add('10.0.0.2', ['10.0.0.1']);
+  while (!second.member.joined) await site.clock.advance(1);
+  const left = first.member.leave();
+  await site.clock.advance(1000);
+  await left;
+  await first.stop();
+  const gets = names.map(name => second.member.get(idOf(name)));
+  await site.clock.advance(5000);
+  const found = await Promise.all(gets);
+  t.same(
+    found.map(([each]) => each?.publisher),
+    names,
+  );
+  await second.stop();
+});
+
 t.test('who is killed is done without within seconds', async t => {
   const site = new Site(2);
   const nodes = [await site.add('10.0.0.1', [])];
