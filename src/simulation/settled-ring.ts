@@ -33,13 +33,15 @@ export interface SettledRingOptions {
   readonly deceits?: ReadonlyMap<number, Deceit>;
   /** Stabilisation and the rest; without it members only answer and ask. */
   readonly upkeep: boolean;
+  /** Members have been there so long, and have looked for quick fingers all the while; an hour by default. */
+  readonly uptimeMs?: number;
 }
 
-/** Members have been there so long, and have looked for quick fingers all the while. */
-export const SETTLED_UPTIME_MS = 3_600_000;
+const UPTIME_MS = 3_600_000;
 
 export function settle(ring: SimulatedRing, options: SettledRingOptions): void {
   const { nodes, numbers = Array.from({ length: nodes }, (_, i) => i), member, upkeep } = options;
+  const { uptimeMs = UPTIME_MS } = options;
   const routing = options.routing === 'auto' ? 'table' : options.routing;
   const hosts = new Map<Id, number>();
   const peers: Peer[] = [];
@@ -52,7 +54,7 @@ export function settle(ring: SimulatedRing, options: SettledRingOptions): void {
   const entries = routing === 'table' ? peers.map(present) : [];
   const shared = routing === 'table' && !upkeep ? new Membership(entries) : undefined;
   const length = Math.min(nodes - 1, successorListLength(nodes));
-  const { fingerMs } = { ...MEMBER_OPTIONS, ...member };
+  const rounds = uptimeMs / { ...MEMBER_OPTIONS, ...member }.fingerMs;
   const members = peers.map((peer, index) => {
     const successors = Array.from({ length }, (_, i) => peers[(index + 1 + i) % nodes]!);
     const tools = ring.toolsOf(peer);
@@ -61,7 +63,7 @@ export function settle(ring: SimulatedRing, options: SettledRingOptions): void {
     const fingers =
       routing === 'table'
         ? new Map<number, Finger>()
-        : measuredFingers({ ring, peers, hosts, index, covered, base: routing, fingerMs, chance });
+        : measuredFingers({ ring, peers, hosts, index, covered, base: routing, rounds, chance });
     const state = settledMember(
       peer,
       tools,
@@ -87,19 +89,20 @@ interface Measured {
   /** How far the successor list reaches. */
   readonly covered: number;
   readonly base: FingerBase;
-  readonly fingerMs: number;
+  /** So many parts were visited, in all. */
+  readonly rounds: number;
   readonly chance: () => number;
 }
 
-/** What a member has found in `SETTLED_UPTIME_MS`: it visits one part after the other, and asks some of each. */
+/** What a member has found in so many rounds: it visits one part after the other, and asks some of each. */
 function measuredFingers(measured: Measured): Map<number, Finger> {
-  const { ring, peers, hosts, index, covered, base, fingerMs, chance } = measured;
+  const { ring, peers, hosts, index, covered, base, rounds, chance } = measured;
   const { id } = peers[index]!;
   const host = hosts.get(id)!;
   const fingers = new Map<number, Finger>();
   if (covered === 0) return fingers;
   const slots = slotsBeyond(covered, base);
-  const visits = Math.max(1, Math.floor(SETTLED_UPTIME_MS / (fingerMs * slots.length)));
+  const visits = Math.max(1, Math.floor(rounds / slots.length));
   for (const slot of slots) {
     const part = partOfSlot(slot, base);
     for (let visit = 0; visit < visits; visit++) {

@@ -5,6 +5,8 @@ import { fitLine, mean, percentile } from '../../src/simulation/figures.js';
 import { ringChart } from '../../src/simulation/ring-chart.js';
 import { type RingExperiment, runExperiment } from '../../src/simulation/ring-experiment.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
+import { settle } from '../../src/simulation/settled-ring.js';
+import { SimulatedRing } from '../../src/simulation/simulated-ring.js';
 import { WideArea } from '../../src/simulation/wide-area.js';
 
 function run(experiment: Partial<RingExperiment>) {
@@ -41,6 +43,36 @@ test('members chosen for being quick make lookups quick', async t => {
   const { hops, latencyMs } = run({ nodes: 1000 });
   t.ok(latencyMs.mean < 0.8 * hops.mean * 80, `${latencyMs.mean} ms for ${hops.mean} hops`);
 });
+
+test('a settled ring has no quicker fingers than members find in that time', async t => {
+  const nodes = 400;
+  const uptimeMs = 600_000;
+  for (const routing of ['binary', 'base16'] as const) {
+    const [young, old] = [0, uptimeMs].map(ms => {
+      const ring = new SimulatedRing({ seed: 5, member: { routing } });
+      settle(ring, { nodes, routing, member: {}, upkeep: true, uptimeMs: ms });
+      return ring;
+    }) as [SimulatedRing, SimulatedRing];
+    const atFirst = fingerMs(young);
+    young.run(uptimeMs);
+    const [found, settled] = [fingerMs(young), fingerMs(old)];
+    t.comment(`${routing}: at first ${atFirst} ms, found ${found} ms, settled ${settled} ms`);
+    t.ok(found < 0.85 * atFirst, 'they find quicker ones');
+    t.ok(settled >= found, 'not better than they do');
+    t.ok(settled < 1.25 * found, 'nor much worse');
+  }
+});
+
+/** How far fingers are, in the mean. */
+function fingerMs(ring: SimulatedRing): number {
+  return mean(
+    ring.members.flatMap(({ host, state }) =>
+      [...state.fingers.values()].map(({ peer }) =>
+        ring.area.rttMs(host, ring.memberOf(peer).host),
+      ),
+    ),
+  );
+}
 
 test('a fifth crashes at once, and every lookup succeeds; so do those from member to member', async t => {
   for (const recursive of [false, true]) {
