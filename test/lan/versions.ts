@@ -21,7 +21,9 @@ const SUPER_NODES = 4;
 const PHONES = 6;
 const REACHED_GOAL_MS = 5000;
 const KILLED_MS = 500;
-/** Of a phone that is started to call, from its start. */
+/** What new super-nodes should hold is offered to them within a second; what they lack then, nodes that come put again. */
+const HANDED_OVER_MS = 2000;
+/** Of who has only just started. */
 const CALLED_GOAL_MS = 10_000;
 /** How this version refuses what it does not know. */
 const NOT_KNOWN: readonly string[] = ['UNKNOWN_MESSAGE', 'UNKNOWN_VERSION'];
@@ -90,14 +92,19 @@ export async function versions(site: Site): Promise<Figure[]> {
   const nodes = phones.slice(SUPER_NODES);
   const callers = [present, later];
   const mixed: Mixed = { site, phones, superNodes, nodes, callers, figures };
-  figures.push(await allRing(mixed, phones, 'two versions: each is called by both'));
+  figures.push(
+    await allRing(mixed, phones, 'two versions: each is called by both', CALLED_GOAL_MS),
+  );
 
   const first = await versionWithMostNodes(mixed);
   await superNodesDie(mixed, first);
   await othersCome(mixed, first);
   await superNodesDie(mixed, !first);
   figures.push(...refusals(phones));
-  await Promise.all([...callers, ...phones].map(phone => phone.stop()));
+  await Promise.all([
+    ...callers.map(caller => caller.stop()),
+    ...phones.map(phone => phone.kill()),
+  ]);
   return figures;
 }
 
@@ -105,9 +112,10 @@ async function allRing(
   { callers }: Mixed,
   called: readonly Versioned[],
   what: string,
+  goalMs = REACHED_GOAL_MS,
 ): Promise<Figure> {
   const calls = callers.flatMap(caller => called.map(({ name }) => caller.reach(name)));
-  return atMost(REACHED_GOAL_MS, `${what}, longest`, Math.max(...(await Promise.all(calls))), 'ms');
+  return atMost(goalMs, `${what}, longest`, Math.max(...(await Promise.all(calls))), 'ms');
 }
 
 /** Whether that is the later one. */
@@ -147,6 +155,7 @@ async function othersCome(mixed: Mixed, later: boolean): Promise<void> {
   mixed.superNodes = [...superNodes, ...others];
   await Promise.all(others.map(other => other.ready()));
   await settled([...mixed.superNodes, ...nodes]);
+  await delay(HANDED_OVER_MS);
 }
 
 async function calledByNewcomer(
