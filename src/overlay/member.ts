@@ -64,7 +64,7 @@ import {
   verify,
   welcomed,
 } from './ring.js';
-import { changePredecessor } from './routing.js';
+import { changePredecessor, readdress } from './routing.js';
 import {
   beginTable,
   compare,
@@ -337,6 +337,8 @@ function takeRequest(state: MemberState, from: Peer, number: number, request: Ri
       return;
     case 'neighbours':
     case 'join': {
+      // Who joins is there, and wherever it was before it is no more.
+      if (request.type === 'join') readdress(state, from);
       const { predecessor, successors, phase, stabilising } = state;
       if (phase !== 'member' || stabilising) {
         answer(state, from, number, { type: 'busy' });

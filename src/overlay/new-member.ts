@@ -13,6 +13,7 @@ export function newMember(
   tools: MemberTools,
   options: Partial<MemberOptions> = {},
   bounds?: RecordBounds,
+  version = 1,
 ): MemberState {
   const all = { ...MEMBER_OPTIONS, ...options };
   const routing = all.routing === 'auto' ? 'table' : all.routing;
@@ -37,7 +38,7 @@ export function newMember(
     membership: undefined,
     announced: false,
     withoutTable: 0,
-    version: 1,
+    version,
     suspects: new Map(),
     lost: new Map(),
     contacts: [],

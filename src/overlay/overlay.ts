@@ -175,6 +175,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
       superNode: undefined,
       address: this.#options.address(),
       lingering: undefined,
+      version: 1,
     };
     this.#running = running;
     this.#attach(running);
@@ -264,12 +265,14 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     logger.info(where, 'the super-node goes on at another address');
     for (const node of superNode?.nodes ?? []) following.set(node.peer.id, node);
     for (const peer of member.others) this.#hear(running, peer);
+    running.version = member.version + 1;
     superNode?.stop();
     running.superNode = undefined;
     running.member = undefined;
     this.#attach(running);
     this.emit('lost');
-    await member.leave();
+    // Whoever is there hears it at once; who is elsewhere by now is not waited for.
+    await Promise.race([member.leave(), sleep(this.#options.clock, GOODBYE_MS)]);
     try {
       if (!stopped.signal.aborted) await this.promote(REJOIN_WITHIN_MS);
     } catch (error) {
@@ -304,6 +307,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
       self: this.#self(),
       verifyRecord,
       member: options ?? {},
+      version: running.version,
     });
     running.member = member;
     const { signal } = running.stopped;
@@ -545,6 +549,8 @@ const NOWHERE = '0.0.0.0:9';
 const JOIN_WITHIN_MS = 30_000;
 /** Another lease of DHCP is there by then. */
 const LINGER_MS = 1500;
+/** A connection over TLS, and an answer. */
+const GOODBYE_MS = 400;
 /** Where its ring is not there either, a ring of its own is sooner better. */
 const REJOIN_WITHIN_MS = 5000;
 
@@ -564,6 +570,8 @@ interface Running {
   address: string | undefined;
   /** Runs while a member may get a better address than the one it has for the moment. */
   lingering: Timer | undefined;
+  /** As a member of what it says of itself: raised by each move. */
+  version: number;
 }
 
 /** Whether an address of ours means nothing beyond its link. */

@@ -36,6 +36,8 @@ export interface RingMemberOptions {
   readonly verifyRecord: (record: RingRecord) => boolean;
   readonly member?: Partial<MemberOptions>;
   readonly bounds?: RecordBounds;
+  /** Of what it says of itself in the table: higher than what it said at another address; 1 by default. */
+  readonly version?: number;
 }
 
 export interface RingMemberEvents {
@@ -95,11 +97,16 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
       verify: keys.verify,
       verifyRecord,
     };
-    this.#state = newMember(options.self, tools, options.member, options.bounds);
+    this.#state = newMember(options.self, tools, options.member, options.bounds, options.version);
   }
 
   get self(): Peer {
     return this.#state.self;
+  }
+
+  /** Of the last that it said of itself in the table. */
+  get version(): number {
+    return this.#state.version;
   }
 
   get joined(): boolean {

@@ -51,6 +51,17 @@ export function replaceSuccessors(state: MemberState, list: readonly Peer[]): vo
   }
 }
 
+/** A member says itself that it is at another address now: its place is the same, and nobody need miss it. */
+export function readdress(state: MemberState, peer: Peer): void {
+  const now = (each: Peer) => (each.id === peer.id ? peer : each);
+  state.successors = state.successors.map(now);
+  if (state.predecessor) state.predecessor = now(state.predecessor);
+  for (const [slot, finger] of state.fingers) {
+    if (finger.peer.id === peer.id) state.fingers.set(slot, { ...finger, peer });
+  }
+  state.suspects.delete(peer.id);
+}
+
 export function changePredecessor(state: MemberState, peer: Peer | undefined): void {
   state.previous = state.predecessor;
   state.previousBeyond = state.beyond;

@@ -11,6 +11,7 @@ import { entryText, type MembershipEntry } from './membership-entry.js';
 import type { RingAnswer, RingRequest } from './messages.js';
 import type { Peer } from './peer.js';
 import { aboutMs, ask, isSuspect, schedule, tell } from './requests.js';
+import { readdress } from './routing.js';
 
 /** Between two comparisons. */
 const COMPARE_MS = 60_000;
@@ -142,7 +143,10 @@ function take(state: MemberState, entry: MembershipEntry): boolean {
   const known = membership.entry(entry.peer.id);
   if (known && known.version === entry.version && known.state === entry.state) return false;
   if (!state.tools.verify(entry.signer, entryText(entry), entry.signature)) return false;
-  return membership.apply(entry);
+  const isNews = membership.apply(entry);
+  const hasMoved = known !== undefined && known.peer.address !== entry.peer.address;
+  if (isNews && hasMoved && entry.state === 'present') readdress(state, entry.peer);
+  return isNews;
 }
 
 /** With the successor until everybody has been told of us, then with anybody. */

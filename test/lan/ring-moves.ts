@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { atMost, exactly, type Figure, median, plain } from '../harness/figures.js';
 import { MARGIN_SECONDS, passageOf, writeNumberedSound } from '../harness/numbered-sound.js';
 import { PlainFailure, progress } from '../harness/program.js';
-import { SAMPLE_RATE } from '../harness/sound.js';
+import { loudSeconds, readSound, SAMPLE_RATE } from '../harness/sound.js';
 import { Prober, Resident } from './ring.js';
 import { Phone, type Site } from './site.js';
 
@@ -301,7 +301,9 @@ async function startCall({ site, sound, expected }: Village, called: Resident) {
     lost: async () => {
       await call.heard('ended', WITHIN_MS);
       await call.child.ended;
-      return passageOf(recording, expected).missing / SAMPLE_RATE;
+      const { start, missing } = passageOf(recording, expected);
+      // Where its very beginning was lost, nothing of it is found sample by sample.
+      return start < 0 ? SECONDS - loudSeconds(readSound(recording)) : missing / SAMPLE_RATE;
     },
   };
 }
