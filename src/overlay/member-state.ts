@@ -361,6 +361,8 @@ export interface MemberState {
   readonly records: RecordStore;
   /** Raised when what is owned, or by how many others it is to be held, changes. */
   ownedStamp: number;
+  /** A predecessor that has not got all that it owns: some seconds later it is offered again. */
+  owedTo: Id | undefined;
   /** Which stamp each holder of copies has confirmed. */
   readonly synced: Map<Id, number>;
   readonly timersSet: Set<TimerName>;

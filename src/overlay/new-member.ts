@@ -55,6 +55,7 @@ export function newMember(
     transfers: new Map(),
     records: new RecordStore(bounds),
     ownedStamp: 1,
+    owedTo: undefined,
     synced: new Map(),
     timersSet: new Set(),
     joinAttempts: 0,

@@ -79,6 +79,7 @@ export function copiesAnswered(
   if (!kept) {
     state.synced.delete(holder.id);
     schedule(state, 'replicate', RETRY_MS);
+    if (body?.type !== 'refused') oweTo(state, holder);
   }
   if (!confirm) return;
   if (kept) confirm.copies++;
@@ -89,6 +90,9 @@ export function copiesAnswered(
 /** Offers what we own to those holders who have not confirmed all of it. */
 export function replicate(state: MemberState): void {
   if (state.phase !== 'member') return;
+  const { predecessor, owedTo } = state;
+  state.owedTo = undefined;
+  if (predecessor && predecessor.id === owedTo) handOver(state, predecessor);
   const holders = holdersOfCopies(state);
   for (const id of state.synced.keys()) {
     if (!holders.some(holder => holder.id === id)) state.synced.delete(id);
@@ -122,6 +126,11 @@ export function handOver(state: MemberState, predecessor: Peer): void {
   offer(state, predecessor, theirs, false);
 }
 
+/** It has not got what it owns, or is no member yet: until it has, nobody sees to the copies of that. */
+function oweTo(state: MemberState, to: Peer): void {
+  if (state.predecessor?.id === to.id) state.owedTo = to.id;
+}
+
 /** We leave: our successor owns what was ours. */
 export function handAllOver(state: MemberState): void {
   const [head] = state.successors;
@@ -150,7 +159,8 @@ export function offerAnswered(
   body: RingAnswer | undefined,
 ): void {
   if (body?.type !== 'wanted') {
-    if (stamp !== undefined) schedule(state, 'replicate', RETRY_MS);
+    schedule(state, 'replicate', RETRY_MS);
+    oweTo(state, to);
     return;
   }
   const records = body.versions.flatMap(version => state.records.find(version, state.now) ?? []);

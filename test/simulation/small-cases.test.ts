@@ -3,6 +3,7 @@
  * under many sets of delays, since what went wrong hung on who heard what first.
  */
 import { test } from 'tap';
+import { idOf } from '../../src/overlay/ids.js';
 import { type Breach, RingRun } from '../../src/simulation/ring-run.js';
 import type { RingEvent, RingSchedule } from '../../src/simulation/ring-schedule.js';
 import { SimulatedRing } from '../../src/simulation/simulated-ring.js';
@@ -11,6 +12,8 @@ const SEED = 7;
 /** Members that there are anyway, and places between two of them. */
 const OTHERS = 12;
 const END_MS = 60_000;
+
+const STEADY = { seed: SEED, routing: 'base16', upkeep: true, endMs: END_MS } as const;
 
 /** Numbers of members in the order of their ids. */
 function inOrder(count: number): number[] {
@@ -34,11 +37,10 @@ function schedulesOf(
   members: readonly number[],
   eventsOf: (crashMs: number) => RingEvent[],
 ): RingSchedule[] {
-  const all = { seed: SEED, routing: 'base16', members, upkeep: true, endMs: END_MS } as const;
   const schedules: RingSchedule[] = [];
   for (let delays = 0; delays < 40; delays++) {
     for (const afterMs of [150, 500, 2_000, 5_000]) {
-      schedules.push({ ...all, delays, events: eventsOf(afterMs) });
+      schedules.push({ ...STEADY, members, delays, events: eventsOf(afterMs) });
     }
   }
   return schedules;
@@ -79,4 +81,19 @@ test('one joins, and its two successors die: the one before it has heard of it',
     crash(after, 11_000 + afterMs),
   ]);
   t.same(broken('each part has one owner', schedules), { count: 0, first: undefined });
+});
+
+test('what a joiner is to own is offered until it has it, whatever message is lost', async t => {
+  // Records were lost where the only offer, or what it brought, did not arrive: their owner kept up no copies.
+  const records = Array.from({ length: 400 }, (_, i) => `user-${i}`);
+  const missing = Array.from({ length: 40 }, (_, delays) => {
+    const events = [join(first, 10_000)];
+    const run = new RingRun({ ...STEADY, delays, members: rest, events, records, loss: 0.1 });
+    run.ring.run(END_MS);
+    const joined = run.ring.memberOfNumber(first)!;
+    const owned = records.filter(name => run.ring.ownerOf(idOf(name))?.id === joined.peer.id);
+    t.ok(owned.length > 0);
+    return owned.filter(name => joined.state.records.get(idOf(name), END_MS).length === 0).length;
+  });
+  t.same(missing, Array(40).fill(0));
 });
