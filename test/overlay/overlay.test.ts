@@ -261,6 +261,33 @@ t.test(
   },
 );
 
+t.test('super-nodes that are elsewhere one after the other are one ring each time', async t => {
+  const village = new Village(3);
+  const members: Device[] = [];
+  for (const address of ['10.0.0.1', '10.0.0.2', '10.0.0.3']) {
+    const device = await village.add(address);
+    if (members.length > 0) await village.until(() => device.overlay.reached, 5000);
+    await village.during(device.overlay.promote());
+    members.push(device);
+  }
+  await village.clock.advance(20_000);
+  const isOne = () =>
+    members.every(({ overlay }) =>
+      members.every(({ overlay: other, address }) => {
+        if (other === overlay) return overlay.status.member?.phase === 'member';
+        const known = overlay.others.find(({ id }) => id === other.id);
+        return known?.address === `${address}:5060`;
+      }),
+    );
+  for (let turn = 0; turn < 6; turn++) {
+    village.move(members[turn % members.length]!, `10.0.${turn + 1}.9`);
+    const tookMs = await village.until(isOne, 10_000);
+    t.ok(tookMs <= 6000, `turn ${turn}: all know where it is after ${tookMs} ms`);
+    await village.clock.advance(10_000);
+  }
+  await village.stop();
+});
+
 t.test('who stops amid joining the ring stops at once', async t => {
   const village = new Village(6);
   const first = await village.add('10.0.0.1');
