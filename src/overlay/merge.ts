@@ -16,6 +16,7 @@ import type { MemberState } from './member-state.js';
 import type { Peer } from './peer.js';
 import { aboutMs, schedule, tell } from './requests.js';
 import { replaceSuccessors } from './routing.js';
+import { compareSoon } from './spread.js';
 
 /** Word of another ring is followed once in so long. */
 const FOLLOW_MS = 30_000;
@@ -42,6 +43,7 @@ export function lookThrough(state: MemberState, contact: Peer): void {
 export function followMerge(state: MemberState, contact: Peer): void {
   if (state.now - state.mergedAt < FOLLOW_MS) return;
   state.mergedAt = state.now;
+  compareSoon(state);
   lookThrough(state, contact);
   passOn(state, contact);
 }

@@ -19,6 +19,8 @@ const COMPARE_MS = 60_000;
 const FIRST_COMPARE_MS = 50;
 /** After a comparison that brought more than this part of the table, or more than a few. */
 const CATCH_UP_MS = 3_000;
+/** After rings have met as often, for so long. */
+const MEETING_MS = 60_000;
 const FAR_BEHIND = 0.02;
 const FEW = 2;
 /** On the wire, both measured: a signed REGISTER with its answer, and each DHT-Link in it. */
@@ -149,14 +151,21 @@ function take(state: MemberState, entry: MembershipEntry): boolean {
   return isNews;
 }
 
-/** With the successor until everybody has been told of us, then with anybody. */
+/** Another ring was met: nobody of it is known here, and others of ours will meet it too. */
+export function compareSoon(state: MemberState): void {
+  if (state.membership) schedule(state, 'catch-up', aboutMs(state, CATCH_UP_MS));
+}
+
+/** With the successor until everybody has been told of us, or while it is of another ring; then with anybody. */
 export function compare(state: MemberState): void {
   if (!state.membership) return;
   schedule(state, 'compare', aboutMs(state, COMPARE_MS));
+  if (state.now - state.mergedAt < MEETING_MS) compareSoon(state);
   const { present, digests } = state.membership;
   const [head] = state.successors;
+  const isForeign = head && state.membership.entry(head.id)?.state !== 'present';
   const anybody = present[Math.floor(state.tools.chance() * present.length)];
-  const fit = state.announced && anybody && anybody.id !== state.self.id;
+  const fit = state.announced && !isForeign && anybody && anybody.id !== state.self.id;
   const to = fit && !isSuspect(state, anybody) ? anybody : head;
   if (to) ask(state, to, { type: 'compare', digests }, { type: 'compare' });
 }

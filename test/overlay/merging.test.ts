@@ -96,3 +96,33 @@ test('a member whose neighbours all die goes on as a ring of one, and is found a
   alone.part = 0;
   t.ok(ring.runUntil(() => inOrder(ring), 10 * MINUTE));
 });
+
+test('members of rings that have met soon know one another', async t => {
+  for (const [rings, members] of [
+    [4, 4],
+    [2, 24],
+    [8, 40],
+  ] as const) {
+    const times: number[] = [];
+    for (let seed = 1; seed <= 5; seed++) {
+      const ring = new SimulatedRing({ seed, member: { routing: 'table' } });
+      ring.truthIsDivided = true;
+      const firsts = Array.from({ length: rings }, (_, part) => ring.start([], { part }));
+      for (let i = rings; i < members; i++) {
+        ring.start([firsts[i % rings]!.peer], { part: i % rings });
+      }
+      ring.run(5 * MINUTE);
+      for (const member of ring.members) member.part = 0;
+      firsts.forEach(({ peer }, i) => {
+        const contacts = [firsts[(i + 1) % rings]!.peer];
+        ring.step(ring.memberOf(peer), { type: 'contacts', now: ring.now, contacts });
+      });
+      const all = () =>
+        ring.members.every(({ state }) => state.membership?.present.length === members);
+      ring.runUntil(all, 20 * MINUTE);
+      times.push(Math.round((ring.now - 5 * MINUTE) / 1000));
+    }
+    t.comment(`${rings} rings of ${members / rings}: all know all after ${times.join(', ')} s`);
+    t.ok(Math.max(...times) < 30, `${rings} rings, ${members} members`);
+  }
+});
