@@ -1,7 +1,7 @@
 /** `ringline simulate`: thousands of super-nodes on virtual time, in this one process. */
 import { writeFile } from 'node:fs/promises';
 import { CodedError } from '../core/errors.js';
-import type { Routing } from '../overlay/member-state.js';
+import type { Routing } from '../overlay/ring/member-state.js';
 import { fitLine } from '../simulation/figures.js';
 import { FORECAST_NODES, ringChart } from '../simulation/ring-chart.js';
 import {

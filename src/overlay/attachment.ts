@@ -6,9 +6,7 @@ import type { Logger } from '../core/logger.js';
 import { type Random, randomUnit } from '../core/random.js';
 import type { Target } from '../sip/transport/transport.js';
 import type { UserAgent } from '../sip/user-agent.js';
-import type { Id } from './ids.js';
 import type { LinkAnswer } from './link-messages.js';
-import type { NodeAnswer, NodeRequest } from './node-messages.js';
 import {
   type AttachmentAction,
   type AttachmentEvent,
@@ -17,9 +15,11 @@ import {
   stepAttachment,
 } from './nodes/attachment-machine.js';
 import type { LossReason, NodeFailure, NodeResult } from './nodes/attachment-state.js';
-import { type LinkProtocol, linkTarget, type Peer } from './peer.js';
-import type { RingRecord } from './records.js';
+import type { NodeAnswer, NodeRequest } from './nodes/node-messages.js';
 import { Responders } from './responders.js';
+import type { Id } from './ring/ids.js';
+import { type LinkProtocol, linkTarget, type Peer } from './ring/peer.js';
+import type { RingRecord } from './ring/records.js';
 import type { RingAccess } from './ring-access.js';
 import type { Respond, RingLinks } from './ring-links.js';
 import type { Untimed } from './untimed.js';

@@ -1,7 +1,8 @@
 /** All that goes over links: what members say to each other, and nodes with super-nodes. */
-import type { RingAnswer, RingRequest } from './messages.js';
-import type { NodeAnswer, NodeRequest } from './node-messages.js';
-import type { Peer } from './peer.js';
+
+import type { NodeAnswer, NodeRequest } from './nodes/node-messages.js';
+import type { RingAnswer, RingRequest } from './ring/messages.js';
+import type { Peer } from './ring/peer.js';
 
 export type LinkRequest = RingRequest | NodeRequest;
 export type LinkAnswer = RingAnswer | NodeAnswer;

@@ -1,5 +1,5 @@
 /** Which numbered requests of each sender were taken already: a copy of an old one is no news (as RFC 4303 §3.4.3). */
-import type { Id } from './ids.js';
+import type { Id } from './ring/ids.js';
 
 /** Requests overtake each other where a link breaks and another takes its place. */
 const WINDOW = 1024;

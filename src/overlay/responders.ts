@@ -4,7 +4,7 @@
  */
 import type { Clock, Timer } from '../core/clock.js';
 import type { LinkAnswer } from './link-messages.js';
-import type { Peer } from './peer.js';
+import type { Peer } from './ring/peer.js';
 import type { Respond } from './ring-links.js';
 
 const FORGOTTEN_AFTER_MS = 32_000;

@@ -1,6 +1,6 @@
 /** What other rooms ask of the ring, whether this device is a member of it or attached to one. */
-import type { Id } from './ids.js';
-import type { RingRecord } from './records.js';
+import type { Id } from './ring/ids.js';
+import type { RingRecord } from './ring/records.js';
 
 export interface RingAccess {
   /**

@@ -1,5 +1,5 @@
 /**
- * The driver of a member: the machine of member.ts on a clock and on links. Times, numbers and promises are here; what a
+ * The driver of a member: the machine of ring/member.ts on a clock and on links. Times, numbers and promises are here; what a
  * member does is there.
  */
 import { EventEmitter } from 'node:events';
@@ -7,21 +7,21 @@ import type { Clock, Timer } from '../core/clock.js';
 import { CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import { type Random, randomUnit } from '../core/random.js';
-import type { Id } from './ids.js';
 import type { LinkAnswer, LinkRequest } from './link-messages.js';
-import { stepMember } from './member.js';
+import { Responders } from './responders.js';
+import type { Id } from './ring/ids.js';
+import { stepMember } from './ring/member.js';
 import type {
   MemberAction,
   MemberEvent,
   MemberOptions,
   MemberState,
   Routing,
-} from './member-state.js';
-import type { RingAnswer, RingRequest } from './messages.js';
-import { newMember } from './new-member.js';
-import type { Peer } from './peer.js';
-import type { RecordBounds, RingRecord, StoreRefusal } from './records.js';
-import { Responders } from './responders.js';
+} from './ring/member-state.js';
+import type { RingAnswer, RingRequest } from './ring/messages.js';
+import { newMember } from './ring/new-member.js';
+import type { Peer } from './ring/peer.js';
+import type { RecordBounds, RingRecord, StoreRefusal } from './ring/records.js';
 import type { RingAccess } from './ring-access.js';
 import type { LinkKeys, Respond, RingLinks } from './ring-links.js';
 

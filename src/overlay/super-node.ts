@@ -3,8 +3,8 @@ import type { Clock, Timer } from '../core/clock.js';
 import type { Logger } from '../core/logger.js';
 import { type Random, randomUnit } from '../core/random.js';
 import { nodeAnswer } from './attachment.js';
-import type { NodeRequest } from './node-messages.js';
 import type { ListedNode } from './nodes/node-list.js';
+import type { NodeRequest } from './nodes/node-messages.js';
 import { stepSuperNode } from './nodes/super-node-machine.js';
 import {
   newSuperNode,
@@ -15,8 +15,8 @@ import {
   type SuperNodeState,
   type SuperNodeTools,
 } from './nodes/super-node-state.js';
-import type { Peer } from './peer.js';
 import { Responders } from './responders.js';
+import type { Peer } from './ring/peer.js';
 import type { Respond, RingLinks } from './ring-links.js';
 import type { RingMember } from './ring-member.js';
 import type { Untimed } from './untimed.js';

@@ -24,10 +24,10 @@ import { OverlayNames } from '../overlay/names/overlay-names.js';
 import { DEFAULT_OVERLAY } from '../overlay/names/own-user.js';
 import type { RoleSetting } from '../overlay/nodes/promotion-machine.js';
 import { type Announcer, Overlay, type OverlayStatus } from '../overlay/overlay.js';
-import { peerAddress } from '../overlay/peer.js';
 import { Promotion } from '../overlay/promotion.js';
-import { recordSignatureBy } from '../overlay/record-signature.js';
-import type { RingRecord } from '../overlay/records.js';
+import { peerAddress } from '../overlay/ring/peer.js';
+import { recordSignatureBy } from '../overlay/ring/record-signature.js';
+import type { RingRecord } from '../overlay/ring/records.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import type { Store } from '../storage/store.js';
 

@@ -1,7 +1,7 @@
 /** Members that take part in the ring as others do, and then deceive who asks them. */
-import { type Id, indexAtOrAfter } from '../overlay/ids.js';
-import type { RingAnswer, RingRequest } from '../overlay/messages.js';
-import type { Peer } from '../overlay/peer.js';
+import { type Id, indexAtOrAfter } from '../overlay/ring/ids.js';
+import type { RingAnswer, RingRequest } from '../overlay/ring/messages.js';
+import type { Peer } from '../overlay/ring/peer.js';
 
 /** `lie`: owns whatever is asked for, or names accomplices; `drop`: is silent; `absent`: holds nothing. */
 export const DECEITS = ['lie', 'drop', 'absent'] as const;

@@ -1,6 +1,6 @@
 /** What messages between members weigh on the wire, as SIP over their links. */
-import type { RingAnswer, RingMessage, RingRequest } from '../overlay/messages.js';
-import type { RingRecord } from '../overlay/records.js';
+import type { RingAnswer, RingMessage, RingRequest } from '../overlay/ring/messages.js';
+import type { RingRecord } from '../overlay/ring/records.js';
 
 /** A REGISTER, and its answer; unsigned, since links authenticate both ends. */
 const REQUEST_BYTES = 630;

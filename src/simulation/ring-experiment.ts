@@ -1,6 +1,6 @@
 /** An experiment with a ring: members that stay, crash at once, come and go, or deceive; and lookups. */
-import type { InvariantName } from '../overlay/invariants.js';
-import type { Routing } from '../overlay/member-state.js';
+import type { InvariantName } from '../overlay/ring/invariants.js';
+import type { Routing } from '../overlay/ring/member-state.js';
 import { mean, percentile } from './figures.js';
 import { planOf, type RingExperiment, type RingPlan } from './ring-plan.js';
 import { type Breach, RingRun } from './ring-run.js';

@@ -3,7 +3,7 @@ import type { Random } from '../core/random.js';
 import { idSigned, signAsId } from '../identity/id-signature.js';
 import { deviceIdOf } from '../identity/identity.js';
 import { KEY_OCTETS, type Signer, type Verifier } from '../identity/signing.js';
-import type { Id } from '../overlay/ids.js';
+import type { Id } from '../overlay/ring/ids.js';
 
 export interface RingKeys {
   /** Of a new member. */

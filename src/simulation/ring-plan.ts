@@ -1,7 +1,7 @@
 /** From an experiment to its schedule: crashes, sessions, liars and lookups are drawn from the seed beforehand. */
 import { CodedError } from '../core/errors.js';
-import { idOf } from '../overlay/ids.js';
-import type { MemberOptions, Routing } from '../overlay/member-state.js';
+import { idOf } from '../overlay/ring/ids.js';
+import type { MemberOptions, Routing } from '../overlay/ring/member-state.js';
 import { DECEITS } from './hostile-members.js';
 import type { RingEvent, RingSchedule } from './ring-schedule.js';
 import { SeededRandom } from './seeded-random.js';

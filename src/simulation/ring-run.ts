@@ -1,7 +1,7 @@
 /** Runs a schedule: makes happen what it says, judges what comes of it, and looks at the whole ring as it goes. */
-import { type Id, idOf, indexAtOrAfter } from '../overlay/ids.js';
-import type { InvariantName } from '../overlay/invariants.js';
-import { MEMBER_OPTIONS } from '../overlay/member-state.js';
+import { type Id, idOf, indexAtOrAfter } from '../overlay/ring/ids.js';
+import type { InvariantName } from '../overlay/ring/invariants.js';
+import { MEMBER_OPTIONS } from '../overlay/ring/member-state.js';
 import { MERGED_WITHIN_MS } from './ring-plan.js';
 import type { RingEvent, RingSchedule } from './ring-schedule.js';
 import { settle } from './settled-ring.js';

@@ -4,8 +4,8 @@
  * where they are and when they act follows from their numbers and the schedule; of messages only the delays
  * of members concerned are others.
  */
-import type { Id } from '../overlay/ids.js';
-import type { MemberOptions, Routing } from '../overlay/member-state.js';
+import type { Id } from '../overlay/ring/ids.js';
+import type { MemberOptions, Routing } from '../overlay/ring/member-state.js';
 import type { Deceit } from './hostile-members.js';
 
 /** `by` a member's number: where that is not in the ring, the next one that is acts for it. */

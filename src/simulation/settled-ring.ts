@@ -6,19 +6,19 @@ import {
   partOfSlot,
   placeInPart,
   slotsBeyond,
-} from '../overlay/fingers.js';
-import { distance, type Id, idAfter, indexAtOrAfter } from '../overlay/ids.js';
+} from '../overlay/ring/fingers.js';
+import { distance, type Id, idAfter, indexAtOrAfter } from '../overlay/ring/ids.js';
 import {
   type Finger,
   MEMBER_OPTIONS,
   type MemberOptions,
   type Routing,
-} from '../overlay/member-state.js';
-import { Membership } from '../overlay/membership.js';
-import type { MembershipEntry } from '../overlay/membership-entry.js';
-import type { Peer } from '../overlay/peer.js';
-import { successorListLength } from '../overlay/routing.js';
-import { beginUpkeep, settledMember } from '../overlay/settled.js';
+} from '../overlay/ring/member-state.js';
+import { Membership } from '../overlay/ring/membership.js';
+import type { MembershipEntry } from '../overlay/ring/membership-entry.js';
+import type { Peer } from '../overlay/ring/peer.js';
+import { successorListLength } from '../overlay/ring/routing.js';
+import { beginUpkeep, settledMember } from '../overlay/ring/settled.js';
 import type { Deceit } from './hostile-members.js';
 import type { SimulatedRing } from './simulated-ring.js';
 

@@ -1,7 +1,7 @@
 /** The simulated ring as other rooms reach it, through one of its members, in the time of a virtual clock. */
 import { CodedError } from '../core/errors.js';
-import type { Id } from '../overlay/ids.js';
-import type { RingRecord } from '../overlay/records.js';
+import type { Id } from '../overlay/ring/ids.js';
+import type { RingRecord } from '../overlay/ring/records.js';
 import type { RingAccess } from '../overlay/ring-access.js';
 import type { SimulatedMember, SimulatedRing } from './simulated-ring.js';
 import type { VirtualClock } from './virtual-clock.js';

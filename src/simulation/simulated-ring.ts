@@ -4,7 +4,7 @@
  * sees, the truth, and holds the named invariants against it as it goes.
  */
 import { createHash } from 'node:crypto';
-import { type Id, idOf, indexAtOrAfter, ownerAmong } from '../overlay/ids.js';
+import { type Id, idOf, indexAtOrAfter, ownerAmong } from '../overlay/ring/ids.js';
 import {
   checkCopies,
   checkLiveSuccessors,
@@ -14,8 +14,8 @@ import {
   checkPart,
   type InvariantName,
   type Violation,
-} from '../overlay/invariants.js';
-import { stepMember } from '../overlay/member.js';
+} from '../overlay/ring/invariants.js';
+import { stepMember } from '../overlay/ring/member.js';
 import type {
   MemberAction,
   MemberEvent,
@@ -23,11 +23,11 @@ import type {
   MemberState,
   MemberTools,
   Timer,
-} from '../overlay/member-state.js';
-import type { RingMessage } from '../overlay/messages.js';
-import { newMember } from '../overlay/new-member.js';
-import type { Peer } from '../overlay/peer.js';
-import type { RingRecord } from '../overlay/records.js';
+} from '../overlay/ring/member-state.js';
+import type { RingMessage } from '../overlay/ring/messages.js';
+import { newMember } from '../overlay/ring/new-member.js';
+import type { Peer } from '../overlay/ring/peer.js';
+import type { RingRecord } from '../overlay/ring/records.js';
 import { EventQueue } from './event-queue.js';
 import { type Deceit, deceive } from './hostile-members.js';
 import { messageBytes } from './message-size.js';

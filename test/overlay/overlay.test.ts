@@ -1,6 +1,6 @@
 import t from 'tap';
-import { idOf } from '../../src/overlay/ids.js';
-import type { RingRecord } from '../../src/overlay/records.js';
+import { idOf } from '../../src/overlay/ring/ids.js';
+import type { RingRecord } from '../../src/overlay/ring/records.js';
 import { type Device, Village } from './village.js';
 
 function textOf([record]: readonly RingRecord[]): string {

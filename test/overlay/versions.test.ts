@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { type Logger, silentLogger } from '../../src/core/logger.js';
 import { decodeCbor, encodeCbor } from '../../src/identity/cbor.js';
-import { idOf } from '../../src/overlay/ids.js';
+import { idOf } from '../../src/overlay/ring/ids.js';
 import { isRefusalCode } from '../../src/overlay/sip/status.js';
 import { addLater } from './later-message.js';
 import { type LaterEvent, LaterOverlay, told } from './later-overlay.js';

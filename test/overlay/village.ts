@@ -4,12 +4,17 @@ import type { Candidate } from '../../src/discovery/candidates/candidate.js';
 import { idSigned, signAsId } from '../../src/identity/id-signature.js';
 import { deviceIdOf } from '../../src/identity/identity.js';
 import { Ed25519Signer, Ed25519Verifier } from '../../src/identity/signing.js';
-import { idOf } from '../../src/overlay/ids.js';
 import type { LinkAnswer, LinkRequest } from '../../src/overlay/link-messages.js';
 import { type CandidateStream, Overlay, type OverlayOptions } from '../../src/overlay/overlay.js';
-import { type LinkProtocol, linkTarget, type Peer, peerAddress } from '../../src/overlay/peer.js';
-import { recordSignatureBy } from '../../src/overlay/record-signature.js';
-import type { RingRecord } from '../../src/overlay/records.js';
+import { idOf } from '../../src/overlay/ring/ids.js';
+import {
+  type LinkProtocol,
+  linkTarget,
+  type Peer,
+  peerAddress,
+} from '../../src/overlay/ring/peer.js';
+import { recordSignatureBy } from '../../src/overlay/ring/record-signature.js';
+import type { RingRecord } from '../../src/overlay/ring/records.js';
 import { RingLinks } from '../../src/overlay/ring-links.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { VirtualClock } from '../../src/simulation/virtual-clock.js';

@@ -3,7 +3,7 @@
  * under many sets of delays, since what went wrong hung on who heard what first.
  */
 import { test } from 'tap';
-import { idOf } from '../../src/overlay/ids.js';
+import { idOf } from '../../src/overlay/ring/ids.js';
 import { type Breach, RingRun } from '../../src/simulation/ring-run.js';
 import type { RingEvent, RingSchedule } from '../../src/simulation/ring-schedule.js';
 import { SimulatedRing } from '../../src/simulation/simulated-ring.js';

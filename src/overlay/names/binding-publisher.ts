@@ -10,7 +10,7 @@ import { FRESHNESS_BOUNDS, FreshnessCounter } from '../../identity/freshness.js'
 import { deviceIdOf, type IdentityProvider } from '../../identity/identity.js';
 import { foldedName } from '../../identity/names.js';
 import type { Signer } from '../../identity/signing.js';
-import type { RingRecord } from '../records.js';
+import type { RingRecord } from '../ring/records.js';
 import type { RingAccess } from '../ring-access.js';
 import { makeNameRecord, makeNameTombstone, type NameProof, nameKey } from './name-record.js';
 import {

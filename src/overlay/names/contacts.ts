@@ -6,7 +6,7 @@ import { literalLocation } from '../../discovery/address-locator.js';
 import type { Location } from '../../discovery/locator.js';
 import { MAX_CONTACTS } from '../../identity/binding.js';
 import { directPlan, PROTOCOLS, type SipProtocol } from '../../sip/resolution/plan.js';
-import { idOf } from '../ids.js';
+import { idOf } from '../ring/ids.js';
 
 /** `Location.source` of what the ring says. */
 export const RING_SOURCE = 'ring';

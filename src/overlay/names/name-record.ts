@@ -28,9 +28,9 @@ import type { NameClaim } from '../../identity/name-judge.js';
 import { foldedName } from '../../identity/names.js';
 import { accept, type Outcome, refuse } from '../../identity/refusal.js';
 import type { Signer } from '../../identity/signing.js';
-import { type Id, idOf } from '../ids.js';
-import { type RecordToSign, recordIsSigned, recordSignatureBy } from '../record-signature.js';
-import type { RingRecord } from '../records.js';
+import { type Id, idOf } from '../ring/ids.js';
+import { type RecordToSign, recordIsSigned, recordSignatureBy } from '../ring/record-signature.js';
+import type { RingRecord } from '../ring/records.js';
 
 /** A binding of eight contacts has 2.4 KiB, certificates and enrolments up to 1.2 each, a list of 64 devices 1.8. */
 export const MAX_NAME_VALUE_OCTETS = 8192;

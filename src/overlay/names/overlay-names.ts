@@ -21,7 +21,7 @@ import { Ed25519Verifier } from '../../identity/signing.js';
 import { StoredOverlay } from '../../identity/stored-overlay.js';
 import { StoredUser } from '../../identity/stored-user.js';
 import type { Store } from '../../storage/store.js';
-import type { RingRecord } from '../records.js';
+import type { RingRecord } from '../ring/records.js';
 import type { RingAccess } from '../ring-access.js';
 import { BindingPublisher } from './binding-publisher.js';
 import { Buddies } from './buddies.js';

@@ -1,6 +1,6 @@
 /** What others ask of the ring through us: by the super-node we are attached to, or by the next when it is slow. */
-import type { NodeAnswer } from '../node-messages.js';
-import type { Peer } from '../peer.js';
+
+import type { Peer } from '../ring/peer.js';
 import { leaveFor, send } from './attachment-search.js';
 import type {
   AttachmentState,
@@ -11,6 +11,7 @@ import type {
   Pending,
 } from './attachment-state.js';
 import { inOrder } from './known-super-nodes.js';
+import type { NodeAnswer } from './node-messages.js';
 import { measure, patienceMs } from './pace.js';
 
 type Asked = Extract<Pending, { type: 'ask' }>;

@@ -5,10 +5,11 @@
  * after the last octet, more only where round trips are long. That costs an idle node a ping each 2 s: 4 octets, their
  * answer 2, in all about 270 octets on the wire with TLS, TCP and its acknowledgement, 135 octets a second.
  */
-import type { NodeAnswer } from '../node-messages.js';
+
 import { attachRequest, granted, leaveFor, send } from './attachment-search.js';
 import type { AttachmentState, Pending } from './attachment-state.js';
 import { ATTACH_RATE } from './attachment-state.js';
+import type { NodeAnswer } from './node-messages.js';
 import { allowedAt, measure, patienceMs, take } from './pace.js';
 
 type Refresh = Extract<Pending, { type: 'refresh' }>;

@@ -3,8 +3,8 @@
  * what is to be done. It finds a super-node, stays attached to it, and goes to the next when that is lost.
  */
 
-import { UNKNOWN_ID } from '../ids.js';
-import type { Peer } from '../peer.js';
+import { UNKNOWN_ID } from '../ring/ids.js';
+import type { Peer } from '../ring/peer.js';
 import {
   askAgain,
   askAnswered,

@@ -1,7 +1,6 @@
 /** Finding a super-node that takes us: up to three are asked at once, the first to say yes has us. */
-import { UNKNOWN_ID } from '../ids.js';
-import type { NodeAnswer, NodeRequest } from '../node-messages.js';
-import type { Peer } from '../peer.js';
+import { UNKNOWN_ID } from '../ring/ids.js';
+import type { Peer } from '../ring/peer.js';
 import {
   ATTACH_RATE,
   type AttachmentState,
@@ -18,6 +17,7 @@ import {
   nextKnown,
   sighted,
 } from './known-super-nodes.js';
+import type { NodeAnswer, NodeRequest } from './node-messages.js';
 import { allowedAt, measure, patienceMs, pauseMs, take } from './pace.js';
 
 type Attempt = Extract<Pending, { type: 'attach' }>;

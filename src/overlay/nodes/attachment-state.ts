@@ -1,9 +1,9 @@
 /** What an attached node knows, what happens to it, and what it does about it. */
-import type { Id } from '../ids.js';
-import type { NodeAnswer, NodeRequest } from '../node-messages.js';
-import type { Peer } from '../peer.js';
-import type { RingRecord, StoreRefusal } from '../records.js';
+import type { Id } from '../ring/ids.js';
+import type { Peer } from '../ring/peer.js';
+import type { RingRecord, StoreRefusal } from '../ring/records.js';
 import type { KnownSuperNodes } from './known-super-nodes.js';
+import type { NodeAnswer, NodeRequest } from './node-messages.js';
 import { type Allowance, newAllowance, newRoundTrip, type Rate, type RoundTrip } from './pace.js';
 
 /** Asked for. Loss is noticed by pings, so this only bounds how long a super-node remembers who is gone. */

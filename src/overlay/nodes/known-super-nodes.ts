@@ -1,6 +1,6 @@
 /** Whom a node may ask, how each has answered so far, and who is next. Bounded. */
-import { UNKNOWN_ID } from '../ids.js';
-import type { Peer } from '../peer.js';
+import { UNKNOWN_ID } from '../ring/ids.js';
+import type { Peer } from '../ring/peer.js';
 import { pauseMs } from './pace.js';
 
 export interface KnownSuperNode {

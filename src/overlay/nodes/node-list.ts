@@ -3,8 +3,8 @@
  * when it dies. The pages stand under the places just before its own id: it owns them, its successors hold the copies,
  * and when it is gone the first of these owns them and has them.
  */
-import { ID_DIGITS, type Id, isId } from '../ids.js';
-import type { Peer } from '../peer.js';
+import { ID_DIGITS, type Id, isId } from '../ring/ids.js';
+import type { Peer } from '../ring/peer.js';
 
 export interface ListedNode {
   readonly peer: Peer;

@@ -1,6 +1,6 @@
 /** The records of nodes: put into the ring in their place, and again when they change or may be missing. */
-import type { Id } from '../ids.js';
-import { compareVersions, type RingRecord, type StoreRefusal } from '../records.js';
+import type { Id } from '../ring/ids.js';
+import { compareVersions, type RingRecord, type StoreRefusal } from '../ring/records.js';
 import { pauseMs } from './pace.js';
 import { type HeldNode, type NodePut, type SuperNodeState, startTask } from './super-node-state.js';
 

@@ -3,7 +3,7 @@
  * returns what is to be done. Every phone runs it; they do not speak to each other about it, so it rests on waiting
  * times: the better placed a phone is the sooner it acts, and who sees that somebody has acted waits again.
  */
-import { type Id, positionOf, RING_SIZE } from '../ids.js';
+import { type Id, positionOf, RING_SIZE } from '../ring/ids.js';
 import { pauseMs } from './pace.js';
 
 export type RoleSetting = 'auto' | 'always' | 'never';

@@ -1,6 +1,6 @@
 /** The pages of the node list in the ring (node-list.ts): ours, kept up to date, and those of a neighbour that died. */
-import type { Peer } from '../peer.js';
-import type { RingRecord } from '../records.js';
+import type { Peer } from '../ring/peer.js';
+import type { RingRecord } from '../ring/records.js';
 import { type ListedNode, PAGES, pageKey, pageOf, readPage, writePage } from './node-list.js';
 import { queueMove } from './super-node-moves.js';
 import { othersFor, type SuperNodeState, startTask } from './super-node-state.js';

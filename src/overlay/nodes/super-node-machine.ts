@@ -3,10 +3,10 @@
  * and returns what is to be done. It keeps their records in the ring, asks the ring for them, and sees that they are
  * with another when it goes.
  */
-import { UNKNOWN_ID } from '../ids.js';
-import type { AttachedNode, NodeAnswer, NodeRequest } from '../node-messages.js';
-import type { Peer } from '../peer.js';
-import type { RingRecord, StoreRefusal } from '../records.js';
+import { UNKNOWN_ID } from '../ring/ids.js';
+import type { Peer } from '../ring/peer.js';
+import type { RingRecord, StoreRefusal } from '../ring/records.js';
+import type { AttachedNode, NodeAnswer, NodeRequest } from './node-messages.js';
 import {
   dropRecords,
   flush,

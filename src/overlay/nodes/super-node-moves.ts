@@ -1,7 +1,8 @@
 /** Telling nodes to attach elsewhere, so many a second, and going: first their records to another, then the nodes. */
-import type { NodeAnswer, NodeRequest } from '../node-messages.js';
-import type { Peer } from '../peer.js';
+
+import type { Peer } from '../ring/peer.js';
 import type { ListedNode } from './node-list.js';
+import type { NodeAnswer, NodeRequest } from './node-messages.js';
 import { recordsOf } from './node-records.js';
 import { allowedAt, take } from './pace.js';
 import {

@@ -1,9 +1,9 @@
 /** What a super-node knows of its nodes, what happens to it, and what it does about it. */
-import { type Id, positionOf } from '../ids.js';
-import type { AttachedNode, NodeAnswer, NodeRequest } from '../node-messages.js';
-import type { Peer } from '../peer.js';
-import type { RingRecord, StoreRefusal } from '../records.js';
+import { type Id, positionOf } from '../ring/ids.js';
+import type { Peer } from '../ring/peer.js';
+import type { RingRecord, StoreRefusal } from '../ring/records.js';
 import type { ListedNode } from './node-list.js';
+import type { AttachedNode, NodeAnswer, NodeRequest } from './node-messages.js';
 import { type Allowance, newAllowance, type Rate } from './pace.js';
 
 export interface SuperNodeOptions {

@@ -3,9 +3,9 @@
  * (README.md); the value of a record follows its line. Lines of an unknown kind are passed over, with their octets.
  */
 import { CodedError } from '../../core/errors.js';
-import type { MembershipEntry } from '../membership-entry.js';
-import type { AttachedNode } from '../node-messages.js';
-import type { RecordVersion, RingRecord } from '../records.js';
+import type { AttachedNode } from '../nodes/node-messages.js';
+import type { MembershipEntry } from '../ring/membership-entry.js';
+import type { RecordVersion, RingRecord } from '../ring/records.js';
 import { isAddress, readId } from './peer-uri.js';
 import { shown, Unreadable } from './refusal.js';
 

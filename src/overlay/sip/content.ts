@@ -2,10 +2,10 @@
  * A message of the ring taken apart into what SIP carries: a name, a few words, links and a body; and put together
  * again. What comes from outside is checked here; how it stands in header fields is not known here.
  */
-import type { Id } from '../ids.js';
-import type { RingAnswer, RingRequest } from '../messages.js';
-import type { Peer } from '../peer.js';
-import type { StoreRefusal } from '../records.js';
+import type { Id } from '../ring/ids.js';
+import type { RingAnswer, RingRequest } from '../ring/messages.js';
+import type { Peer } from '../ring/peer.js';
+import type { StoreRefusal } from '../ring/records.js';
 import { type Items, readBody, writeBody } from './body.js';
 import type { Link, LinkLetter } from './fields.js';
 import { type Decoded, shown, taken, Unreadable } from './refusal.js';

@@ -9,7 +9,7 @@ import {
   type TokenWithParams,
   writeFieldParams,
 } from '@sip-stack/parser';
-import type { Peer } from '../peer.js';
+import type { Peer } from '../ring/peer.js';
 import { param, peerUri, readPeer } from './peer-uri.js';
 import { shown, Unreadable } from './refusal.js';
 

@@ -3,7 +3,7 @@
  * the others are asked for by `more` (request.ts). Bounded, for each asker and in all.
  */
 import type { SipResponse } from '@sip-stack/parser';
-import type { Peer } from '../peer.js';
+import type { Peer } from '../ring/peer.js';
 import { ASSEMBLY_BOUNDS, type AssemblyBounds } from './parts.js';
 import { refused, type WireRefusal } from './refusal.js';
 

@@ -1,6 +1,6 @@
 /** The messages between nodes and super-nodes (node-messages.ts), as content.ts does those of members. */
 import type { LinkAnswer, LinkRequest } from '../link-messages.js';
-import type { NodeAnswer, NodeRequest } from '../node-messages.js';
+import type { NodeAnswer, NodeRequest } from '../nodes/node-messages.js';
 import { writeBody } from './body.js';
 import { type Content, content, items, links, needed, number, peerAt, peers } from './content.js';
 import { Unreadable } from './refusal.js';

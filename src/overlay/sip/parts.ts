@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { CodedError } from '../../core/errors.js';
-import type { Peer } from '../peer.js';
+import type { Peer } from '../ring/peer.js';
 import type { Content } from './content.js';
 import { type Link, MAX_BODY_OCTETS, MAX_LINKS, type PartPlace } from './fields.js';
 import { type Decoded, refused, type WireRefusal } from './refusal.js';

@@ -11,8 +11,8 @@ import {
   type SipUri,
 } from '@sip-stack/parser';
 import { CodedError } from '../../core/errors.js';
-import { type Id, idOf, isId, UNKNOWN_ID } from '../ids.js';
-import { BY_TCP, type Peer } from '../peer.js';
+import { type Id, idOf, isId, UNKNOWN_ID } from '../ring/ids.js';
+import { BY_TCP, type Peer } from '../ring/peer.js';
 import { shown, Unreadable } from './refusal.js';
 
 /** How the hash of names is called here, and by others. */

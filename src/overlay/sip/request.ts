@@ -20,7 +20,7 @@ import {
   To,
 } from '@sip-stack/parser';
 import type { RequestMessage } from '../link-messages.js';
-import type { Peer } from '../peer.js';
+import type { Peer } from '../ring/peer.js';
 import { BODY_TYPE } from './body.js';
 import { type Content, guarded, readRequestContent, requestContent } from './content.js';
 import {

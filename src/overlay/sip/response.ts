@@ -12,7 +12,7 @@ import {
   Unsupported,
 } from '@sip-stack/parser';
 import type { AnswerMessage } from '../link-messages.js';
-import type { Peer } from '../peer.js';
+import type { Peer } from '../ring/peer.js';
 import { BODY_TYPE } from './body.js';
 import { answerContent, type Content, guarded, readAnswerContent } from './content.js';
 import { DhtLink, DhtMessage, DhtPart, DhtPeerId, type Link, writeLink } from './fields.js';

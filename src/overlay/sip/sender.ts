@@ -7,8 +7,8 @@ import {
   type SipMessage,
   SipSyntaxError,
 } from '@sip-stack/parser';
-import type { Id } from '../ids.js';
-import type { Peer } from '../peer.js';
+import type { Id } from '../ring/ids.js';
+import type { Peer } from '../ring/peer.js';
 import { guarded } from './content.js';
 import { DhtPeerId } from './fields.js';
 import { ALGORITHM, checkAlgorithm, param, peerUri, readPeer } from './peer-uri.js';

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { CallId, CSeq, type SipMessage } from '@sip-stack/parser';
-import type { Id } from '../ids.js';
+import type { Id } from '../ring/ids.js';
 import { DhtSignature } from './fields.js';
 import { Unreadable } from './refusal.js';
 

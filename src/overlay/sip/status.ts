@@ -3,7 +3,7 @@
  * says no more than it. Where several answers share a status, DHT-Message tells them apart.
  */
 import type { LinkAnswer, LinkRequest } from '../link-messages.js';
-import type { RingAnswer } from '../messages.js';
+import type { RingAnswer } from '../ring/messages.js';
 import type { WireRefusalCode } from './refusal.js';
 
 type Refused = Extract<RingAnswer, { type: 'refused' }>;

@@ -14,8 +14,8 @@ import {
   nameKey,
   readNameRecord,
 } from '../../../src/overlay/names/name-record.js';
-import { recordIsSigned, recordSignatureBy } from '../../../src/overlay/record-signature.js';
-import type { RingRecord } from '../../../src/overlay/records.js';
+import { recordIsSigned, recordSignatureBy } from '../../../src/overlay/ring/record-signature.js';
+import type { RingRecord } from '../../../src/overlay/ring/records.js';
 import { SeededRandom } from '../../../src/simulation/seeded-random.js';
 import { binding, OVERLAY, recordOf, someone, verifier } from './people.js';
 

@@ -13,8 +13,8 @@ import {
   stepPublishing,
   type WantedBinding,
 } from '../../../src/overlay/names/publishing-machine.js';
-import { recordIsSigned } from '../../../src/overlay/record-signature.js';
-import type { RingRecord } from '../../../src/overlay/records.js';
+import { recordIsSigned } from '../../../src/overlay/ring/record-signature.js';
+import type { RingRecord } from '../../../src/overlay/ring/records.js';
 import type { RingAccess } from '../../../src/overlay/ring-access.js';
 import { SeededRandom } from '../../../src/simulation/seeded-random.js';
 import { settle } from '../../../src/simulation/settled-ring.js';

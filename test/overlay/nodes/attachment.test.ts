@@ -1,13 +1,13 @@
 /** A node at its super-node: finding one, staying with it, losing it, asking through it. */
 import t from 'tap';
-import { idOf, UNKNOWN_ID } from '../../../src/overlay/ids.js';
-import type { NodeAnswer } from '../../../src/overlay/node-messages.js';
 import {
   type AttachmentEvent,
   newAttachment,
   stepAttachment,
 } from '../../../src/overlay/nodes/attachment-machine.js';
-import type { Peer } from '../../../src/overlay/peer.js';
+import type { NodeAnswer } from '../../../src/overlay/nodes/node-messages.js';
+import { idOf, UNKNOWN_ID } from '../../../src/overlay/ring/ids.js';
+import type { Peer } from '../../../src/overlay/ring/peer.js';
 import { SeededRandom } from '../../../src/simulation/seeded-random.js';
 import { NodeLan, Phone, record, ScriptedSuperNode } from './node-lan.js';
 

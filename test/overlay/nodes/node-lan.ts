@@ -2,8 +2,7 @@
  * Nodes and super-nodes on one virtual LAN: machines, what they send to each other, and the time between. Hosts may
  * refuse (nothing runs there), or be silent (their link is down).
  */
-import { idOf, UNKNOWN_ID } from '../../../src/overlay/ids.js';
-import type { NodeAnswer, NodeRequest } from '../../../src/overlay/node-messages.js';
+
 import {
   type AttachmentAction,
   type AttachmentEvent,
@@ -11,8 +10,10 @@ import {
   newAttachment,
   stepAttachment,
 } from '../../../src/overlay/nodes/attachment-machine.js';
-import type { Peer } from '../../../src/overlay/peer.js';
-import type { RingRecord } from '../../../src/overlay/records.js';
+import type { NodeAnswer, NodeRequest } from '../../../src/overlay/nodes/node-messages.js';
+import { idOf, UNKNOWN_ID } from '../../../src/overlay/ring/ids.js';
+import type { Peer } from '../../../src/overlay/ring/peer.js';
+import type { RingRecord } from '../../../src/overlay/ring/records.js';
 import { EventQueue } from '../../../src/simulation/event-queue.js';
 import { SeededRandom } from '../../../src/simulation/seeded-random.js';
 

@@ -1,12 +1,12 @@
 /** A hundred phones and five super-nodes on one LAN. */
 import t from 'tap';
-import { idOf } from '../../../src/overlay/ids.js';
 import {
   newPromotion,
   type PromotionEvent,
   type PromotionState,
   stepPromotion,
 } from '../../../src/overlay/nodes/promotion-machine.js';
+import { idOf } from '../../../src/overlay/ring/ids.js';
 import { NodeLan, Phone, record, type Untimed } from './node-lan.js';
 import { SmallRing, SuperNodeHost } from './super-node-host.js';
 

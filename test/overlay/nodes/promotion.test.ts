@@ -1,6 +1,5 @@
 /** Who becomes a super-node, and who stops. */
 import t from 'tap';
-import { idOf } from '../../../src/overlay/ids.js';
 import {
   isWellPlaced,
   newPromotion,
@@ -11,6 +10,7 @@ import {
   type RoleSetting,
   stepPromotion,
 } from '../../../src/overlay/nodes/promotion-machine.js';
+import { idOf } from '../../../src/overlay/ring/ids.js';
 import { EventQueue } from '../../../src/simulation/event-queue.js';
 import { SeededRandom } from '../../../src/simulation/seeded-random.js';
 import type { Untimed } from './node-lan.js';

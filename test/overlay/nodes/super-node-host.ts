@@ -1,14 +1,15 @@
 /** Super-nodes with the real machine on the virtual LAN, and a ring between them that is right but slow. */
-import { type Id, idOf, ownerAmong } from '../../../src/overlay/ids.js';
-import type { NodeAnswer, NodeRequest } from '../../../src/overlay/node-messages.js';
+
+import type { NodeAnswer, NodeRequest } from '../../../src/overlay/nodes/node-messages.js';
 import {
   newSuperNode,
   type SuperNodeEvent,
   type SuperNodeState,
   stepSuperNode,
 } from '../../../src/overlay/nodes/super-node-machine.js';
-import type { Peer } from '../../../src/overlay/peer.js';
-import { compareVersions, type RingRecord } from '../../../src/overlay/records.js';
+import { type Id, idOf, ownerAmong } from '../../../src/overlay/ring/ids.js';
+import type { Peer } from '../../../src/overlay/ring/peer.js';
+import { compareVersions, type RingRecord } from '../../../src/overlay/ring/records.js';
 import type { Host, NodeLan, Untimed } from './node-lan.js';
 
 const PUT_MS = 20;

@@ -1,16 +1,20 @@
 /** What a super-node does for its nodes. */
 import t from 'tap';
-import { idOf } from '../../../src/overlay/ids.js';
-import type { AttachedNode, NodeAnswer, NodeRequest } from '../../../src/overlay/node-messages.js';
 import { pageKey, pageOf, readPage, writePage } from '../../../src/overlay/nodes/node-list.js';
+import type {
+  AttachedNode,
+  NodeAnswer,
+  NodeRequest,
+} from '../../../src/overlay/nodes/node-messages.js';
 import {
   newSuperNode,
   type SuperNodeAction,
   type SuperNodeEvent,
   stepSuperNode,
 } from '../../../src/overlay/nodes/super-node-machine.js';
-import type { Peer } from '../../../src/overlay/peer.js';
-import type { RingRecord } from '../../../src/overlay/records.js';
+import { idOf } from '../../../src/overlay/ring/ids.js';
+import type { Peer } from '../../../src/overlay/ring/peer.js';
+import type { RingRecord } from '../../../src/overlay/ring/records.js';
 import { SeededRandom } from '../../../src/simulation/seeded-random.js';
 import { record, type Untimed } from './node-lan.js';
 

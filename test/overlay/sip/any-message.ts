@@ -16,10 +16,10 @@ import type {
   LinkRequest,
   RequestMessage,
 } from '../../../src/overlay/link-messages.js';
-import type { MembershipEntry } from '../../../src/overlay/membership-entry.js';
-import type { AttachedNode } from '../../../src/overlay/node-messages.js';
-import type { Peer } from '../../../src/overlay/peer.js';
-import type { RecordVersion, RingRecord, StoreRefusal } from '../../../src/overlay/records.js';
+import type { AttachedNode } from '../../../src/overlay/nodes/node-messages.js';
+import type { MembershipEntry } from '../../../src/overlay/ring/membership-entry.js';
+import type { Peer } from '../../../src/overlay/ring/peer.js';
+import type { RecordVersion, RingRecord, StoreRefusal } from '../../../src/overlay/ring/records.js';
 import { PartAssembler, type PartOrigin } from '../../../src/overlay/sip/parts.js';
 import type { Decoded } from '../../../src/overlay/sip/refusal.js';
 import {

@@ -1,12 +1,12 @@
 /** What members of small rings say to each other, written down as SIP: the first part of EXAMPLES.md. */
 import { Params, serializeMessage, Via } from '@sip-stack/parser';
 import { Ed25519Signer, Ed25519Verifier } from '../../../src/identity/signing.js';
-import { type Id, idOf } from '../../../src/overlay/ids.js';
-import type { MemberTools } from '../../../src/overlay/member-state.js';
-import type { RingAnswer, RingMessage, RingRequest } from '../../../src/overlay/messages.js';
-import type { Peer } from '../../../src/overlay/peer.js';
-import { recordSignedText } from '../../../src/overlay/record-signature.js';
-import type { RingRecord } from '../../../src/overlay/records.js';
+import { type Id, idOf } from '../../../src/overlay/ring/ids.js';
+import type { MemberTools } from '../../../src/overlay/ring/member-state.js';
+import type { RingAnswer, RingMessage, RingRequest } from '../../../src/overlay/ring/messages.js';
+import type { Peer } from '../../../src/overlay/ring/peer.js';
+import { recordSignedText } from '../../../src/overlay/ring/record-signature.js';
+import type { RingRecord } from '../../../src/overlay/ring/records.js';
 import { encodeRequest } from '../../../src/overlay/sip/request.js';
 import { answering, encodeAnswer } from '../../../src/overlay/sip/response.js';
 import { SigningKeys } from '../../../src/simulation/ring-keys.js';

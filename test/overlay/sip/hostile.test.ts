@@ -1,7 +1,7 @@
 /** What is broken, or of a later version, is taken or refused by a code: nothing else. */
 import assert from 'node:assert/strict';
 import { test } from 'tap';
-import { idOf } from '../../../src/overlay/ids.js';
+import { idOf } from '../../../src/overlay/ring/ids.js';
 import { ASSEMBLY_BOUNDS } from '../../../src/overlay/sip/parts.js';
 import { decodeRequest, encodeRequest, readRequest } from '../../../src/overlay/sip/request.js';
 import {

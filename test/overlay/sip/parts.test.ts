@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { test } from 'tap';
-import type { Peer } from '../../../src/overlay/peer.js';
+import type { Peer } from '../../../src/overlay/ring/peer.js';
 import type { Content } from '../../../src/overlay/sip/content.js';
 import { MAX_LINKS, MAX_PARTS } from '../../../src/overlay/sip/fields.js';
 import { KeptAnswers } from '../../../src/overlay/sip/kept-answers.js';

@@ -19,8 +19,6 @@ import { test } from 'tap';
 import { idSigned } from '../../../src/identity/id-signature.js';
 import { Ed25519Verifier } from '../../../src/identity/signing.js';
 import type { LinkAnswer } from '../../../src/overlay/link-messages.js';
-import { LOOKUP_MS, RELAY_MARGIN_MS } from '../../../src/overlay/lookup.js';
-import { MEMBER_OPTIONS } from '../../../src/overlay/member-state.js';
 import { MAX_NAME_VALUE_OCTETS } from '../../../src/overlay/names/name-record.js';
 import { LIFE_S } from '../../../src/overlay/names/publishing-machine.js';
 import { PING_MS } from '../../../src/overlay/nodes/attachment-search.js';
@@ -28,7 +26,10 @@ import { EXPIRES_S, MOVE_RATE } from '../../../src/overlay/nodes/attachment-stat
 import { PAGES } from '../../../src/overlay/nodes/node-list.js';
 import { MAX_RECORDS as MAX_NODE_RECORDS } from '../../../src/overlay/nodes/node-records.js';
 import { SUPER_NODE_OPTIONS } from '../../../src/overlay/nodes/super-node-state.js';
-import type { Peer } from '../../../src/overlay/peer.js';
+import { LOOKUP_MS, RELAY_MARGIN_MS } from '../../../src/overlay/ring/lookup.js';
+import { MEMBER_OPTIONS } from '../../../src/overlay/ring/member-state.js';
+import type { Peer } from '../../../src/overlay/ring/peer.js';
+import { PART_BYTES } from '../../../src/overlay/ring/values.js';
 import { readBody } from '../../../src/overlay/sip/body.js';
 import {
   DhtMessage,
@@ -53,7 +54,6 @@ import {
 } from '../../../src/overlay/sip/response.js';
 import { signMessage } from '../../../src/overlay/sip/signature.js';
 import { statusOf, WIRE_REFUSAL_STATUS } from '../../../src/overlay/sip/status.js';
-import { PART_BYTES } from '../../../src/overlay/values.js';
 import { addLater } from '../later-message.js';
 import { grammarOf } from './abnf.js';
 import { accepted, anyMessage, travelled } from './any-message.js';

@@ -1,12 +1,12 @@
 /** What messages of the ring weigh, and that simulations charge for them about what they weigh. */
 import { createHash } from 'node:crypto';
 import { test } from 'tap';
-import { PARTS } from '../../../src/overlay/membership.js';
-import type { MembershipEntry } from '../../../src/overlay/membership-entry.js';
-import type { RingAnswer, RingMessage, RingRequest } from '../../../src/overlay/messages.js';
-import type { NodeAnswer, NodeRequest } from '../../../src/overlay/node-messages.js';
-import type { Peer } from '../../../src/overlay/peer.js';
-import type { RingRecord } from '../../../src/overlay/records.js';
+import type { NodeAnswer, NodeRequest } from '../../../src/overlay/nodes/node-messages.js';
+import { PARTS } from '../../../src/overlay/ring/membership.js';
+import type { MembershipEntry } from '../../../src/overlay/ring/membership-entry.js';
+import type { RingAnswer, RingMessage, RingRequest } from '../../../src/overlay/ring/messages.js';
+import type { Peer } from '../../../src/overlay/ring/peer.js';
+import type { RingRecord } from '../../../src/overlay/ring/records.js';
 import { messageBytes } from '../../../src/simulation/message-size.js';
 import { type AnyMessage, OVERLAY, travelled } from './any-message.js';
 

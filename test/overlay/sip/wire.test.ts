@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { checkRequest, SipResponse, Supported } from '@sip-stack/parser';
 import fc from 'fast-check';
 import { test } from 'tap';
-import { idOf } from '../../../src/overlay/ids.js';
-import type { RingMessage } from '../../../src/overlay/messages.js';
-import type { Peer } from '../../../src/overlay/peer.js';
-import type { RingRecord } from '../../../src/overlay/records.js';
+import { idOf } from '../../../src/overlay/ring/ids.js';
+import type { RingMessage } from '../../../src/overlay/ring/messages.js';
+import type { Peer } from '../../../src/overlay/ring/peer.js';
+import type { RingRecord } from '../../../src/overlay/ring/records.js';
 import { BODY_IN_PART, cutContent, LINKS_IN_PART } from '../../../src/overlay/sip/parts.js';
 import type { WireRefusalCode } from '../../../src/overlay/sip/refusal.js';
 import {

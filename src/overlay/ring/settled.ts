@@ -8,10 +8,10 @@ import type {
   MemberTools,
 } from './member-state.js';
 import type { Membership } from './membership.js';
+import { becomeMember } from './neighbours.js';
 import { newMember } from './new-member.js';
 import type { Peer } from './peer.js';
 import { schedule } from './requests.js';
-import { becomeMember } from './ring.js';
 
 export interface SettledPointers {
   readonly predecessor: Peer | undefined;

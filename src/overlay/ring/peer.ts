@@ -1,7 +1,7 @@
 /** A member or node: its place, and where it is reached. Never changed, so shared freely. */
-import { formatEndpoint, parseEndpoint } from '../core/endpoint.js';
-import type { Endpoint } from '../core/network.js';
-import type { Target } from '../sip/transport/transport.js';
+import { formatEndpoint, parseEndpoint } from '../../core/endpoint.js';
+import type { Endpoint } from '../../core/network.js';
+import type { Target } from '../../sip/transport/transport.js';
 import type { Id } from './ids.js';
 
 export interface Peer {

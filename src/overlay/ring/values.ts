@@ -4,7 +4,7 @@
  * and their names last: who finds the names finds the parts.
  */
 import { createHash } from 'node:crypto';
-import { CodedError } from '../core/errors.js';
+import { CodedError } from '../../core/errors.js';
 import { type Id, idOf } from './ids.js';
 import type { MemberState, ValueFailure } from './member-state.js';
 import { startGet, startPut } from './operations.js';

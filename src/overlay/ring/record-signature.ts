@@ -3,8 +3,8 @@
  * One function signs and one verifies, for records of all kinds.
  */
 import { createHash } from 'node:crypto';
-import { idSigned, signAsId } from '../identity/id-signature.js';
-import type { Signer, Verifier } from '../identity/signing.js';
+import { idSigned, signAsId } from '../../identity/id-signature.js';
+import type { Signer, Verifier } from '../../identity/signing.js';
 import { isId } from './ids.js';
 import { type RingRecord, recordText } from './records.js';
 

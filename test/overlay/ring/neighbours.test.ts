@@ -1,9 +1,9 @@
 /** Small rings on virtual time: joining, lookups, deaths, leaving. */
 import { test } from 'tap';
-import { idOf } from '../../src/overlay/ids.js';
-import type { LookupResult } from '../../src/overlay/lookup-state.js';
-import { settle } from '../../src/simulation/settled-ring.js';
-import { type SimulatedMember, SimulatedRing } from '../../src/simulation/simulated-ring.js';
+import { idOf } from '../../../src/overlay/ring/ids.js';
+import type { LookupResult } from '../../../src/overlay/ring/lookup-state.js';
+import { settle } from '../../../src/simulation/settled-ring.js';
+import { type SimulatedMember, SimulatedRing } from '../../../src/simulation/simulated-ring.js';
 
 const MINUTE = 60_000;
 

@@ -1,5 +1,5 @@
 import { test } from 'tap';
-import { partOfSlot, slotOf, slotsBeyond } from '../../src/overlay/fingers.js';
+import { partOfSlot, slotOf, slotsBeyond } from '../../../src/overlay/ring/fingers.js';
 import {
   between,
   distance,
@@ -8,8 +8,8 @@ import {
   ownerAmong,
   RING_SIZE,
   within,
-} from '../../src/overlay/ids.js';
-import { successorListLength } from '../../src/overlay/routing.js';
+} from '../../../src/overlay/ring/ids.js';
+import { successorListLength } from '../../../src/overlay/ring/routing.js';
 
 const id = (head: string) => head.padEnd(40, '0');
 

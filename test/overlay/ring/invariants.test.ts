@@ -1,6 +1,6 @@
 /** Each named invariant can fail, and says who broke it: by hand, and in a ring that is tampered with. */
 import { test } from 'tap';
-import { idOf } from '../../src/overlay/ids.js';
+import { idOf } from '../../../src/overlay/ring/ids.js';
 import {
   checkCopies,
   checkLiveSuccessors,
@@ -8,9 +8,9 @@ import {
   checkOrdered,
   checkOwner,
   checkPart,
-} from '../../src/overlay/invariants.js';
-import { settle } from '../../src/simulation/settled-ring.js';
-import { SimulatedRing, simulatedRecord } from '../../src/simulation/simulated-ring.js';
+} from '../../../src/overlay/ring/invariants.js';
+import { settle } from '../../../src/simulation/settled-ring.js';
+import { SimulatedRing, simulatedRecord } from '../../../src/simulation/simulated-ring.js';
 
 const MINUTE = 60_000;
 const id = (head: string) => head.padEnd(40, '0');

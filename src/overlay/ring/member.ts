@@ -16,6 +16,23 @@ import type {
 import { followMerge, foundRing, lookForRing, lookThrough } from './merge.js';
 import type { RingAnswer, RingMessage, RingRequest } from './messages.js';
 import {
+  beginRing,
+  beyondAnswered,
+  candidateAnswered,
+  headAnswered,
+  heardOfNearer,
+  joinFailed,
+  joinFound,
+  leave,
+  neighbourLeft,
+  notified,
+  notifyAnswered,
+  predecessorAnswered,
+  stabilise,
+  verify,
+  welcomed,
+} from './neighbours.js';
+import {
   askCopies,
   getAnswered,
   getFound,
@@ -47,23 +64,6 @@ import {
   takeOverdue,
   takeTrying,
 } from './requests.js';
-import {
-  beginRing,
-  beyondAnswered,
-  candidateAnswered,
-  headAnswered,
-  heardOfNearer,
-  joinFailed,
-  joinFound,
-  leave,
-  neighbourLeft,
-  notified,
-  notifyAnswered,
-  predecessorAnswered,
-  stabilise,
-  verify,
-  welcomed,
-} from './ring.js';
 import { changePredecessor, readdress } from './routing.js';
 import {
   beginTable,

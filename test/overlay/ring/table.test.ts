@@ -1,10 +1,10 @@
 /** The table of a small ring: everybody knows everybody, by signed entries. */
 import { test } from 'tap';
-import { idOf } from '../../src/overlay/ids.js';
-import { Membership } from '../../src/overlay/membership.js';
-import { entryText, type MembershipEntry } from '../../src/overlay/membership-entry.js';
-import { settle } from '../../src/simulation/settled-ring.js';
-import { type SimulatedMember, SimulatedRing } from '../../src/simulation/simulated-ring.js';
+import { idOf } from '../../../src/overlay/ring/ids.js';
+import { Membership } from '../../../src/overlay/ring/membership.js';
+import { entryText, type MembershipEntry } from '../../../src/overlay/ring/membership-entry.js';
+import { settle } from '../../../src/simulation/settled-ring.js';
+import { type SimulatedMember, SimulatedRing } from '../../../src/simulation/simulated-ring.js';
 
 const MINUTE = 60_000;
 

@@ -3,10 +3,10 @@
  * members (messages.ts). Each request but `move` is one REGISTER; `move` is a REFER (RFC 3515). A node is no member of
  * the ring: it is attached to a member, and asks the ring through it.
  */
-import type { Id } from './ids.js';
-import type { RingAnswer } from './messages.js';
-import type { Peer } from './peer.js';
-import type { RingRecord } from './records.js';
+import type { Id } from '../ring/ids.js';
+import type { RingAnswer } from '../ring/messages.js';
+import type { Peer } from '../ring/peer.js';
+import type { RingRecord } from '../ring/records.js';
 
 /** Where a node is, as its super-node keeps it. */
 export interface AttachedNode {

@@ -1,15 +1,15 @@
 /** What is stored in the ring: where it is, for how long, and what becomes of it when members go. */
 import { test } from 'tap';
-import { idOf } from '../../src/overlay/ids.js';
-import { RecordStore, type RingRecord } from '../../src/overlay/records.js';
-import { valueRecords } from '../../src/overlay/values.js';
+import { idOf } from '../../../src/overlay/ring/ids.js';
+import { RecordStore, type RingRecord } from '../../../src/overlay/ring/records.js';
+import { valueRecords } from '../../../src/overlay/ring/values.js';
 import {
   recordSignature,
   type SimulatedMember,
   SimulatedRing,
   simulatedRecord,
   type ValueDone,
-} from '../../src/simulation/simulated-ring.js';
+} from '../../../src/simulation/simulated-ring.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
