@@ -25,6 +25,8 @@ const NETWORKS = {
 export type NetworkName = keyof typeof NETWORKS;
 /** Of its address in both. */
 const ROUTER = 254;
+/** From the number of a host to that of its other address: there are fewer hosts than this. */
+const TO_OTHER = 100;
 
 export class Host {
   readonly name: string;
@@ -42,6 +44,13 @@ export class Host {
 
   get address(): string {
     return this.#address;
+  }
+
+  /** One of the same network that no other host ever has; where it has that, the one that it had first. */
+  get otherAddress(): string {
+    const octets = this.#address.split('.');
+    const number = Number(octets.pop());
+    return [...octets, number + (number > TO_OTHER ? -TO_OTHER : TO_OTHER)].join('.');
   }
 
   /** Gives it another IPv4 address in place of the one it has, as DHCP would. */

@@ -9,10 +9,10 @@ import { recordingOf, startBaresipCallee } from '../harness/baresip.js';
 import { requireProgram } from '../harness/child.js';
 import { atMost, exactly, type Figure, median, plain } from '../harness/figures.js';
 import type { Host } from '../harness/lan.js';
-import { MARGIN_SECONDS, passageOf, writeNumberedSound } from '../harness/numbered-sound.js';
+import { lostSeconds, MARGIN_SECONDS, writeNumberedSound } from '../harness/numbered-sound.js';
 import { progress } from '../harness/program.js';
 import type { Ringline, RinglineEvent } from '../harness/ringline.js';
-import { loudSeconds, readSound, SAMPLE_RATE } from '../harness/sound.js';
+import { loudSeconds, readSound } from '../harness/sound.js';
 import { Phone, READY_WITHIN_MS, type Site } from './site.js';
 
 const SECONDS = 4;
@@ -106,17 +106,16 @@ async function callOnTheMove(site: Site, run: Run): Promise<Outcome> {
   const mover = run.moves === 'caller' ? ada : bob;
   const before = mover.host.address;
   const changedAt = performance.now();
-  await mover.host.setAddress(`${before}0`);
+  await mover.host.setAddress(mover.host.otherAddress);
   const found = mover === bob ? findAgain(site, run.watching, mover.host, changedAt) : undefined;
   // First: who is called again must not be gone by then.
   const again = await found;
   const hungUpMs = await hangUp(run, call, called, connected);
   await called.stop();
   await mover.host.setAddress(before);
-  const lost = (recording: string) => passageOf(recording, expected).missing / SAMPLE_RATE;
   const [there, here] = mover === ada ? [callerHeard, calledHeard] : [calledHeard, callerHeard];
   return {
-    gaps: { there: lost(there), here: lost(here) },
+    gaps: { there: lostSeconds(there, expected), here: lostSeconds(here, expected) },
     hungUpMs,
     foundMs: again?.foundMs,
     calledAgain: again !== undefined,
@@ -145,12 +144,12 @@ async function besideBaresip(site: Site, sound: string, expected: Int16Array): P
   await call.heard('connected', 10_000);
   await delay(BEFORE_MS);
   const before = ada.host.address;
-  await ada.host.setAddress(`${before}0`);
+  await ada.host.setAddress(ada.host.otherAddress);
   await call.heard('ended', 2 * CALL_SECONDS * 1000);
   const heard = await recordingOf(directory);
   await ada.host.setAddress(before);
   await callee.stop();
-  const there = passageOf(recording, expected).missing / SAMPLE_RATE;
+  const there = lostSeconds(recording, expected);
   // What it hears goes through its own jitter buffer: it is not the same sample for sample.
   return { there, here: SECONDS - loudSeconds(readSound(heard)) };
 }

@@ -71,7 +71,7 @@ export async function avahi(site: Site): Promise<Figure[]> {
   await rings.child.stop();
 
   const before = bob.address;
-  const address = `${before}0`;
+  const address = bob.otherAddress;
   const changing = performance.now();
   await bob.setAddress(address);
   const changed = await comes(
