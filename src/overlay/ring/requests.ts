@@ -37,6 +37,15 @@ export function answer(state: MemberState, to: Peer, number: number, body: RingA
   state.out.push({ type: 'send', to, message });
 }
 
+/** Somebody is at another address now: what it was asked where it was, and has not answered, it is asked there. */
+export function askThere(state: MemberState, peer: Peer): void {
+  for (const [number, { to, request, purpose }] of [...state.pending]) {
+    if (to.id !== peer.id || to.address === peer.address) continue;
+    state.pending.delete(number);
+    ask(state, peer, request, purpose);
+  }
+}
+
 /** The request that was answered, if it was waited for and this is who was asked. */
 export function takeAnswered(state: MemberState, from: Peer, number: number): Pending | undefined {
   const pending = state.pending.get(number);

@@ -2,7 +2,7 @@
 import { between, distance, type Id, indexAtOrAfter, RING_SIZE, within } from './ids.js';
 import type { MemberState } from './member-state.js';
 import type { Peer } from './peer.js';
-import { isSuspect, schedule } from './requests.js';
+import { askThere, isSuspect, schedule } from './requests.js';
 
 const MIN_SUCCESSORS = 8;
 /** Copies follow a change of neighbours after so long: changes come in swarms. */
@@ -60,6 +60,7 @@ export function readdress(state: MemberState, peer: Peer): void {
     if (finger.peer.id === peer.id) state.fingers.set(slot, { ...finger, peer });
   }
   state.suspects.delete(peer.id);
+  askThere(state, peer);
 }
 
 export function changePredecessor(state: MemberState, peer: Peer | undefined): void {

@@ -2,6 +2,11 @@
 import { test } from 'tap';
 import { idOf } from '../../../src/overlay/ring/ids.js';
 import type { LookupResult } from '../../../src/overlay/ring/lookup-state.js';
+import { stepMember } from '../../../src/overlay/ring/member.js';
+import type { MemberAction } from '../../../src/overlay/ring/member-state.js';
+import { newMember } from '../../../src/overlay/ring/new-member.js';
+import type { Peer } from '../../../src/overlay/ring/peer.js';
+import { isSuspect } from '../../../src/overlay/ring/requests.js';
 import { settle } from '../../../src/simulation/settled-ring.js';
 import { type SimulatedMember, SimulatedRing } from '../../../src/simulation/simulated-ring.js';
 
@@ -156,4 +161,41 @@ test('the same seed is the same run', async t => {
   const [one, other] = [grown(15, 10), grown(15, 10)];
   t.same(one.traffic, other.traffic);
   t.not(grown(15, 11).traffic.bytes, one.traffic.bytes);
+});
+
+test('a successor that is asked as it goes to another address is asked there, and is nobody to suspect', async t => {
+  const [self, successor] = [idOf('one'), idOf('other')].map((id, i) => ({
+    id,
+    address: `10.0.0.${i + 1}:5060`,
+  })) as [Peer, Peer];
+  const member = newMember(self, {
+    chance: () => 0.5,
+    sign: () => '',
+    verify: () => true,
+    verifyRecord: () => true,
+  });
+  Object.assign(member, { phase: 'member', predecessor: successor, successors: [successor] });
+  const asked = (actions: MemberAction[]) => {
+    return actions.flatMap(action => {
+      const isAsked = action.type === 'send' && action.message.kind === 'request';
+      return isAsked ? [`${action.message.request.type} ${action.to.address}`] : [];
+    });
+  };
+  const stabilise = { type: 'timer', now: 0, timer: { type: 'stabilise' } } as const;
+  const before = stepMember(member, stabilise);
+  t.same(asked(before), ['neighbours 10.0.0.2:5060']);
+
+  const from = { ...successor, address: '10.0.0.9:5060' };
+  const joins = { kind: 'request', from, number: 1, request: { type: 'join' } } as const;
+  const after = stepMember(member, { type: 'message', now: 100, message: joins });
+  t.same(asked(after), ['neighbours 10.0.0.9:5060']);
+
+  // What was asked at the old address is never answered.
+  for (const action of before) {
+    if (action.type !== 'set-timer' || action.timer.type !== 'request') continue;
+    const { timer, ms } = action;
+    t.same(stepMember(member, { type: 'timer', now: ms, timer }), []);
+  }
+  t.notOk(isSuspect(member, from));
+  t.same(member.successors, [from]);
 });
