@@ -106,6 +106,14 @@ export async function recordingOf(directory: string): Promise<string> {
   throw new PlainFailure(`baresip ended no recording: ${found || 'was there a call?'}`);
 }
 
+/**
+ * Before a baresip that has had a call is made to have another: it names a recording by the second in which it begins, and
+ * of two in the same second only the later one is left.
+ */
+export async function nextSecond(): Promise<void> {
+  await delay(1000 - (Date.now() % 1000));
+}
+
 /** One for each call, in their order; those of calls that go on are not complete. */
 export function recordingsOf(directory: string): string[] {
   return readdirSync(directory)

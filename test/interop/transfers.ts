@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import {
   type BaresipOptions,
+  nextSecond,
   recordingOf,
   recordingsOf,
   startBaresipCallee,
@@ -98,6 +99,7 @@ async function weTransferPeer(site: Site): Promise<Figure[]> {
   const other = await startPeer(site, 'our-target', 'other');
   const { call } = await startCall(site, 'transferor', peer.uri);
   await shown(peer.heard(0), 'ours');
+  await nextSecond();
   await call.type(`transfer ${other.uri}`);
   const status = Number(await call.child.ended);
   await shown(peer.heard(1), 'other');
@@ -125,6 +127,7 @@ async function weTransferAttended(site: Site): Promise<Figure[]> {
   await shown(recording, 'nobody');
   await shown(consulting, 'other');
   await shown(other.heard(0), 'ours');
+  await nextSecond();
   await call.type('transfer');
   const status = Number(await call.child.ended);
   await shown(peer.heard(1), 'other');
@@ -169,6 +172,7 @@ async function weTransferFromThePhone(site: Site): Promise<Figure[]> {
   await shown(recording, 'nobody');
   statuses.push(await press('resume'));
   await shown(recording, 'peer');
+  await nextSecond();
   statuses.push(await press('transfer', other.uri));
   await phone.heard('ended', IN_TIME_MS);
   await shown(other.heard(0), 'peer');
