@@ -367,6 +367,8 @@ export interface MemberState {
   readonly synced: Map<Id, number>;
   readonly timersSet: Set<TimerName>;
   joinAttempts: number;
+  /** It was a member until it lost all its neighbours: some may have it as theirs still. */
+  returning: boolean;
   /** To be passed on, by hops left. */
   readonly news: Map<number, Map<Id, MembershipEntry>>;
   membershipBytes: number;

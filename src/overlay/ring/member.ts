@@ -28,6 +28,7 @@ import {
   notified,
   notifyAnswered,
   predecessorAnswered,
+  sayGoodbye,
   stabilise,
   verify,
   welcomed,
@@ -219,6 +220,7 @@ function recover(state: MemberState): void {
   changePredecessor(state, undefined);
   if (contacts.length === 0) return;
   state.phase = 'joining';
+  state.returning = true;
   state.contacts = contacts;
   join(state);
 }
@@ -230,6 +232,8 @@ function join(state: MemberState): void {
     beginRing(state);
     return;
   }
+  // Whoever still has us as a neighbour would say that our place is taken, by ourselves.
+  if (state.returning) for (const peer of from) sayGoodbye(state, peer);
   startLookup(state, { key: self.id, purpose: { type: 'join' }, from });
 }
 

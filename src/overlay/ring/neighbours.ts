@@ -199,6 +199,7 @@ export function notifyAnswered(state: MemberState, from: Peer, body: RingAnswer 
 export function becomeMember(state: MemberState): void {
   state.phase = 'member';
   state.joinAttempts = 0;
+  state.returning = false;
   state.out.push({ type: 'joined' });
   state.signals.push({ type: 'member' });
   const { stabiliseMs, fingerMs, offerMs, mergeMs } = state.options;
@@ -364,6 +365,11 @@ export function neighbourLeft(
     );
     again(state);
   }
+}
+
+/** To a neighbour of whom we know nothing more: we are in no place until we have joined again. */
+export function sayGoodbye(state: MemberState, peer: Peer): void {
+  tell(state, peer, { type: 'leave', predecessor: undefined, successors: [] });
 }
 
 export function leave(state: MemberState): void {

@@ -59,6 +59,7 @@ export function newMember(
     synced: new Map(),
     timersSet: new Set(),
     joinAttempts: 0,
+    returning: false,
     news: new Map(),
     membershipBytes: 0,
     membershipSince: 0,

@@ -126,3 +126,28 @@ test('members of rings that have met soon know one another', async t => {
     t.ok(Math.max(...times) < 30, `${rings} rings, ${members} members`);
   }
 });
+
+test('a member that takes itself for alone, while the others do not, is back at once', async t => {
+  const ring = new SimulatedRing({ seed: 24, member: { routing: 'table' } });
+  const first = ring.start([]);
+  for (let i = 0; i < 2; i++) ring.start([first.peer]);
+  ring.run(5 * MINUTE);
+  t.ok(inOrder(ring));
+  for (const member of ring.members) {
+    const { state } = member;
+    // As if none of its neighbours had answered, though they hear it.
+    state.signals.push({ type: 'alone' });
+    ring.step(member, {
+      type: 'lookup',
+      now: ring.now,
+      key: idOf('any'),
+      tag: 0,
+      recursive: false,
+    });
+    t.equal(state.phase, 'joining');
+    const from = ring.now;
+    const back = () => state.phase === 'member' && inOrder(ring);
+    t.ok(ring.runUntil(back, 10_000), `after ${Math.round(ring.now - from)} ms`);
+    ring.run(ring.now + MINUTE);
+  }
+});
