@@ -45,6 +45,7 @@ function rings(target: string, failures: string[]): Promise<Location | undefined
     });
     call.once('ended', ({ code }) => {
       failures.push(code);
+      tell({ event: 'missed', whom: target, code });
       resolve(undefined);
     });
   });
