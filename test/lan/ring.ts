@@ -26,8 +26,6 @@ const PHONES = 8;
 /** So many there are to be, so that the death of one costs little. */
 const SUPER_NODES = 3;
 const RUNS = Number(process.env.RING_RUNS ?? 20);
-/** `RING_CUT=off` leaves the cut out. */
-const CUT = process.env.RING_CUT !== 'off';
 const COLD_GOAL_MS = 3000;
 const REACHED_GOAL_MS = 5000;
 const GIVE_UP_MS = 30_000;
@@ -195,7 +193,7 @@ export async function ring(site: Site): Promise<Figure[]> {
   figures.push(
     ...(await superNodeLost(residents, caller, 'killed')),
     ...(await superNodeLost(residents, caller, 'cut off')),
-    ...(CUT ? await cutAndHealed(site, residents, caller) : []),
+    ...(await cutAndHealed(site, residents, caller)),
     ...(await calls.ended()),
   );
   await caller.stop();

@@ -140,7 +140,8 @@ export type TimerName =
   | 'compare'
   /** Compare before that is due. */
   | 'catch-up'
-  | 'rejoin';
+  | 'rejoin'
+  | 'give-up';
 
 export type Timer =
   | { readonly type: TimerName }
@@ -367,7 +368,7 @@ export interface MemberState {
   readonly synced: Map<Id, number>;
   readonly timersSet: Set<TimerName>;
   joinAttempts: number;
-  /** It was a member until it lost all its neighbours: some may have it as theirs still. */
+  /** It was a member until it lost all its neighbours, and looks for its place: some may have it as theirs still. */
   returning: boolean;
   /** To be passed on, by hops left. */
   readonly news: Map<number, Map<Id, MembershipEntry>>;

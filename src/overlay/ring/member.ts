@@ -3,6 +3,7 @@
  * to be done. No socket, clock, promise or chance of its own.
  */
 import { considerFinger, dropFinger, nextFinger, probeFingers } from './fingers.js';
+import { idAfter } from './ids.js';
 import { findAnswered, resumeLookup, startLookup } from './lookup.js';
 import type { FinishedLookup } from './lookup-state.js';
 import type {
@@ -28,7 +29,6 @@ import {
   notified,
   notifyAnswered,
   predecessorAnswered,
-  sayGoodbye,
   stabilise,
   verify,
   welcomed,
@@ -209,7 +209,12 @@ function takeSignal(state: MemberState, signal: Signal): void {
   }
 }
 
-/** Neither neighbour is left: back in through whom we know, or on as a ring of one. */
+/** A lookup that meets some of the dead has ended by then; meanwhile we answer for nothing. */
+const RETURN_MS = 3_000;
+/** Then so many of those we knew are tried, as those of another ring. */
+const LOOKED_THROUGH = 4;
+
+/** Neither neighbour is left: back in through whom we know, or soon on as a ring of one. */
 function recover(state: MemberState): void {
   const known = [...state.fingers.values()].map(({ peer }) => peer);
   for (const peer of state.membership?.present ?? []) {
@@ -222,7 +227,15 @@ function recover(state: MemberState): void {
   state.phase = 'joining';
   state.returning = true;
   state.contacts = contacts;
+  schedule(state, 'give-up', aboutMs(state, RETURN_MS));
   join(state);
+}
+
+/** They may all be dead, or look for their place through us as we do through them. */
+function giveUpReturning(state: MemberState): void {
+  if (state.phase !== 'joining' || !state.returning) return;
+  beginRing(state);
+  for (const contact of state.contacts.slice(0, LOOKED_THROUGH)) lookThrough(state, contact);
 }
 
 function join(state: MemberState): void {
@@ -232,9 +245,9 @@ function join(state: MemberState): void {
     beginRing(state);
     return;
   }
-  // Whoever still has us as a neighbour would say that our place is taken, by ourselves.
-  if (state.returning) for (const peer of from) sayGoodbye(state, peer);
-  startLookup(state, { key: self.id, purpose: { type: 'join' }, from });
+  // Whoever has us as a neighbour still would say of our place that it is taken, by ourselves: so who is after it?
+  const key = state.returning ? idAfter(self.id, 1) : self.id;
+  startLookup(state, { key, purpose: { type: 'join' }, from });
 }
 
 function takeFinished(state: MemberState, finished: FinishedLookup): void {
@@ -317,6 +330,9 @@ function takeTimer(state: MemberState, timer: Timer): void {
       return;
     case 'rejoin':
       if (state.phase === 'joining') join(state);
+      return;
+    case 'give-up':
+      giveUpReturning(state);
       return;
   }
 }

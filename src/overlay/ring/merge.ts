@@ -1,5 +1,5 @@
 /**
- * Two rings that meet become one. A member looks up its own id through somebody who may be of another
+ * Two rings that meet become one. A member looks up the place after its own id through somebody who may be of another
  * ring: a former member that was taken for dead, or somebody discovered. If the owner there is nearer
  * after it than its own successor, that owner, who has answered itself, becomes its successor, with its
  * list: as a joiner would do. The old successor is told of the other ring first, and does the same, so
@@ -9,7 +9,7 @@
  * a record the later. The proof of Chord covers one ring, not this: while rings merge, a key may have
  * two owners, each with its own copies, until both have stabilised.
  */
-import { between } from './ids.js';
+import { between, idAfter } from './ids.js';
 import { startLookup } from './lookup.js';
 import type { FinishedLookup } from './lookup-state.js';
 import type { MemberState } from './member-state.js';
@@ -36,7 +36,8 @@ export function lookForRing(state: MemberState): void {
 export function lookThrough(state: MemberState, contact: Peer): void {
   if (state.phase !== 'member' || contact.address === state.self.address) return;
   const purpose = { type: 'merge', contact } as const;
-  startLookup(state, { key: state.self.id, purpose, from: [contact] });
+  // Just after us: should they have us as one of theirs, our own id would lead back to us.
+  startLookup(state, { key: idAfter(state.self.id, 1), purpose, from: [contact] });
 }
 
 /** Somebody of our ring has found another. */

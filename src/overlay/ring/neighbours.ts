@@ -248,8 +248,9 @@ export function notified(
   } else if (predecessor.id === from.id) {
     state.predecessor = from;
     state.predecessorHeardAt = state.now;
-    // It has been a member: where its part begins is for itself to say.
+    // It has been a member: where its part begins is for itself to say, and should it come back it has said so.
     if (!joining) state.previous = undefined;
+    else state.previous ??= state.beyond;
   } else {
     const { newcomer } = state;
     if (!newcomer || between(from.id, newcomer.peer.id, state.self.id)) {
@@ -365,11 +366,6 @@ export function neighbourLeft(
     );
     again(state);
   }
-}
-
-/** To a neighbour of whom we know nothing more: we are in no place until we have joined again. */
-export function sayGoodbye(state: MemberState, peer: Peer): void {
-  tell(state, peer, { type: 'leave', predecessor: undefined, successors: [] });
 }
 
 export function leave(state: MemberState): void {

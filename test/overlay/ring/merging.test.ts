@@ -136,6 +136,7 @@ test('a member that takes itself for alone, while the others do not, is back at 
   for (const member of ring.members) {
     const { state } = member;
     // As if none of its neighbours had answered, though they hear it.
+    state.successors = [];
     state.signals.push({ type: 'alone' });
     ring.step(member, {
       type: 'lookup',
@@ -149,5 +150,29 @@ test('a member that takes itself for alone, while the others do not, is back at 
     const back = () => state.phase === 'member' && inOrder(ring);
     t.ok(ring.runUntil(back, 10_000), `after ${Math.round(ring.now - from)} ms`);
     ring.run(ring.now + MINUTE);
+  }
+});
+
+test('two that are left of a ring are one soon, also where one had only just joined', async t => {
+  for (const joinedMs of [5 * MINUTE, 5_000]) {
+    const times: number[] = [];
+    for (let seed = 1; seed <= 40; seed++) {
+      const ring = new SimulatedRing({ seed, member: { routing: 'table' } });
+      const first = ring.start([]);
+      for (let i = 0; i < 4; i++) ring.start([first.peer]);
+      ring.run(5 * MINUTE);
+      ring.put(first, simulatedRecord('one', { value: new Uint8Array(10) }), () => undefined);
+      const late = ring.start([first.peer]);
+      ring.run(ring.now + joinedMs);
+      t.equal(late.state.phase, 'member');
+      const from = ring.now;
+      for (const member of ring.members.slice(1, 5)) ring.crash(member);
+      ring.runUntil(() => inOrder(ring), 5 * MINUTE);
+      times.push(Math.round((ring.now - from) / 1000));
+      t.equal(foundByAll(ring, 'one'), 2);
+    }
+    t.comment(`after ${times.join(', ')} s`);
+    // A round of stabilisation, and four that are silent.
+    t.ok(Math.max(...times) < 35, `${Math.max(...times)} s`);
   }
 });
