@@ -16,22 +16,26 @@ import { shrink } from '../simulation/shrink.js';
 import { EXIT } from './exit-codes.js';
 import { formatTable, type Output } from './output.js';
 
-export interface SimulateFlags {
+export interface SimulateFlags
+  extends Pick<
+    RingExperiment,
+    | 'lookups'
+    | 'routing'
+    | 'crash'
+    | 'shape'
+    | 'hours'
+    | 'goodbye'
+    | 'cut'
+    | 'hostile'
+    | 'paths'
+    | 'loss'
+    | 'keys'
+    | 'recursive'
+  > {
   /** One size, or several with commas between. */
   readonly nodes: string;
-  readonly lookups: number;
-  readonly routing: Routing | 'auto';
-  readonly crash?: number;
+  /** Mean session in minutes. */
   readonly lifetime?: number;
-  readonly shape?: number;
-  readonly hours?: number;
-  readonly goodbye?: number;
-  readonly cut?: number;
-  readonly hostile?: number;
-  readonly paths?: number;
-  readonly loss?: number;
-  readonly keys?: number;
-  readonly recursive?: boolean;
   readonly seed?: number;
   readonly chart?: string;
   readonly shrink?: boolean;

@@ -1,5 +1,4 @@
 /** Which of a phone's addresses can be reached from here, and which is best. */
-
 import { isIPv4, isIPv6 } from 'node:net';
 import { isLinkLocal } from '../core/endpoint.js';
 import type { Endpoint, InterfaceAddress } from '../core/network.js';

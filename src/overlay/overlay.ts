@@ -3,15 +3,12 @@
  * where there is none, takes its place in the ring and gives it up, and is the way to the ring for all other rooms.
  */
 import { EventEmitter } from 'node:events';
-import { isIPv6 } from 'node:net';
 import { type Clock, sleep, type Timer } from '../core/clock.js';
 import { isLinkLocal } from '../core/endpoint.js';
 import { asError, CodedError, errorCode } from '../core/errors.js';
 import type { Service } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
 import type { Random } from '../core/random.js';
-import type { Candidate } from '../discovery/candidates/candidate.js';
-import type { Candidates } from '../discovery/candidates/candidates.js';
 import type { Verifier } from '../identity/signing.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import { Attachment } from './attachment.js';
@@ -20,20 +17,15 @@ import type { ListedNode } from './nodes/node-list.js';
 import type { SuperNodeOptions, SuperNodeTools } from './nodes/super-node-state.js';
 import { type Id, UNKNOWN_ID } from './ring/ids.js';
 import type { MemberOptions } from './ring/member-state.js';
-import { type LinkProtocol, type Peer, peerAddress } from './ring/peer.js';
+import type { LinkProtocol, Peer } from './ring/peer.js';
 import { recordIsSigned } from './ring/record-signature.js';
 import type { RingRecord } from './ring/records.js';
 import type { RingAccess } from './ring-access.js';
 import { type LinkKeys, type Respond, RingLinks } from './ring-links.js';
 import { isRingRequest, type MemberStatus, RingMember } from './ring-member.js';
+import { type CandidateStream, Scout } from './scout.js';
 import { refused } from './sip/refusal.js';
 import { SuperNode } from './super-node.js';
-
-/** What discovery does for the overlay: whom to try, and what came of it. */
-export type CandidateStream = Pick<
-  Candidates,
-  'start' | 'stop' | 'stream' | 'proved' | 'failed' | 'look' | 'networkChanged'
->;
 
 /** Tells others that there is a super-node here. */
 export interface Announcer {
@@ -105,13 +97,9 @@ export interface OverlayStatus {
 
 /** Contacts handed to a member that joins. */
 const MAX_CONTACTS = 8;
-/** Super-nodes remembered as heard of, the newest last. */
-const MAX_HEARD = 64;
 /** As long as who calls somebody waits for the ring, and the pause before it is asked again. */
 const GET_WITHIN_MS = 6000;
 const GET_PAUSE_MS = 200;
-/** A place that is tried to see who is there. */
-const GREET_WITHIN_MS = 2000;
 
 export class Overlay extends EventEmitter<OverlayEvents> implements Service, RingAccess {
   readonly #options: OverlayOptions;
@@ -165,9 +153,9 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     links.onRequest = (...received) => this.#take(...received);
     const running: Running = {
       links,
+      scout: new Scout({ ...this.#options, links }),
       stopped: new AbortController(),
       unroute: userAgent.addRouter((...received) => links.take(...received)),
-      heard: new Map(),
       following: new Map(),
       records: [],
       attachment: undefined,
@@ -181,7 +169,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     this.#attach(running);
     this.#prepare(running);
     candidates.start();
-    void this.#follow(running);
+    this.#follow(running);
   }
 
   /** @param tombstones of what was published, where it goes for good */
@@ -259,12 +247,12 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
    * where it is now, which makes room for it at once, joins again, and tells its nodes to come.
    */
   async #moveMember(running: Running, member: RingMember): Promise<void> {
-    const { superNode, following, stopped } = running;
+    const { superNode, following, scout, stopped } = running;
     const { logger, announcer } = this.#options;
     const where = { from: member.self.address, to: running.address };
     logger.info(where, 'the super-node goes on at another address');
     for (const node of superNode?.nodes ?? []) following.set(node.peer.id, node);
-    for (const peer of member.others) this.#hear(running, peer);
+    for (const peer of member.others) scout.hear(peer);
     running.version = member.version + 1;
     superNode?.stop();
     running.superNode = undefined;
@@ -296,8 +284,8 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     if (this.#options.address() === undefined) {
       throw new CodedError('NO_ADDRESS', 'a super-node needs an address that others reach it at');
     }
-    const { attachment, links, heard } = running;
-    const contacts = [attachment?.current, ...[...heard.values()].reverse()]
+    const { attachment, links, scout } = running;
+    const contacts = [attachment?.current, ...[...scout.heard].reverse()]
       .flatMap(peer => peer ?? [])
       .slice(0, MAX_CONTACTS);
     const verifyRecord = (record: RingRecord) => recordIsSigned(verifier, record);
@@ -360,8 +348,8 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
 
   /** Other super-nodes that are known to be there. */
   get others(): readonly Peer[] {
-    const { member, heard, attachment } = this.#running ?? {};
-    const known = member?.others ?? [attachment?.current, ...(heard?.values() ?? [])];
+    const { member, scout, attachment } = this.#running ?? {};
+    const known = member?.others ?? [attachment?.current, ...(scout?.heard ?? [])];
     const byId = new Map(known.flatMap(peer => (peer ? [[peer.id, peer] as const] : [])));
     byId.delete(this.#options.id);
     return [...byId.values()];
@@ -401,93 +389,30 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     });
     running.attachment = attachment;
     attachment.on('attached', (to, nodes) => {
-      this.#hear(running, to);
+      running.scout.hear(to);
       this.emit('ring');
       this.emit('attached', to, nodes);
     });
     attachment.on('lost', from => {
-      running.heard.delete(from.id);
-      this.emit('others');
+      running.scout.forget(from.id);
       this.emit('lost');
     });
     attachment.on('nobody', reason => this.emit('nobody', reason));
     attachment.on('want-candidates', () => this.#options.candidates.look());
     attachment.start();
-    for (const peer of running.heard.values()) attachment.candidate(peer);
+    for (const peer of running.scout.heard) attachment.candidate(peer);
   }
 
-  /** Tries whom discovery finds, for as long as it runs. */
-  async #follow(running: Running): Promise<void> {
-    const { signal } = running.stopped;
-    for await (const candidate of this.#options.candidates.stream(signal)) {
-      void this.#tryOut(running, candidate);
-    }
-  }
-
-  async #tryOut(running: Running, candidate: Candidate): Promise<void> {
-    const { candidates, protocol, logger } = this.#options;
-    const by = linkProtocol(candidate);
-    const isUsable = by === protocol || by === 'TCP';
-    if (!by || !isUsable || !this.#speaks(candidate)) return;
-    const { host, port } = candidate;
-    const address = peerAddress({ address: host, port }, by, protocol);
-    try {
-      const peer = await this.#greet(running, { id: candidate.nodeId ?? UNKNOWN_ID, address });
-      if (this.#running !== running) return;
-      candidates.proved({ ...candidate, nodeId: peer.id });
-      // Who takes links as usual is not asked by TCP, whoever told of that.
-      if (by !== protocol && running.heard.has(peer.id)) return;
-      this.#hear(running, peer);
+  /** Whom discovery finds, for as long as it runs. */
+  #follow(running: Running): void {
+    const { scout, stopped } = running;
+    scout.on('others', () => this.emit('others'));
+    scout.on('found', peer => {
       running.attachment?.candidate(peer);
       if (running.member?.joined) running.member.meet([peer]);
-    } catch (error) {
-      const { code, message: reason } =
-        error instanceof CodedError ? error : new CodedError('NO_ANSWER', asError(error).message);
-      logger.debug({ address, code, reason }, 'no super-node of this overlay there');
-      // It was one, perhaps: it knows who is.
-      if (code === 'NOT_MEMBER') running.attachment?.candidate({ id: UNKNOWN_ID, address });
-      candidates.failed(candidate, code === 'WRONG_OVERLAY' ? 'other-overlay' : 'no-answer');
-    }
-  }
-
-  /** Whether its address is of the kind that we have. */
-  #speaks({ host }: Candidate): boolean {
-    const own = this.#options.address();
-    return own === undefined || isIPv6(host) === own.startsWith('[');
-  }
-
-  /** Who is there? */
-  #greet({ links }: Running, to: Peer): Promise<Peer> {
-    return new Promise((resolve, reject) => {
-      const { clock } = this.#options;
-      const timer: Timer = clock.after(GREET_WITHIN_MS, () =>
-        reject(new CodedError('NO_ANSWER', `${to.address} did not answer`)),
-      );
-      links.ask(
-        to,
-        { type: 'ping' },
-        {
-          answered: from => {
-            timer.cancel();
-            resolve({ id: from.id, address: to.address });
-          },
-          failed: error => {
-            timer.cancel();
-            reject(error);
-          },
-        },
-      );
     });
-  }
-
-  #hear({ heard }: Running, peer: Peer): void {
-    const isNew = !heard.delete(peer.id);
-    heard.set(peer.id, peer);
-    for (const id of heard.keys()) {
-      if (heard.size <= MAX_HEARD) break;
-      heard.delete(id);
-    }
-    if (isNew) this.emit('others');
+    scout.on('node', address => running.attachment?.candidate({ id: UNKNOWN_ID, address }));
+    void scout.follow(stopped.signal);
   }
 
   #knowOthers({ superNode, member }: Running): void {
@@ -533,17 +458,6 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
   }
 }
 
-function linkProtocol({ transport }: Candidate): LinkProtocol | undefined {
-  switch (transport) {
-    case 'tls':
-      return 'TLS';
-    case 'tcp':
-      return 'TCP';
-    case 'udp':
-      return undefined;
-  }
-}
-
 /** Port 9 discards (RFC 863). */
 const NOWHERE = '0.0.0.0:9';
 const JOIN_WITHIN_MS = 30_000;
@@ -558,8 +472,7 @@ interface Running {
   readonly links: RingLinks;
   readonly stopped: AbortController;
   readonly unroute: () => void;
-  /** Super-nodes that answered, the newest last. */
-  readonly heard: Map<Id, Peer>;
+  readonly scout: Scout;
   /** Nodes that are to come along to another address of this super-node. */
   readonly following: Map<Id, ListedNode>;
   records: readonly RingRecord[];

@@ -1,5 +1,4 @@
 /** The settings of a phone, and what they are where nobody says otherwise. */
-
 import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { AccountSettings } from '../calling/accounts.js';

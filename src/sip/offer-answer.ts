@@ -1,5 +1,4 @@
 /** Offer and answer for one audio stream: RFC 3264, in the SDP of RFC 8866. */
-
 import { isIP, isIPv6 } from 'node:net';
 import { parse, write } from 'sdp-transform';
 import { withoutZone } from '../core/endpoint.js';

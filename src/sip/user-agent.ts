@@ -2,7 +2,6 @@
  * The user agent: its transports, the transactions, and the sessions on them.
  * Requests that come in go to whom they concern (RFC 3261 §8.2, §12.2.2).
  */
-
 import {
   Accept,
   AllowEvents,

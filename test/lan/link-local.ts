@@ -2,13 +2,9 @@
  * Hosts without IPv4, each with the one address that IPv6 gives every link by itself: nobody has configured anything, and
  * nobody could. Do phones find, call and hear each other, by name on the LAN and by name of the ring?
  */
-import { join } from 'node:path';
 import { atMost, exactly, type Figure } from '../harness/figures.js';
-import { passageOf, writeNumberedSound } from '../harness/numbered-sound.js';
 import { progress } from '../harness/program.js';
-import { SAMPLE_RATE } from '../harness/sound.js';
-import { spoiltSamples, witnessed } from '../harness/witness.js';
-import { playTo } from './long-call.js';
+import { everySample } from './long-call.js';
 import { Phone, READY_WITHIN_MS, type Site } from './site.js';
 
 const SECONDS = 5;
@@ -24,23 +20,7 @@ export async function linkLocal(site: Site): Promise<Figure[]> {
 
 async function callByName(site: Site): Promise<Figure[]> {
   progress('lan: a call without IPv4');
-  const sound = join(site.directory, 'link-local.wav');
-  const recording = join(site.directory, 'link-local-heard.wav');
-  const expected = writeNumberedSound(sound, SECONDS);
-  const witness = await witnessed(
-    site.cleanup,
-    async () => {
-      await playTo(site, sound, recording, SECONDS);
-      return passageOf(recording, expected);
-    },
-    ({ missing, extra }) => missing + extra === 0,
-  );
-  const spoilt = spoiltSamples(witness, SAMPLE_RATE);
-  const { missing, extra } = witness.result;
-  return [
-    atMost(spoilt, 'without IPv4: samples missing from a call', missing, 'samples'),
-    atMost(spoilt, 'without IPv4: samples repeated or made up in it', extra, 'samples'),
-  ];
+  return everySample(site, 'a call without IPv4', SECONDS);
 }
 
 /** Three phones, one of them a super-node, and a fourth that calls them by the ring alone. */

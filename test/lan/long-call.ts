@@ -9,13 +9,18 @@ import { Phone, READY_WITHIN_MS, type Site } from './site.js';
 const SECONDS = 30;
 
 export async function longCall(site: Site): Promise<Figure[]> {
-  const sound = join(site.directory, 'long-call.wav');
-  const recording = join(site.directory, 'long-call-heard.wav');
-  const expected = writeNumberedSound(sound, SECONDS);
+  return everySample(site, `a call of ${SECONDS} s`, SECONDS);
+}
+
+/** Of `what`, a call from the first host to the second: what of the sound was lost, and what was made up. */
+export async function everySample(site: Site, what: string, seconds: number): Promise<Figure[]> {
+  const sound = join(site.directory, `call-${seconds}.wav`);
+  const recording = join(site.directory, `call-${seconds}-heard.wav`);
+  const expected = writeNumberedSound(sound, seconds);
   const witness = await witnessed(
     site.cleanup,
     async () => {
-      await playTo(site, sound, recording, SECONDS);
+      await playTo(site, sound, recording, seconds);
       return passageOf(recording, expected);
     },
     ({ missing, extra }) => missing + extra === 0,
@@ -23,9 +28,9 @@ export async function longCall(site: Site): Promise<Figure[]> {
   const { result, stallMs } = witness;
   const spoilt = spoiltSamples(witness, SAMPLE_RATE);
   return [
-    atMost(spoilt, `samples missing from a call of ${SECONDS} s`, result.missing, 'samples'),
-    atMost(spoilt, 'samples repeated or made up in it', result.extra, 'samples'),
-    plain('longest stall of this machine meanwhile', stallMs, 'ms'),
+    atMost(spoilt, `samples missing from ${what}`, result.missing, 'samples'),
+    atMost(spoilt, `samples repeated or made up in ${what}`, result.extra, 'samples'),
+    plain(`longest stall of this machine during ${what}`, stallMs, 'ms'),
   ];
 }
 

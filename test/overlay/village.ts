@@ -5,7 +5,7 @@ import { idSigned, signAsId } from '../../src/identity/id-signature.js';
 import { deviceIdOf } from '../../src/identity/identity.js';
 import { Ed25519Signer, Ed25519Verifier } from '../../src/identity/signing.js';
 import type { LinkAnswer, LinkRequest } from '../../src/overlay/link-messages.js';
-import { type CandidateStream, Overlay, type OverlayOptions } from '../../src/overlay/overlay.js';
+import { Overlay, type OverlayOptions } from '../../src/overlay/overlay.js';
 import { idOf } from '../../src/overlay/ring/ids.js';
 import {
   type LinkProtocol,
@@ -16,6 +16,7 @@ import {
 import { recordSignatureBy } from '../../src/overlay/ring/record-signature.js';
 import type { RingRecord } from '../../src/overlay/ring/records.js';
 import { RingLinks } from '../../src/overlay/ring-links.js';
+import type { CandidateStream } from '../../src/overlay/scout.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { VirtualClock } from '../../src/simulation/virtual-clock.js';
 import { VirtualNetwork } from '../../src/simulation/virtual-network.js';

@@ -1,5 +1,4 @@
 /** Keeps the records of a super-node in the DNS current: drives `update-machine.ts`. */
-
 import { isIP } from 'node:net';
 import type { Clock, Timer } from '../../core/clock.js';
 import { isLinkLocal } from '../../core/endpoint.js';

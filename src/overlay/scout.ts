@@ -1,0 +1,144 @@
+/** Tries whom discovery finds: who of them is a super-node of this overlay? It remembers those that answered. */
+import { EventEmitter } from 'node:events';
+import { isIPv6 } from 'node:net';
+import type { Clock, Timer } from '../core/clock.js';
+import { asError, CodedError } from '../core/errors.js';
+import type { Logger } from '../core/logger.js';
+import type { Candidate } from '../discovery/candidates/candidate.js';
+import type { Candidates } from '../discovery/candidates/candidates.js';
+import { type Id, UNKNOWN_ID } from './ring/ids.js';
+import { type LinkProtocol, type Peer, peerAddress } from './ring/peer.js';
+import type { RingLinks } from './ring-links.js';
+
+/** What discovery does for the overlay: whom to try, and what came of it. */
+export type CandidateStream = Pick<
+  Candidates,
+  'start' | 'stop' | 'stream' | 'proved' | 'failed' | 'look' | 'networkChanged'
+>;
+
+export interface ScoutEvents {
+  /** A super-node has answered, perhaps not for the first time. */
+  found: [peer: Peer];
+  /** A phone of this overlay that is none, or none any more: it may know who is. */
+  node: [address: string];
+  /** Others than before are remembered. */
+  others: [];
+}
+
+export interface ScoutOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly links: Pick<RingLinks, 'ask'>;
+  readonly candidates: CandidateStream;
+  /** By which links are made, but to who takes them by TCP alone. */
+  readonly protocol: LinkProtocol;
+  /** Where this device takes links now, as `Peer.address` has it. */
+  readonly address: () => string | undefined;
+}
+
+/** Super-nodes remembered as heard of, the newest last. */
+const MAX_HEARD = 64;
+/** A place that is tried to see who is there. */
+const GREET_WITHIN_MS = 2000;
+
+export class Scout extends EventEmitter<ScoutEvents> {
+  readonly #options: ScoutOptions;
+  readonly #heard = new Map<Id, Peer>();
+
+  constructor(options: ScoutOptions) {
+    super();
+    this.#options = options;
+  }
+
+  /** Super-nodes that answered, the newest last. */
+  get heard(): readonly Peer[] {
+    return [...this.#heard.values()];
+  }
+
+  /** Until the signal is aborted. */
+  async follow(signal: AbortSignal): Promise<void> {
+    for await (const candidate of this.#options.candidates.stream(signal)) {
+      void this.#tryOut(candidate, signal);
+    }
+  }
+
+  hear(peer: Peer): void {
+    const isNew = !this.#heard.delete(peer.id);
+    this.#heard.set(peer.id, peer);
+    for (const id of this.#heard.keys()) {
+      if (this.#heard.size <= MAX_HEARD) break;
+      this.#heard.delete(id);
+    }
+    if (isNew) this.emit('others');
+  }
+
+  forget(id: Id): void {
+    this.#heard.delete(id);
+    this.emit('others');
+  }
+
+  async #tryOut(candidate: Candidate, signal: AbortSignal): Promise<void> {
+    const { candidates, protocol, logger } = this.#options;
+    const by = linkProtocol(candidate);
+    const isUsable = by === protocol || by === 'TCP';
+    if (!by || !isUsable || !this.#speaks(candidate)) return;
+    const { host, port } = candidate;
+    const address = peerAddress({ address: host, port }, by, protocol);
+    try {
+      const peer = await this.#greet({ id: candidate.nodeId ?? UNKNOWN_ID, address });
+      if (signal.aborted) return;
+      candidates.proved({ ...candidate, nodeId: peer.id });
+      // Who takes links as usual is not asked by TCP, whoever told of that.
+      if (by !== protocol && this.#heard.has(peer.id)) return;
+      this.hear(peer);
+      this.emit('found', peer);
+    } catch (error) {
+      const { code, message: reason } =
+        error instanceof CodedError ? error : new CodedError('NO_ANSWER', asError(error).message);
+      logger.debug({ address, code, reason }, 'no super-node of this overlay there');
+      if (code === 'NOT_MEMBER') this.emit('node', address);
+      candidates.failed(candidate, code === 'WRONG_OVERLAY' ? 'other-overlay' : 'no-answer');
+    }
+  }
+
+  /** Whether its address is of the kind that we have. */
+  #speaks({ host }: Candidate): boolean {
+    const own = this.#options.address();
+    return own === undefined || isIPv6(host) === own.startsWith('[');
+  }
+
+  /** Who is there? */
+  #greet(to: Peer): Promise<Peer> {
+    return new Promise((resolve, reject) => {
+      const { clock, links } = this.#options;
+      const timer: Timer = clock.after(GREET_WITHIN_MS, () =>
+        reject(new CodedError('NO_ANSWER', `${to.address} did not answer`)),
+      );
+      links.ask(
+        to,
+        { type: 'ping' },
+        {
+          answered: from => {
+            timer.cancel();
+            resolve({ id: from.id, address: to.address });
+          },
+          failed: error => {
+            timer.cancel();
+            reject(error);
+          },
+        },
+      );
+    });
+  }
+}
+
+function linkProtocol({ transport }: Candidate): LinkProtocol | undefined {
+  switch (transport) {
+    case 'tls':
+      return 'TLS';
+    case 'tcp':
+      return 'TCP';
+    case 'udp':
+      return undefined;
+  }
+}
