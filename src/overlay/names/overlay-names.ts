@@ -191,7 +191,9 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
       verifier,
       certificate: own.proof.certificate,
       ask: async () => {
-        for (const { name, by } of this.#wanted(own)) if (by === 'user') await lookup.find(name);
+        const names = this.#wanted(own).flatMap(({ name, by }) => (by === 'user' ? [name] : []));
+        // Also where others claim a name: what a record brings along was learnt before that is told.
+        await Promise.allSettled(names.map(name => lookup.find(name)));
       },
     });
     devices.on('list', () => publisher.renew());

@@ -37,7 +37,7 @@ export interface OwnDevicesOptions {
   readonly verifier: Verifier;
   /** Of this device. */
   readonly certificate: Uint8Array;
-  /** Asks the ring for our own names. */
+  /** Asks the ring for our own names; never fails. */
   readonly ask: () => Promise<void>;
 }
 
@@ -82,7 +82,10 @@ export class OwnDevices extends EventEmitter<OwnDevicesEvents> {
       await ask();
       if (!this.#stopped) await this.#takeNewest();
     } catch (error) {
-      logger.debug({ reason: asError(error).message }, 'our own names were not found');
+      logger.debug(
+        { reason: asError(error).message },
+        'which devices were taken back is not known',
+      );
     }
     this.#lookAfter(LOOK_AGAIN_MS);
   }

@@ -304,6 +304,29 @@ t.test('a device that was taken back is called no more by anybody, and is told s
   t.equal(clock.pending, 0);
 });
 
+t.test(
+  'that a device was taken back is heard also where somebody else claims its name',
+  async t => {
+    const clock = new VirtualClock();
+    const ring = new FakeRing(clock);
+    const desk = namesOf(clock, ring, 61, { name: 'anna', address: '10.0.0.1' });
+    const lost = namesOf(clock, ring, 62, { name: 'anna', address: '10.0.0.2' });
+    const rival = namesOf(clock, ring, 63, { name: 'anna', address: '10.0.0.3' });
+    const anna = new StoredUser(desk);
+    await anna.make('anna');
+    const mobile = await new StoredIdentity(lost).publicKey();
+    await new StoredUser(lost).accept(await anna.certify(mobile, ['reach']), mobile);
+    const problems = new Set<string>();
+    lost.names.on('problem', error => problems.add((error as CodedError).code));
+    for (const { names } of [desk, lost, rival]) await names.start();
+    await clock.advance(1000);
+    await anna.revoke(deviceIdOf(mobile));
+    await clock.advance(2 * LOOK_AGAIN_MS + 2000);
+    t.same([...problems].sort(), ['NAME_CLASH', 'REVOKED']);
+    await during(clock, Promise.all([desk, lost, rival].map(({ names }) => names.stop())));
+  },
+);
+
 t.test('a cable that is out takes no name back', async t => {
   const clock = new VirtualClock();
   const ring = new FakeRing(clock);
