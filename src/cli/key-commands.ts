@@ -151,7 +151,7 @@ function seconds(text: string): number {
 }
 
 function group(name: string, description: string): Command {
-  return new Command(name).description(description).showHelpAfterError();
+  return new Command(name).description(description);
 }
 
 function leaf(parent: Command, name: string, description: string): Command {

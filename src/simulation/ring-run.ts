@@ -5,12 +5,8 @@ import { MEMBER_OPTIONS } from '../overlay/ring/member-state.js';
 import { MERGED_WITHIN_MS } from './ring-plan.js';
 import type { RingEvent, RingSchedule } from './ring-schedule.js';
 import { settle } from './settled-ring.js';
-import {
-  type LookupDone,
-  type SimulatedMember,
-  SimulatedRing,
-  simulatedRecord,
-} from './simulated-ring.js';
+import { simulatedRecord } from './simulated-record.js';
+import { type LookupDone, type SimulatedMember, SimulatedRing } from './simulated-ring.js';
 
 /** What must not happen: an invariant is broken, a record that was kept is not found, a lookup misleads. */
 export type Breach = InvariantName | 'no record is lost' | 'lookups are right';

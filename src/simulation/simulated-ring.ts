@@ -4,7 +4,7 @@
  * sees, the truth, and holds the named invariants against it as it goes.
  */
 import { createHash } from 'node:crypto';
-import { type Id, idOf, indexAtOrAfter, ownerAmong } from '../overlay/ring/ids.js';
+import { type Id, indexAtOrAfter, ownerAmong } from '../overlay/ring/ids.js';
 import {
   checkCopies,
   checkLiveSuccessors,
@@ -33,6 +33,7 @@ import { type Deceit, deceive } from './hostile-members.js';
 import { messageBytes } from './message-size.js';
 import { type RingKeys, StatedKeys } from './ring-keys.js';
 import { SeededRandom } from './seeded-random.js';
+import { recordSignature } from './simulated-record.js';
 import { WideArea } from './wide-area.js';
 
 export interface SimulatedMember {
@@ -492,35 +493,6 @@ export class SimulatedRing {
     member.inRing = false;
     this.#inRing.splice(indexAtOrAfter(this.#inRing, member.peer.id), 1);
   }
-}
-
-/** A record of a publisher of the simulation. */
-export function simulatedRecord(
-  name: string,
-  {
-    sequence = 1,
-    lifeMs = 86_400_000,
-    publisher = name,
-    value,
-  }: {
-    sequence?: number;
-    lifeMs?: number;
-    publisher?: string;
-    value?: Uint8Array | undefined;
-  } = {},
-): RingRecord {
-  const record = { key: idOf(name), publisher, sequence, lifeMs, ageMs: 0, value };
-  return { ...record, signature: recordSignature(record) };
-}
-
-export function recordSignature({
-  key,
-  publisher,
-  sequence,
-  lifeMs,
-  value,
-}: Omit<RingRecord, 'signature'>) {
-  return `${publisher} signed ${key} ${sequence} ${lifeMs} ${value?.length ?? 'gone'}`;
 }
 
 function insert(sorted: Peer[], peer: Peer): void {

@@ -45,6 +45,14 @@ for (const [args, says] of mistakes) {
   });
 }
 
+t.test('what no command knows is bad usage, however the command was made', async t => {
+  for (const args of [['who'], ['simulate'], ['user', 'show'], ['overlay', 'find']]) {
+    const { code, text } = await run(...args, '--foo');
+    t.equal(code, 2, args.join(' '));
+    t.match(text, /unknown option '--foo'/);
+  }
+});
+
 t.test('an error in the config file is named by file, line and key', async t => {
   const file = join(directory, 'bad.yaml');
   writeFileSync(file, 'name: alice\nlisen: 1\n');

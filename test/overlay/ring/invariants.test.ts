@@ -10,7 +10,8 @@ import {
   checkPart,
 } from '../../../src/overlay/ring/invariants.js';
 import { settle } from '../../../src/simulation/settled-ring.js';
-import { SimulatedRing, simulatedRecord } from '../../../src/simulation/simulated-ring.js';
+import { simulatedRecord } from '../../../src/simulation/simulated-record.js';
+import { SimulatedRing } from '../../../src/simulation/simulated-ring.js';
 
 const MINUTE = 60_000;
 const id = (head: string) => head.padEnd(40, '0');

@@ -1,7 +1,8 @@
 /** Rings that are cut, heal apart, and become one again. */
 import { test } from 'tap';
 import { idOf } from '../../../src/overlay/ring/ids.js';
-import { SimulatedRing, simulatedRecord } from '../../../src/simulation/simulated-ring.js';
+import { simulatedRecord } from '../../../src/simulation/simulated-record.js';
+import { SimulatedRing } from '../../../src/simulation/simulated-ring.js';
 
 const MINUTE = 60_000;
 

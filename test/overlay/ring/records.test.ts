@@ -3,11 +3,10 @@ import { test } from 'tap';
 import { idOf } from '../../../src/overlay/ring/ids.js';
 import { RecordStore, type RingRecord } from '../../../src/overlay/ring/records.js';
 import { valueRecords } from '../../../src/overlay/ring/values.js';
+import { recordSignature, simulatedRecord } from '../../../src/simulation/simulated-record.js';
 import {
-  recordSignature,
   type SimulatedMember,
   SimulatedRing,
-  simulatedRecord,
   type ValueDone,
 } from '../../../src/simulation/simulated-ring.js';
 
