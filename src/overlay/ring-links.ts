@@ -45,7 +45,7 @@ export interface LinkKeys {
 
 export interface RingLinksOptions {
   /** Started. */
-  readonly userAgent: Pick<UserAgent, 'transactions' | 'localEndpointFor'>;
+  readonly userAgent: Pick<UserAgent, 'transactions' | 'transports' | 'localEndpointFor'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -76,6 +76,8 @@ export type RequestTaker = (
 
 /** Requests of ours without an answer: beyond so many, more fail at once. */
 const MAX_ASKED = 4096;
+/** The ring waits no longer for anybody: who says nothing at all for so long is not at the other end of a connection. */
+const SILENT_MS = 4000;
 /** Numbers of one boot (`FRESHNESS_BOUNDS`). */
 const NUMBERS_PER_BOOT = 2 ** 32;
 
@@ -201,7 +203,7 @@ export class RingLinks {
   }
 
   async #send(asked: Asked, sip: SipRequest): Promise<void> {
-    const { userAgent, protocol, keys } = this.#options;
+    const { userAgent, protocol, keys, clock } = this.#options;
     const { transactions } = userAgent;
     const target = linkTarget(asked.to.address, protocol);
     const local = await userAgent.localEndpointFor(target.endpoint.address);
@@ -216,6 +218,10 @@ export class RingLinks {
     transactions.request(sip, target, {
       response: response => this.#receive(asked, response),
       failed: error => this.#fail(asked, error),
+    });
+    const since = clock.now();
+    this.#after(SILENT_MS, () => {
+      if (this.#isWaiting(asked)) userAgent.transports.giveUpSilent(target, since);
     });
   }
 

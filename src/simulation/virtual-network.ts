@@ -116,7 +116,6 @@ export class VirtualNetwork {
   setLink(address: string, up: boolean): void {
     if (up) this.#cut.delete(address);
     else this.#cut.add(address);
-    if (up) this.streams.resume();
   }
 
   isCut(address: string): boolean {

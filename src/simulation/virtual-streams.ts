@@ -1,7 +1,7 @@
 /**
- * TCP between virtual hosts: ordered, and reliable while the link holds. What a cut link holds back
- * goes on when it is up again, unless that takes too long. TLS is the judgement of both ends, without
- * ciphers, so that a run repeats octet for octet.
+ * TCP between virtual hosts: ordered, and reliable while the link holds. What a cut link holds back is tried
+ * again at ever longer intervals, as by real hosts, unless that takes too long. TLS is the judgement of both
+ * ends, without ciphers, so that a run repeats octet for octet.
  */
 import { X509Certificate } from 'node:crypto';
 import type { Clock, Timer } from '../core/clock.js';
@@ -29,6 +29,10 @@ export interface StreamCarrier {
 const SEND_BUFFER_OCTETS = 65_536;
 /** A segment not delivered within this time ends its connection. */
 const DELIVERY_TIMEOUT_MS = 60_000;
+/** What was not acknowledged is sent again after so long, then after twice as long, … (Linux, near by). */
+const RESEND_MS = 200;
+/** The same of a SYN (RFC 6298 §2.1). */
+const RESEND_SYN_MS = 1000;
 /** As Linux: six SYNs without an answer. */
 const CONNECT_TIMEOUT_MS = 127_000;
 
@@ -88,8 +92,10 @@ export class VirtualStreams {
         reject(new CodedError('NO_ROUTE', `no route from ${from.address} to ${where}`));
         return;
       }
+      let resend: Timer | undefined;
       const settle = () => {
         timeout.cancel();
+        resend?.cancel();
         signal?.removeEventListener('abort', abort);
       };
       const fail = (error: unknown) => {
@@ -101,8 +107,14 @@ export class VirtualStreams {
         fail(new CodedError('CONNECTION_TIMEOUT', `${where} did not answer in time`)),
       );
       signal?.addEventListener('abort', abort, { once: true });
-      clock.after(this.#carrier.delay(), () => {
-        if (this.#carrier.isCut(to.address) || signal?.aborted) return;
+      const launch = (resendMs: number) => {
+        resend = clock.after(resendMs, () => launch(2 * resendMs));
+        clock.after(this.#carrier.delay(), arrive);
+      };
+      const arrive = () => {
+        const isCut = this.#carrier.isCut(from.address) || this.#carrier.isCut(to.address);
+        if (isCut || signal?.aborted) return;
+        resend?.cancel();
         const accept = this.#listeners.get(where);
         if (!accept) {
           const refused = `nothing takes TCP connections at ${where}`;
@@ -120,18 +132,14 @@ export class VirtualStreams {
         });
         far.earliestArrival = clock.now() + answerMs;
         accept(far);
-      });
+      };
+      launch(RESEND_SYN_MS);
     });
   }
 
   secure(connection: StreamConnection, options: SecureOptions): Promise<StreamConnection> {
     if (connection instanceof VirtualStream) return connection.secure(options);
     throw new CodedError('TLS_FAILED', 'expected a connection of this network, found another');
-  }
-
-  /** A link is up again. */
-  resume(): void {
-    for (const stream of this.#open) stream.resume();
   }
 
   #pair(from: Endpoint, to: Endpoint): [VirtualStream, VirtualStream] {
@@ -161,6 +169,7 @@ class VirtualStream implements StreamConnection {
   earliestArrival = 0;
   /** Changes when a stalled stream starts again: what was scheduled before does not count. */
   #run = 0;
+  /** While nothing arrives: until what is under way is tried again. */
   #stalled: Timer | undefined;
   #full = false;
   #ending = false;
@@ -237,18 +246,35 @@ class VirtualStream implements StreamConnection {
     });
   }
 
-  /** What a cut link held back is sent once more. */
-  resume(): void {
-    if (!this.#stalled) return;
-    this.#stalled.cancel();
-    this.#stalled = undefined;
+  /** The link is cut: what is under way waits until it is tried again. */
+  #stall(): void {
+    if (this.#closed) return;
     this.#run++;
-    for (const segment of this.#underWay) this.#launch(segment);
+    const { clock } = this.#carrier;
+    const until = clock.now() + DELIVERY_TIMEOUT_MS;
+    const again = (ms: number): void => {
+      this.#stalled = clock.after(Math.min(ms, until - clock.now()), () => {
+        if (clock.now() >= until) {
+          this.#underWay = [];
+          this.#close(systemError('ETIMEDOUT', 'the connection timed out'));
+        } else if (this.#isCut) {
+          again(2 * ms);
+        } else {
+          this.#stalled = undefined;
+          for (const segment of this.#underWay) this.#launch(segment);
+        }
+      });
+    };
+    again(RESEND_MS);
+  }
+
+  get #isCut(): boolean {
+    return this.#carrier.isCut(this.local.address) || this.#carrier.isCut(this.remote.address);
   }
 
   #send(segment: Segment): void {
     this.#underWay.push(segment);
-    this.#launch(segment);
+    if (!this.#stalled) this.#launch(segment);
   }
 
   #launch(segment: Segment): void {
@@ -264,12 +290,8 @@ class VirtualStream implements StreamConnection {
   }
 
   #arrive(): void {
-    if (this.#stalled) return;
-    if (this.#carrier.isCut(this.local.address) || this.#carrier.isCut(this.remote.address)) {
-      this.#stalled = this.#carrier.clock.after(DELIVERY_TIMEOUT_MS, () => {
-        this.#underWay = [];
-        this.#close(systemError('ETIMEDOUT', 'the connection timed out'));
-      });
+    if (this.#isCut) {
+      this.#stall();
       return;
     }
     const segment = this.#underWay.shift();

@@ -176,8 +176,7 @@ async function superNodeReaddressed(village: Village): Promise<Figure[]> {
   }
   const what = 'a super-node has another address';
   return [
-    // Who comes back to an address may be asked for some seconds yet by a connection to it that has died meanwhile.
-    ...told(`${what}: it and its nodes`, outcomes, 'median'),
+    ...told(`${what}: it and its nodes`, outcomes),
     lost(`${what}: of its own call, both ways`, ofIts),
     lost(`${what}: of a call of a node of it`, ofNodes),
   ];
@@ -306,20 +305,13 @@ function readdress({ host }: Resident): Promise<void> {
   return host.setAddress(host.otherAddress);
 }
 
-/** @param by which of them it is judged */
-function told(
-  what: string,
-  outcomes: readonly Outcome[],
-  by: 'worst' | 'median' = 'worst',
-): Figure[] {
+function told(what: string, outcomes: readonly Outcome[]): Figure[] {
   const taken = outcomes.flatMap(each => each.taken).map(Math.round);
   const rang = outcomes.flatMap(each => each.rang);
   const wrong = outcomes.reduce((sum, each) => sum + each.wrong, 0);
-  const judged = (is: boolean, name: string, ms: number) =>
-    is ? atMost(GOAL_MS, name, ms, 'ms') : plain(name, ms, 'ms');
   const both = (name: string, values: readonly number[]) => [
-    judged(by === 'median', `${name}, median`, median(values)),
-    judged(by === 'worst', `the same, worst of ${values.length}`, Math.max(...values)),
+    plain(`${name}, median`, median(values), 'ms'),
+    atMost(GOAL_MS, `the same, worst of ${values.length}`, Math.max(...values), 'ms'),
   ];
   return [
     ...both(`${what}: taken by the ring`, taken),

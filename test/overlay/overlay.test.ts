@@ -261,8 +261,8 @@ t.test(
   },
 );
 
-t.test('super-nodes that are elsewhere one after the other are one ring each time', async t => {
-  const village = new Village(3);
+/** Three super-nodes of one ring, and whether each knows where the others are. */
+async function threeSuperNodes(village: Village) {
   const members: Device[] = [];
   for (const address of ['10.0.0.1', '10.0.0.2', '10.0.0.3']) {
     const device = await village.add(address);
@@ -271,7 +271,7 @@ t.test('super-nodes that are elsewhere one after the other are one ring each tim
     members.push(device);
   }
   await village.clock.advance(20_000);
-  const isOne = () =>
+  const areOne = () =>
     members.every(({ overlay }) =>
       members.every(({ overlay: other, address }) => {
         if (other === overlay) return overlay.status.member?.phase === 'member';
@@ -279,11 +279,47 @@ t.test('super-nodes that are elsewhere one after the other are one ring each tim
         return known?.address === `${address}:5060`;
       }),
     );
+  return { members, areOne };
+}
+
+t.test('super-nodes that are elsewhere one after the other are one ring each time', async t => {
+  const village = new Village(3);
+  const { members, areOne } = await threeSuperNodes(village);
   for (let turn = 0; turn < 6; turn++) {
     village.move(members[turn % members.length]!, `10.0.${turn + 1}.9`);
-    const tookMs = await village.until(isOne, 10_000);
+    const tookMs = await village.until(areOne, 10_000);
     t.ok(tookMs <= 6000, `turn ${turn}: all know where it is after ${tookMs} ms`);
     await village.clock.advance(10_000);
+  }
+  await village.stop();
+});
+
+t.test('a super-node that comes back to where it was is there for all at once', async t => {
+  const village = new Village(4);
+  const { members, areOne } = await threeSuperNodes(village);
+  const [mover] = members as [Device];
+  for (const awayMs of [1000, 3000, 8000, 15_000, 25_000]) {
+    village.move(mover, '10.0.9.9');
+    await village.clock.advance(awayMs);
+    village.move(mover, '10.0.0.1');
+    const tookMs = await village.until(areOne, 60_000);
+    t.ok(tookMs <= 2000, `away for ${awayMs} ms: all know where it is after ${tookMs} ms`);
+    await village.clock.advance(20_000);
+  }
+  await village.stop();
+});
+
+t.test('super-nodes whose cable was out are one ring soon after it is back', async t => {
+  const village = new Village(4);
+  const { members, areOne } = await threeSuperNodes(village);
+  const [lost] = members as [Device];
+  for (const awayMs of [3000, 10_000, 20_000, 40_000]) {
+    village.unplug(lost);
+    await village.clock.advance(awayMs);
+    village.plug(lost);
+    const tookMs = await village.until(areOne, 60_000);
+    t.ok(tookMs <= 10_000, `out for ${awayMs} ms: one ring after ${tookMs} ms`);
+    await village.clock.advance(20_000);
   }
   await village.stop();
 });

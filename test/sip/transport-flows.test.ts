@@ -165,7 +165,7 @@ t.test(
     const patient = ping(alice, 'tcp', BOB_SIP);
     await world.clock.advance(5000);
     world.network.setLink(BOB, true);
-    t.equal((await world.during(patient, 100)).status, 200);
+    t.equal((await world.during(patient, 5000)).status, 200, 'it may take as long again');
     t.equal(attempts(world), 1);
     world.network.setLink(BOB, false);
     await t.rejects(world.during(ping(alice, 'tcp', BOB_SIP)), { code: 'REQUEST_TIMEOUT' });
@@ -216,4 +216,54 @@ t.test('pings are answered; a kept connection is pinged, and given up when it is
   await world.clock.advance(100_000 + DEFAULT_FLOW_LIMITS.pongMs);
   t.equal(alice.transports.connections, 0);
   t.equal(bob.transports.keepAlive(TO_BOB), false);
+});
+
+t.test(
+  'a connection by which nobody answers gives way to one that the other end has opened since',
+  async t => {
+    const world = lab();
+    const alice = await world.agent(ALICE);
+    const bob = await world.agent(BOB);
+    await world.during(ping(alice, 'tcp', BOB_SIP));
+    world.network.setLink(BOB, false);
+    const unanswered = ping(alice, 'tcp', BOB_SIP).catch(() => undefined);
+    await world.during(bob.stop());
+    await world.clock.advance(6500);
+    world.network.setLink(BOB, true);
+    const back = await world.agent(BOB);
+    await world.during(ping(back, 'tcp', { address: ALICE, port: SIP_PORT }));
+    const from = world.clock.now();
+    await world.during(ping(alice, 'tcp', BOB_SIP));
+    t.ok(world.clock.now() - from < 100, `answered after ${world.clock.now() - from} ms`);
+    await world.clock.advance(10_000);
+    await unanswered;
+  },
+);
+
+t.test('who gets no answer by a connection gives it up, and asks by a new one', async t => {
+  const world = lab();
+  const alice = await world.agent(ALICE);
+  const bob = await world.agent(BOB);
+  await world.during(ping(alice, 'tcp', BOB_SIP));
+  const silentSince = world.clock.now();
+  alice.transports.giveUpSilent(TO_BOB, silentSince);
+  t.equal(alice.transports.connections, 1, 'nobody waits');
+  world.network.setLink(BOB, false);
+  const unanswered = t.rejects(ping(alice, 'tcp', BOB_SIP), { code: 'NO_ANSWER' });
+  const since = world.clock.now();
+  await world.clock.advance(4000);
+  alice.transports.giveUpSilent(TO_BOB, since - 1);
+  t.equal(alice.transports.connections, 1, 'not for so long yet');
+  alice.transports.giveUpSilent(TO_BOB, since);
+  t.equal(alice.transports.connections, 0);
+  await unanswered;
+  world.network.setLink(BOB, true);
+  const from = world.clock.now();
+  await world.during(ping(alice, 'tcp', BOB_SIP));
+  t.ok(world.clock.now() - from < 100);
+  const answered = world.clock.now();
+  await world.during(ping(alice, 'tcp', BOB_SIP));
+  alice.transports.giveUpSilent(TO_BOB, answered);
+  t.equal(alice.transports.connections, 1, 'who has said anything since is there');
+  await world.during(bob.stop());
 });

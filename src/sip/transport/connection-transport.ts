@@ -38,6 +38,9 @@ export interface ConnectionTransportOptions {
   readonly from?: string;
 }
 
+/** Who moved and came back has opened a new connection: what is silent for so long is passed over for it. */
+const SILENT_MS = 1000;
+
 export class ConnectionTransport implements SipTransport {
   readonly #options: ConnectionTransportOptions;
   #listener: StreamListener | undefined;
@@ -71,19 +74,31 @@ export class ConnectionTransport implements SipTransport {
     };
     statistics.sent++;
     const flow = this.find(target) ?? this.#dial(target, failed);
+    if (message.kind === 'request' && message.method !== 'ACK') flow?.asks();
     flow?.send(data, failed);
     return flow?.id;
   }
 
   /** The connection that messages to `target` go by now. */
   find(target: Target): Flow | undefined {
-    const { table, wire } = this.#options;
+    const { table, wire, clock } = this.#options;
     const named = target.flow === undefined ? undefined : table.get(target.flow);
     if (named) return named;
+    let silent: Flow | undefined;
     for (const flow of table.leadingTo(wire.protocol, target.endpoint)) {
-      if (wire.serves(flow, target.tlsName)) return flow;
+      if (!wire.serves(flow, target.tlsName)) continue;
+      if (!flow.isSilentSince(clock.now() - SILENT_MS)) return flow;
+      silent ??= flow;
     }
-    return undefined;
+    return silent;
+  }
+
+  /** As `TransportManager.giveUpSilent`. */
+  giveUpSilent({ endpoint }: Target, since: number): void {
+    const { table, wire } = this.#options;
+    for (const flow of [...table.leadingTo(wire.protocol, endpoint)]) {
+      if (flow.isSilentSince(since)) flow.giveUp();
+    }
   }
 
   /** Takes no more connections. */

@@ -41,6 +41,8 @@ export interface FlowLife {
   readonly openedAt: number;
   /** The last message or keep-alive, either way. */
   trafficAt: number;
+  /** The first request since anything came in: it waits for an answer. */
+  askedAt: number | undefined;
   /** False while it is being opened. */
   established: boolean;
   /** When the message that is not whole yet began. */

@@ -54,6 +54,7 @@ export class Flow implements LinkEvents {
     this.#life = {
       openedAt: now,
       trafficAt: now,
+      askedAt: undefined,
       established: false,
       partialSince: undefined,
       pingAt: undefined,
@@ -81,6 +82,11 @@ export class Flow implements LinkEvents {
     return busy ? 0 : this.options.clock.now() - this.#life.trafficAt;
   }
 
+  /** Whether a request that went by it then, or before, still waits without anything having come in. */
+  isSilentSince(since: number): boolean {
+    return (this.#life.askedAt ?? Number.POSITIVE_INFINITY) <= since;
+  }
+
   /** The connection stands: what waited for it goes out. */
   open(link: Link): void {
     if (this.#closed) {
@@ -94,6 +100,11 @@ export class Flow implements LinkEvents {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { data } of waiting) this.#transmit(link, data);
+  }
+
+  /** What is sent next is a request, which is to be answered. */
+  asks(): void {
+    this.#life.askedAt ??= this.options.clock.now();
   }
 
   /** @param onFailure called where the connection never comes to stand */
@@ -143,6 +154,11 @@ export class Flow implements LinkEvents {
     this.#close(this.#error('CONNECTION_CLOSED', reason));
   }
 
+  /** Nobody answers by it. */
+  giveUp(): void {
+    this.fail(this.#error('NO_ANSWER', 'has not answered for long'));
+  }
+
   /** Closes at once. */
   fail(error: CodedError): void {
     if (this.#closed) return;
@@ -164,6 +180,7 @@ export class Flow implements LinkEvents {
   }
 
   partial(octets: number): void {
+    this.#life.askedAt = undefined;
     this.#life.partialSince ??= this.options.clock.now();
     this.#unfinishedOctets += octets;
     if (this.options.unfinished(octets)) this.#watch();
@@ -235,6 +252,7 @@ export class Flow implements LinkEvents {
   /** A message or keep-alive came in whole. */
   #whole(): void {
     this.#life.trafficAt = this.options.clock.now();
+    this.#life.askedAt = undefined;
     this.#life.partialSince = undefined;
     this.#forgetUnfinished();
     if (this.#listening.length === 0) return;

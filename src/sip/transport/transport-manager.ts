@@ -196,6 +196,17 @@ export class TransportManager {
     return this.#connections.get(target.protocol)?.find(target)?.ping(heard) ?? false;
   }
 
+  /**
+   * Closes connections to `target` by which nothing has come in while a request waits, since `since` or longer. One
+   * whose other end was away would take about as long again to send what it has (RFC 6298 §5.5); a new one is there
+   * at once.
+   *
+   * @param since as `Clock.now`
+   */
+  giveUpSilent(target: Target, since: number): void {
+    this.#connections.get(target.protocol)?.giveUpSilent(target, since);
+  }
+
   /** Our addresses changed. While there is none but loopback, connections may only wait for their cable. */
   networkChanged(): void {
     const addresses = this.#options.network.addresses();
