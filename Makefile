@@ -26,12 +26,12 @@ help: ## this list
 	@echo '  make run ARGS="--name alice --listen :5070"    with options; `npx ringline --help` has them all'
 
 run: build ## be a phone on this network (stop with ^C)
-	@$(NODE) dist/src/cli/main.js run $(ARGS)
+	@$(NODE) dist/bin/ringline/main.js run $(ARGS)
 
 build: node_modules/.package-lock.json ## compile; the native part too where there is a C compiler
 	@[ -d dist/src ] || echo 'Compiling …'
 	@npx tsc -b
-	@chmod +x dist/src/cli/main.js
+	@$(NODE) scripts/bundle.mjs
 	@$(NODE) scripts/build-native.mjs
 
 native: node_modules/.package-lock.json ## compile the native addon (DSCP marking); honours CC and CFLAGS

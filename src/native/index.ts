@@ -49,7 +49,7 @@ export function nativeProblem(): string | undefined {
   return 'problem' in loaded ? loaded.problem : undefined;
 }
 
-/** From dist/src/native/ to where scripts/build-native.mjs puts it. */
+/** From dist/src/native/, or dist/bin/ringline/, to where scripts/build-native.mjs puts it. */
 const ADDON = `../../native/${process.platform}-${process.arch}/ringline.node`;
 
 function load(): Loaded {

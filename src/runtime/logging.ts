@@ -3,7 +3,7 @@ import type { Logger } from '../core/logger.js';
 import type { LogLevel } from './config-settings.js';
 
 export async function createLogger(level: LogLevel): Promise<Logger> {
-  const { pino } = await import('pino');
+  const { default: pino } = await import('pino');
   // Synchronous: what was logged before a crash is what one wants to read.
   const logger: Logger = pino(
     { level, base: undefined },

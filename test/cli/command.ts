@@ -1,9 +1,8 @@
 /** `ringline` commands as a test starts them, on real sockets and with data directories of their own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { programFile } from '../harness/program-file.js';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const children = new Set<ChildProcess>();
 
 export type Event = { event: string } & Record<string, unknown>;
@@ -15,7 +14,9 @@ export function killAll(): void {
 
 /** A command under way; `until` waits for one of its `--json` events. */
 export function start(...args: string[]) {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [programFile(), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   children.add(child);
   let text = '';
   const events: Event[] = [];

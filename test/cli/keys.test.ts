@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { programFile } from '../harness/program-file.js';
 import { type Event, killAll, run } from './command.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'ringline-keys-'));
@@ -97,8 +97,7 @@ t.test('an overlay is founded, somebody is enrolled, joins, and is expelled', as
 });
 
 t.test('a passphrase is asked for at a terminal, twice where it is new, and not shown', async t => {
-  const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-  const command = `${process.execPath} ${main} user export --data ${join(directory, 'one')}`;
+  const command = `${process.execPath} ${programFile()} user export --data ${join(directory, 'one')}`;
   /** `script` gives it a terminal (util-linux). */
   const typed = async (...lines: string[]) => {
     const child = spawn('script', ['-qec', command, '/dev/null']);

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { programFile } from '../harness/program-file.js';
 import { frequencyHz, levelDb, sine } from '../media/signal.js';
 import { readWav, writeWav } from '../media/wav-file.js';
 import { killAll, run, start } from './command.js';
@@ -177,11 +177,14 @@ t.test('a message is written, kept, and shown once', async t => {
 });
 
 t.test('who reads the output may go before its end', async t => {
-  const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
   const script = '"$0" "$1" --help | true; "$0" "$1" --help | head -n 1';
-  const { status, stdout, stderr } = spawnSync('sh', ['-c', script, process.execPath, main], {
-    encoding: 'utf8',
-  });
+  const { status, stdout, stderr } = spawnSync(
+    'sh',
+    ['-c', script, process.execPath, programFile()],
+    {
+      encoding: 'utf8',
+    },
+  );
   t.same([status, stderr], [0, '']);
   t.match(stdout, /^Usage: ringline/);
 });

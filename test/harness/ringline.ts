@@ -1,11 +1,10 @@
 /** `ringline` commands as child processes, followed by the JSON lines they print. */
 import { createInterface } from 'node:readline';
 import { PassThrough } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { type Child, startChild } from './child.js';
 import { type Cleanup, PlainFailure } from './program.js';
+import { programFile, programInModules } from './program-file.js';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const PROBE = new URL('./memory-probe.js', import.meta.url).href;
 /** Makes a phone one of a later version. */
 export const LATER = new URL('./later-phone.js', import.meta.url).href;
@@ -28,6 +27,8 @@ export interface RinglineOptions {
   readonly probed?: boolean;
   /** Its messages of the ring are those of a later version; what that tells are events. */
   readonly later?: boolean;
+  /** Module by module, not of one piece. */
+  readonly inModules?: boolean;
 }
 
 interface Waiter {
@@ -44,13 +45,14 @@ export class Ringline {
 
   /** @param args the subcommand and its options, e.g. `['call', 'bob']` */
   constructor(args: readonly string[], options: RinglineOptions) {
-    const { cleanup, data, enter = [], probed, later } = options;
+    const { cleanup, data, enter = [], probed, later, inModules = later } = options;
     this.#command = `ringline ${args.join(' ')}`;
     const imported = [
       ...(probed ? ['--import', PROBE] : []),
       ...(later ? ['--import', LATER] : []),
     ];
-    const command = [...enter, process.execPath, ...imported, MAIN, ...args, '--json'];
+    const file = inModules ? programInModules() : programFile();
+    const command = [...enter, process.execPath, ...imported, file, ...args, '--json'];
     this.child = startChild(cleanup, command, { RINGLINE_DATA: data }, 'pipe');
     const { stdout } = this.child.process;
     createInterface({ input: stdout ?? new PassThrough() }).on('line', line => this.#read(line));
