@@ -2,7 +2,6 @@
 import { EventEmitter } from 'node:events';
 import { isSipUri, ReferSub, type SipRequest, type SipUri, type Uri } from '@sip-stack/parser';
 import type { Clock, Timer } from '../core/clock.js';
-import { sameEndpoint } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Random } from '../core/random.js';
@@ -27,6 +26,7 @@ import {
   stepCall,
 } from './call-machine.js';
 import { CallMedia } from './call-media.js';
+import { CallOffers } from './call-offers.js';
 import { CallRoaming } from './call-roaming.js';
 import { callerOf, type DivertedBy, diversionsOf, nameOf } from './caller.js';
 import type { DigitRoute } from './digits-machine.js';
@@ -87,6 +87,7 @@ export class Call extends EventEmitter<CallEvents> {
   readonly #timers = new Map<string, Timer>();
   readonly #locating = new AbortController();
   readonly #roaming: CallRoaming;
+  readonly #offers: CallOffers;
   #target: string;
   #inviteHeaders: Readonly<Record<string, string>> = {};
   #session: SipSession | undefined;
@@ -100,8 +101,6 @@ export class Call extends EventEmitter<CallEvents> {
   /** Its session and media live on in another call. */
   #retired = false;
   #connectedAt: number | undefined;
-  /** What our offer under way is about: hold or resume. */
-  #asked: boolean | undefined;
 
   /** @param headers of the INVITE, as text: Replaces, Join, Referred-By */
   static outgoing(
@@ -131,7 +130,24 @@ export class Call extends EventEmitter<CallEvents> {
     this.#uri = uri;
     this.#media = new CallMedia({ ...context, sessionId: context.newSessionId() });
     this.#digits = this.#newDigits();
-    this.#roaming = new CallRoaming({ ...context, move: () => this.#move() });
+    this.#roaming = new CallRoaming({
+      ...context,
+      call: () => ({
+        session: this.#session,
+        media: this.#media,
+        target: this.#target,
+        uri: this.#uri,
+        location: this.location,
+      }),
+    });
+    this.#offers = new CallOffers({
+      ...context,
+      phase: () => this.phase,
+      media: () => this.#media,
+      step: event => this.#step(event),
+      onHeld: held => this.emit('held', held),
+      onHoldRefused: status => this.emit('holdRefused', status),
+    });
     this.#target = state.target;
     this.direction = state.direction;
   }
@@ -223,8 +239,7 @@ export class Call extends EventEmitter<CallEvents> {
   /** Keeps the other side waiting, or takes the conversation up again: `held` or `holdRefused` follows. */
   hold(held: boolean): void {
     if (held === this.held || this.phase !== 'connected') return;
-    this.#asked = held;
-    this.#session?.reoffer(this.#media.offerHold(held));
+    if (this.#session) this.#offers.hold(this.#session, held);
   }
 
   /**
@@ -425,96 +440,32 @@ export class Call extends EventEmitter<CallEvents> {
     if (!session) return;
     await this.#openMedia(session.local.address, session.secure);
     if (this.phase !== 'answering') return;
-    if (session.offer === undefined) {
-      // The caller leaves the offer to us; its answer comes with the ACK.
-      session.accept(this.#media.offer());
-      return;
-    }
-    let answer: string;
-    try {
-      answer = this.#media.answer(session.offer);
-    } catch (error) {
-      session.reject(488);
-      throw error;
-    }
-    session.accept(answer);
-    this.#step({ type: 'connected' });
+    this.#offers.accept(session);
   }
 
   #listen(session: SipSession): void {
+    const offers = this.#offers;
     const current = (handle: () => void) => {
       // A location that was given up may still have something to say.
       if (this.#session === session) handle();
     };
     session.on('proceeding', () => current(() => this.#step({ type: 'proceeding' })));
     session.on('ringing', () => current(() => this.#step({ type: 'ringing' })));
-    session.on('earlyMedia', sdp => current(() => this.#early(sdp)));
-    session.on('reanswered', sdp => current(() => this.#onReanswer(sdp)));
-    session.on('moved', sdp => current(() => this.#reanswered(sdp)));
-    session.on('offerRefused', status => current(() => this.#onOfferRefused(status)));
+    session.on('earlyMedia', sdp => current(() => offers.early(sdp)));
+    session.on('reanswered', sdp => current(() => offers.holdAnswered(sdp)));
+    session.on('moved', sdp => current(() => offers.reanswered(sdp)));
+    session.on('offerRefused', status => current(() => offers.offerRefused(status)));
     session.on('response', (method, status) => current(() => this.#onResponse(method, status)));
     session.on('request', request => this.#onRequest(session, request));
-    session.on('answered', sdp => current(() => this.#negotiated(sdp)));
-    session.on('confirmed', sdp => current(() => this.#confirmed(sdp)));
-    session.on('reoffer', sdp => current(() => this.#onReoffer(session, sdp)));
+    session.on('answered', sdp => current(() => offers.answered(sdp)));
+    session.on('confirmed', sdp => current(() => offers.confirmed(sdp)));
+    session.on('reoffer', sdp => current(() => offers.reoffered(session, sdp)));
     session.on('ended', ({ by, status, reason, response }) =>
       current(() => {
         const locations = response ? redirections(response, this.#uri) : [];
         this.#step({ type: 'session-ended', by, status, reason, locations });
       }),
     );
-  }
-
-  /** Media first: what the other side is told then is so. */
-  async #move(): Promise<void> {
-    const [session, media] = [this.#session, this.#media];
-    if (!session) return;
-    const local = await this.#context.userAgent.localEndpointFor(session.hop);
-    if (session !== this.#session) return;
-    if (sameEndpoint(local, session.local)) {
-      if (session.unheard) await this.#findAgain(session);
-      return;
-    }
-    const goesOn = await media.move(local.address);
-    if (session !== this.#session) return;
-    const { logger } = this.#context;
-    logger.info(
-      { target: this.target, address: local.address },
-      'a call goes on at another address',
-    );
-    session.move(local, goesOn ? media.offer() : undefined);
-  }
-
-  /** Both may have moved at once: whom we called is looked for by name again. Throws while nobody hears us. */
-  async #findAgain(session: SipSession): Promise<void> {
-    const { locator } = this.#context;
-    const locations = this.#uri ? await locator.locate(this.#uri, this.#locating.signal) : [];
-    // Only phones of this network, and devices of the overlay, are where their names lead, rather than behind it.
-    const device = this.location?.device;
-    const seen = locations.filter(
-      place =>
-        place.source === 'lan' || (place.source === 'ring' && device && place.device === device),
-    );
-    const elsewhere = seen.find(({ endpoint }) => endpoint.address !== session.hop);
-    if (elsewhere && session.unheard) session.relocate(elsewhere.endpoint);
-    else if (session.unheard) seen[0]?.unreached?.();
-    throw new CodedError('UNHEARD', `${this.target} has not answered yet where we are now`);
-  }
-
-  /** The other side's answer to our offer. */
-  #negotiated(sdp: string | undefined): void {
-    try {
-      this.#media.agree(sdp);
-      this.#step({ type: 'connected' });
-    } catch (error) {
-      this.#step({ type: 'failed', end: endOfError(error) });
-    }
-  }
-
-  /** Our 2xx arrived; with the answer, where it carried our offer. */
-  #confirmed(sdp: string | undefined): void {
-    if (this.phase === 'answering') this.#negotiated(sdp);
-    else this.#reanswered(sdp);
   }
 
   #onRequest(session: SipSession, request: SipRequest): void {
@@ -622,51 +573,10 @@ export class Call extends EventEmitter<CallEvents> {
     for (const timer of this.#timers.values()) timer.cancel();
   }
 
-  /** Tones and announcements before the call is taken; what is wrong with them will show in the answer. */
-  #early(sdp: string): void {
-    try {
-      this.#media.agree(sdp);
-    } catch (error) {
-      this.#context.logger.debug({ reason: asError(error).message }, 'early media not understood');
-    }
-  }
-
-  #reanswered(sdp: string | undefined): void {
-    try {
-      if (sdp !== undefined) this.#media.agree(sdp);
-    } catch (error) {
-      this.#step({ type: 'failed', end: endOfError(error) });
-    }
-  }
-
-  #onReanswer(sdp: string | undefined): void {
-    this.#reanswered(sdp);
-    const asked = this.#asked;
-    this.#asked = undefined;
-    if (asked !== undefined && this.phase === 'connected') this.emit('held', asked);
-  }
-
-  #onOfferRefused(status: number): void {
-    if (this.#asked === undefined) return;
-    this.#asked = undefined;
-    this.#media.revertHold();
-    this.emit('holdRefused', status);
-  }
-
   #onResponse(method: string, status: number): void {
     if (method === 'INFO') this.#digits.answered(status);
     if (method === 'REFER' && status >= 300) this.emit('transferFailed', status);
     this.emit('answeredRequest', method, status);
-  }
-
-  #onReoffer(session: SipSession, offer: string | undefined): void {
-    this.#media.renew();
-    try {
-      session.accept(offer === undefined ? this.#media.offer() : this.#media.answer(offer));
-    } catch (error) {
-      this.#context.logger.debug({ reason: asError(error).message }, 'refused other media');
-      session.reject(488);
-    }
   }
 
   async #openMedia(address: string, secureSignalling: boolean): Promise<void> {
