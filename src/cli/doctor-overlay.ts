@@ -44,6 +44,11 @@ function ofRunning({ overlay }: PhoneStatus, settings: Settings): Finding {
     const remedy = 'Its log says why. In a private overlay: `ringline user show`, `overlay show`.';
     return { check: CHECK, verdict: 'warn', detail: 'the phone that runs is in none', remedy };
   }
+  if (overlay.expelled) {
+    const detail = `its user was expelled from "${overlay.name}": nobody there calls it by its name`;
+    const remedy = 'Ask who founded it for another enrolment, and `ringline overlay join` that.';
+    return { check: CHECK, verdict: 'warn', detail, remedy };
+  }
   const place = placeOf(overlay);
   if (place !== undefined) return { check: CHECK, verdict: 'ok', detail: place };
   return nobody(`"${overlay.name}" is looked for, and no super-node answers`, settings);

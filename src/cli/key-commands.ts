@@ -86,6 +86,7 @@ function overlayCommands(finish: Finish): Command {
   $ ringline overlay enrol office ben USERKEY      prints an enrolment for ben
   $ ringline overlay join ENROLMENT                on ben's phone
   $ ringline overlay join village                  an open overlay: anybody belongs who says so
+  $ ringline overlay expel office USERKEY          on the founder's phone: whoever was enrolled belongs no more
   $ ringline overlay find                          its super-nodes, by all ways they are looked for
 
 The enrolment key lies here under a passphrase. In an open overlay a name is whose key claimed it first.
@@ -113,7 +114,11 @@ The enrolment key lies here under a passphrase. In an open overlay a name is who
       ),
     );
   withPassphrase(
-    leaf(overlay, 'expel', 'Take an enrolment back; prints the list of those expelled.'),
+    leaf(
+      overlay,
+      'expel',
+      'Take an enrolment back: all phones of the overlay learn it by the ring.',
+    ),
   )
     .argument('<overlay>', 'one that was founded here')
     .argument('<user key>', 'of who is to leave')

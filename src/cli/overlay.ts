@@ -1,8 +1,13 @@
 /** `ringline overlay`: found a private overlay, enrol users in it, belong to one. */
 
 import { CodedError } from '../core/errors.js';
+import { Enrolments, type Overlay, readEnrolment } from '../identity/enrolment.js';
 import { deviceIdOf } from '../identity/identity.js';
+import { Ed25519Verifier } from '../identity/signing.js';
+import type { Membership } from '../identity/stored-overlay.js';
 import { keyFromText, keyToText, recordFromText, recordToText } from '../identity/text-form.js';
+import { expulsionSignature } from '../overlay/names/expulsion-record.js';
+import { askPhone } from '../runtime/control-client.js';
 import { EXIT } from './exit-codes.js';
 import type { Output } from './output.js';
 import { type OwnKeys, withOwnKeys } from './own-keys.js';
@@ -69,10 +74,27 @@ export async function expelUser(
   const user = keyFromText(userKey);
   const passphrase = await readPassphrase(flags.passphraseFile, false);
   return withOwnKeys(directory, output, async keys => {
-    const text = recordToText('expulsions', await keys.overlay.expel(overlay, passphrase, user));
-    output.event({ event: 'expelled', overlay, userId: deviceIdOf(user), text }, text);
+    const list = await keys.overlay.expel(overlay, passphrase, user, expulsionSignature);
+    const text = recordToText('expulsions', list);
+    const userId = deviceIdOf(user);
+    const inRing = await toldByPhone(directory, overlay);
+    output.event(
+      { event: 'expelled', overlay, userId, inRing, text },
+      `User ${userId} is expelled from "${overlay}". ${inRing ? IN_RING : NOT_IN_RING}`,
+    );
     return EXIT.ok;
   });
+}
+
+const IN_RING = 'The ring knows it; all phones do within 10 minutes.';
+const NOT_IN_RING =
+  'The ring does not know it yet: the phone of this device has to run, and tells it then.';
+
+/** Whether the phone that runs with these keys could tell the ring. */
+async function toldByPhone(directory: string, overlay: string): Promise<boolean> {
+  const session = await askPhone(directory, { method: 'tell-expelled', overlay });
+  for await (const event of session?.events ?? []) if (event.event === 'told') return event.inRing;
+  return false;
 }
 
 /** @param given an enrolment, or the name of an open overlay */
@@ -109,15 +131,51 @@ export async function showOverlay(directory: string, output: Output): Promise<nu
       return EXIT.ok;
     }
     const { name, enrolmentKey } = membership.overlay;
-    const key = enrolmentKey && keyToText(enrolmentKey);
+    if (!enrolmentKey) {
+      output.event({ event: 'overlay', overlay: name, open: true }, `overlay        ${name}, open`);
+      return EXIT.ok;
+    }
+    const key = keyToText(enrolmentKey);
+    const { users, here } = await expelledFrom({ name, enrolmentKey }, membership, keys);
+    const what =
+      users === 1 ? '1 user, as far as is known here' : `${users} users, as far as is known here`;
     output.event(
-      { event: 'overlay', overlay: name, open: !key, ...(key && { enrolmentKey: key }) },
-      key
-        ? `overlay        ${name}, private\nenrolment key  ${key}`
-        : `overlay        ${name}, open`,
+      {
+        event: 'overlay',
+        overlay: name,
+        open: false,
+        enrolmentKey: key,
+        expelled: users,
+        expelledHere: here,
+      },
+      [
+        `overlay        ${name}, private`,
+        `enrolment key  ${key}`,
+        `expelled       ${users === 0 ? 'nobody, as far as is known here' : what}`,
+        ...(here ? ['this device    speaks for one who was EXPELLED'] : []),
+      ].join('\n'),
     );
     return EXIT.ok;
   });
+}
+
+/** By the newest list that lies here. */
+async function expelledFrom(
+  overlay: Required<Overlay>,
+  { enrolment }: Membership,
+  keys: OwnKeys,
+): Promise<{ readonly users: number; readonly here: boolean }> {
+  const verifier = new Ed25519Verifier();
+  const enrolments = new Enrolments(overlay, verifier);
+  let users = 0;
+  for (const { list } of await keys.overlay.expulsions(overlay.name)) {
+    const learnt = enrolments.learn(list);
+    if (learnt.ok) users = learnt.value.expelled.length;
+  }
+  const own = enrolment && readEnrolment(enrolment, overlay, verifier);
+  if (!own?.ok) return { users, here: false };
+  const checked = enrolments.check({ ...own.value, enrolment }, 0);
+  return { users, here: !checked.ok && checked.code === 'REVOKED' };
 }
 
 async function ownUserKey({ user }: OwnKeys): Promise<Uint8Array> {

@@ -64,16 +64,25 @@ function describe(status: PhoneStatus): string {
   return `${formatTable(rows)}\n\n${formatTable([['call', 'with', 'is', 'codec', 'encrypted', 'quality', 'for'], ...calls])}`;
 }
 
-/** `ringline, attached to 192.0.2.7:5061`. */
+/** `ringline, attached to 192.0.2.7:5061 for 2 min`. */
 function describeOverlay({ overlay }: PhoneStatus): string {
   if (!overlay) return 'none';
-  const { name, member, superNode, attachedMs = 0, nodes } = overlay;
+  const { name, expelled } = overlay;
+  return `${name}, ${placeIn(overlay)}${expelled ? '; its user was EXPELLED from it' : ''}`;
+}
+
+function placeIn({
+  member,
+  superNode,
+  attachedMs = 0,
+  nodes,
+}: NonNullable<PhoneStatus['overlay']>): string {
   if (member) {
     const others = member.known === undefined ? '' : ` among ${member.known}`;
-    return `${name}, as super-node${others} with ${nodes} ${nodes === 1 ? 'node' : 'nodes'}`;
+    return `as super-node${others} with ${nodes} ${nodes === 1 ? 'node' : 'nodes'}`;
   }
-  if (!superNode) return `${name}, no super-node found yet`;
-  return `${name}, attached to ${superNode} for ${duration(Math.round(attachedMs / 1000))}`;
+  if (!superNode) return 'no super-node found yet';
+  return `attached to ${superNode} for ${duration(Math.round(attachedMs / 1000))}`;
 }
 
 function describeAccount({

@@ -13,11 +13,12 @@ import {
   MAX_EXPULSIONS,
   type Overlay,
   readEnrolment,
+  readExpulsions,
 } from './enrolment.js';
 import { itemsOf, sameOctets } from './fields.js';
 import { refusalError } from './refusal.js';
 import { openSecret, sealSecret } from './sealed-secret.js';
-import { Ed25519Signer, Ed25519Verifier, KEY_OCTETS } from './signing.js';
+import { Ed25519Signer, Ed25519Verifier, KEY_OCTETS, type Signer } from './signing.js';
 import { CERTIFICATE_LIFETIME_S } from './stored-user.js';
 import { keyFromText, keyToText } from './text-form.js';
 
@@ -32,8 +33,16 @@ interface FoundedRecord {
   /** The next. */
   readonly sequence: number;
   readonly expelled: readonly { readonly user: string; readonly sequence: number }[];
-  /** The newest list of them that was signed, base64url. */
+  /** The newest list of them that was signed, base64url, and what makes it a record of the ring. */
   readonly list?: string;
+  readonly listSignature?: string;
+}
+
+/** A list that was made elsewhere. */
+interface LearntRecord {
+  /** Base64url. */
+  readonly list: string;
+  readonly signature: string;
 }
 
 interface MembershipRecord {
@@ -49,6 +58,16 @@ export interface Membership {
   /** In a private overlay. */
   readonly enrolment?: Uint8Array;
 }
+
+/** A list of those expelled, as it lies here. */
+export interface KeptExpulsions {
+  readonly list: Uint8Array;
+  /** By which any phone may put it into the ring; those of earlier versions have none. */
+  readonly signature?: string;
+}
+
+/** Has the enrolment key sign what makes its list a record of the ring: the format is of a room above. */
+export type SignForRing = (enroller: Signer, list: Uint8Array, sequence: number) => string;
 
 export interface StoredOverlayOptions {
   readonly store: Store;
@@ -102,7 +121,12 @@ export class StoredOverlay {
   }
 
   /** A list of all whose enrolments are taken back. @throws {CodedError} `NO_ENROLMENT_KEY`, `WRONG_PASSPHRASE`, `TOO_MANY_EXPULSIONS` */
-  async expel(overlay: string, passphrase: string, user: Uint8Array): Promise<Uint8Array> {
+  async expel(
+    overlay: string,
+    passphrase: string,
+    user: Uint8Array,
+    signForRing: SignForRing,
+  ): Promise<Uint8Array> {
     const { record, signer } = await this.#opened(overlay, passphrase);
     const { sequence } = record;
     const text = keyToText(user);
@@ -116,17 +140,37 @@ export class StoredOverlay {
     const list = expelled.map(each => ({ ...each, user: keyFromText(each.user) }));
     const lifetime = CERTIFICATE_LIFETIME_S;
     const octets = issueExpulsions(signer, overlay, { expelled: list, sequence, lifetime });
-    const signed = Buffer.from(octets).toString('base64url');
-    const next: FoundedRecord = { ...record, sequence: sequence + 1, expelled, list: signed };
+    const next: FoundedRecord = {
+      ...record,
+      sequence: sequence + 1,
+      expelled,
+      list: Buffer.from(octets).toString('base64url'),
+      listSignature: signForRing(signer, octets, sequence),
+    };
     await this.#store.set(recordOf(overlay), next);
     return octets;
   }
 
-  /** The newest list of those expelled, for those who judge enrolments; undefined where nobody was, or not from here. */
-  async expulsions(overlay: string): Promise<Uint8Array | undefined> {
+  /** The lists of those expelled that lie here: the newest that was made here, and the newest that was learnt. */
+  async expulsions(overlay: string): Promise<readonly KeptExpulsions[]> {
     checkOverlayName(overlay);
-    const record = await this.#store.get<FoundedRecord>(recordOf(overlay));
-    return record?.list === undefined ? undefined : Buffer.from(record.list, 'base64url');
+    const { list: own, listSignature } =
+      (await this.#store.get<FoundedRecord>(recordOf(overlay))) ?? {};
+    const learnt = await this.#store.get<LearntRecord>(learntOf(overlay));
+    return [
+      ...(own === undefined ? [] : [kept(own, listSignature)]),
+      ...(learnt ? [kept(learnt.list, learnt.signature)] : []),
+    ];
+  }
+
+  /** Keeps a list that others told of: it is the newest, and the overlay's key has signed it. */
+  async keepExpulsions(
+    overlay: string,
+    { list, signature }: Required<KeptExpulsions>,
+  ): Promise<void> {
+    checkOverlayName(overlay);
+    const record: LearntRecord = { list: Buffer.from(list).toString('base64url'), signature };
+    await this.#store.set(learntOf(overlay), record);
   }
 
   /** Belongs to a private overlay from now on. @throws {CodedError} a refusal's, or `WRONG_KEY` */
@@ -177,12 +221,36 @@ export class StoredOverlay {
       });
     }
     const { secret } = await openSecret(record.sealed, 'overlay', passphrase);
-    return { record, signer: new Ed25519Signer(secret) };
+    const signer = new Ed25519Signer(secret);
+    return { record: await this.#countedOn(overlay, record, signer), signer };
+  }
+
+  /** The overlay may have newer numbers than this: its key lies on two devices, or what lies here was put back from a copy. */
+  async #countedOn(name: string, record: FoundedRecord, { publicKey: enrolmentKey }: Signer) {
+    let newest = record;
+    for (const { list } of await this.expulsions(name)) {
+      const read = readExpulsions(list, { name, enrolmentKey }, new Ed25519Verifier());
+      if (!read.ok || read.value.sequence < newest.sequence) continue;
+      const expelled = read.value.expelled.map(each => ({ ...each, user: keyToText(each.user) }));
+      newest = { ...newest, sequence: read.value.sequence + 1, expelled };
+    }
+    return newest;
   }
 }
 
 function recordOf(name: string): string {
   return `overlays/${name}`;
+}
+
+function learntOf(name: string): string {
+  return `expulsions/${name}`;
+}
+
+function kept(list: string, signature: string | undefined): KeptExpulsions {
+  return {
+    list: Buffer.from(list, 'base64url'),
+    ...(signature !== undefined && { signature }),
+  };
 }
 
 function checkOverlayName(name: string): void {

@@ -21,6 +21,8 @@ export type ControlRequest =
   | { readonly method: 'press'; readonly pressed: HandsetKey }
   /** Messages that nobody has seen, or all; with `follow` also those that come in from now on. */
   | { readonly method: 'messages'; readonly all: boolean; readonly follow: boolean }
+  /** Somebody was expelled from an overlay, by a command beside the phone: its ring is to know. */
+  | { readonly method: 'tell-expelled'; readonly overlay: string }
   /** Watch the lamps of others, for as long as the connection is open. */
   | { readonly method: 'watch'; readonly names: readonly string[] };
 
@@ -53,6 +55,8 @@ export type ControlEvent =
   /** The key has done what it does; with whom that call was. */
   | { readonly event: 'done'; readonly key: HandsetKey['key']; readonly with: string }
   | { readonly event: 'message'; readonly message: TextMessage }
+  /** Whether the ring knows now. */
+  | { readonly event: 'told'; readonly inRing: boolean }
   | { readonly event: 'lamp'; readonly name: string; readonly state: LampState }
   /** Nothing more will be told of it. */
   | {

@@ -122,6 +122,9 @@ function parseRequest(line: string): ControlRequest {
   }
   if (typeof request === 'object' && request !== null && 'method' in request) {
     if (request.method === 'status') return { method: 'status' };
+    if (request.method === 'tell-expelled' && 'overlay' in request) {
+      return { method: 'tell-expelled', overlay: String(request.overlay) };
+    }
     if (request.method === 'messages') {
       const all = 'all' in request && request.all === true;
       return { method: 'messages', all, follow: 'follow' in request && request.follow === true };
@@ -139,7 +142,7 @@ function parseRequest(line: string): ControlRequest {
   }
   throw new CodedError(
     'BAD_REQUEST',
-    `expected a request for status, answer, press, messages or watch, found ${line.slice(0, 80)}`,
+    `expected a request for status, answer, press, messages, watch or tell-expelled, found ${line.slice(0, 80)}`,
     {
       remedy: 'The running phone may be of another version: restart it.',
     },

@@ -66,6 +66,11 @@ const LINKS_BY = 'TLS';
 /** Of who is not to be called (RFC 2606 §2). */
 const NOWHERE = 'sip:nowhere.invalid';
 
+export interface OverlayPlaceStatus extends OverlayStatus {
+  /** The user of this phone was expelled: nobody of the overlay calls it by its name. */
+  readonly expelled: boolean;
+}
+
 interface Running {
   readonly overlay: Overlay;
   readonly names: OverlayNames;
@@ -82,8 +87,10 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
     this.#options = options;
   }
 
-  get status(): OverlayStatus | undefined {
-    return this.#running?.overlay.status;
+  get status(): OverlayPlaceStatus | undefined {
+    if (!this.#running) return undefined;
+    const { overlay, names } = this.#running;
+    return { ...overlay.status, expelled: names.expelled };
   }
 
   async locate(target: SipUri, signal: AbortSignal): Promise<readonly Location[]> {
@@ -93,6 +100,11 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
   /** Who this phone is to people of the overlay; undefined while it is not there. */
   get address(): { readonly user: string; readonly host: string } | undefined {
     return this.#running?.names.address;
+  }
+
+  /** Somebody was expelled here from that overlay: whether its ring knows it now. */
+  async tellExpelled(overlay: string): Promise<boolean> {
+    return (await this.#running?.names.tellExpelled(overlay)) ?? false;
   }
 
   /** Called us, or is watched: to be known beforehand. */

@@ -29,11 +29,11 @@ export interface CallStatus {
   readonly seconds: number | undefined;
 }
 
-import type { OverlayStatus } from '../overlay/overlay.js';
+import type { OverlayPlaceStatus } from './overlay-role.js';
 
 export interface PhoneStatus {
   /** Undefined where it is in none. */
-  readonly overlay: OverlayStatus | undefined;
+  readonly overlay: OverlayPlaceStatus | undefined;
   readonly name: string;
   readonly deviceId: string;
   readonly version: string;

@@ -286,6 +286,9 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
         connection.end();
         return;
       }
+      case 'tell-expelled':
+        await this.#tellExpelled(request.overlay, connection);
+        return;
       case 'messages':
         this.#showMessages(request, connection);
         return;
@@ -294,6 +297,11 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
         return;
     }
   };
+
+  async #tellExpelled(overlay: string, connection: ControlConnection): Promise<void> {
+    connection.send({ event: 'told', inRing: await this.#overlay.tellExpelled(overlay) });
+    connection.end();
+  }
 
   /** Tells a client the lamps of others for as long as it stays and there are any to watch. */
   #watch(names: readonly string[], connection: ControlConnection): void {

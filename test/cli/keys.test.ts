@@ -92,6 +92,9 @@ t.test('an overlay is founded, somebody is enrolled, joins, and is expelled', as
   t.match(await on('one', 'overlay', 'expel', 'office', String(userKey), ...sealed), {
     text: /^ringline-expulsions-1:/,
   });
+  t.match(await on('one', 'overlay', 'show'), { expelled: 1, expelledHere: false });
+  const shown = await run('overlay', 'show', '--data', join(directory, 'one'));
+  t.match(shown.text, /expelled +1 user, as far as is known here/);
   t.match(await on('four', 'overlay', 'join', 'village'), { event: 'joined', open: true });
   t.match(await on('four', 'overlay', 'show'), { overlay: 'village', open: true });
 });

@@ -8,6 +8,7 @@ import {
   issueEnrolment,
   issueExpulsions,
   readEnrolment,
+  readExpulsions,
 } from '../../src/identity/enrolment.js';
 import { type NameClaim, NameJudge } from '../../src/identity/name-judge.js';
 import { NameRegistry } from '../../src/identity/name-registry.js';
@@ -299,13 +300,29 @@ t.test(
     await t.rejects(overlays.join(enrolled.subarray(1), bob.publicKey), { code: 'MALFORMED' });
     await overlays.join(enrolled, user.key.publicKey);
     t.match(await overlays.membership(), { overlay: { name: 'office' } });
-    t.equal(await overlays.expulsions('office'), undefined);
-    const expulsions = await overlays.expel('office', 'long enough', user.key.publicKey);
-    t.same(await overlays.expulsions('office'), Buffer.from(expulsions));
+    t.same(await overlays.expulsions('office'), []);
+    const forRing = (_key: unknown, _list: unknown, sequence: number) => `signature ${sequence}`;
+    const expulsions = await overlays.expel('office', 'long enough', user.key.publicKey, forRing);
+    const own = { list: Buffer.from(expulsions), signature: 'signature 2' };
+    t.same(await overlays.expulsions('office'), [own]);
     const judging = new Enrolments(overlay, verifier);
     judging.learn(expulsions);
     const claim = { user: user.key.publicKey, enrolment: enrolled };
     t.equal(code(judging.check(claim, 0)), 'REVOKED');
+    // The key lies elsewhere too, and somebody was expelled there: the next number is after that.
+    const elsewhere = new MemoryStore();
+    await elsewhere.set('overlays/office', (await store.get('overlays/office')) ?? null);
+    const theirs = new StoredOverlay({ store: elsewhere, random });
+    for (const { publicKey } of [bob, alice]) {
+      await theirs.expel('office', 'long enough', Buffer.from(publicKey), forRing);
+    }
+    const [there] = await theirs.expulsions('office');
+    await overlays.keepExpulsions('office', { signature: '', ...there! });
+    t.same(await overlays.expulsions('office'), [own, there]);
+    const both = await overlays.expel('office', 'long enough', random.bytes(32), forRing);
+    const found = readExpulsions(both, overlay, verifier);
+    t.equal(found.ok && found.value.sequence, 5);
+    t.equal(found.ok && found.value.expelled.length, 4, 'and nobody is forgotten');
     await overlays.joinOpen('village');
     t.same(await overlays.membership(), { overlay: { name: 'village' } });
 

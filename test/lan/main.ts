@@ -11,6 +11,7 @@ import { avahi } from './avahi.js';
 import { behind } from './behind.js';
 import { coldStart } from './cold-start.js';
 import { conference } from './conference.js';
+import { expelled } from './expelled.js';
 import { linkLocal } from './link-local.js';
 import { linkLoss } from './link-loss.js';
 import { longCall } from './long-call.js';
@@ -33,6 +34,7 @@ const CHECKS = {
   ring,
   'ring-moves': ringMoves,
   behind,
+  expelled,
   versions,
   wire,
 } as const;

@@ -94,6 +94,13 @@ export class Buddies implements KnownPeople, Service {
     this.#step({ type: 'found', found });
   }
 
+  /** What is known of people is another than before: of whom it does not stand any more the place is forgotten. */
+  judgeAgain(stands: (found: FoundName) => boolean): void {
+    for (const { name, found } of [...this.#state.buddies.values()]) {
+      if (found && !stands(found)) this.#step({ type: 'nobody', name });
+    }
+  }
+
   doubt(name: string): void {
     this.#step({ type: 'doubted', name });
   }

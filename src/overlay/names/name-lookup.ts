@@ -81,6 +81,13 @@ export class NameLookup extends EventEmitter<NameLookupEvents> {
     return this.#judged(name, devices, now);
   }
 
+  /** Whether who was found has the name still, by what is known now. */
+  stands({ name, devices }: FoundName): boolean {
+    const { judge, clock } = this.#options;
+    const claims = devices.map(({ claim }) => claim);
+    return judge.judge(name, claims, clock.now()).chosen !== undefined;
+  }
+
   #judged(name: string, devices: readonly NamedDevice[], now: number): FoundName | undefined {
     const claims = devices.map(({ claim }) => claim);
     const { chosen, clash, refused } = this.#options.judge.judge(name, claims, now);

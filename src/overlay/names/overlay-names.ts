@@ -25,6 +25,7 @@ import type { RingRecord } from '../ring/records.js';
 import type { RingAccess } from '../ring-access.js';
 import { BindingPublisher } from './binding-publisher.js';
 import { Buddies } from './buddies.js';
+import { Expulsions } from './expulsions.js';
 import { NameLookup } from './name-lookup.js';
 import { OwnDevices } from './own-devices.js';
 import { type OwnUser, readyOwnUser } from './own-user.js';
@@ -63,6 +64,8 @@ interface Running {
   readonly buddies: Buddies;
   readonly locator: RingLocator;
   readonly devices: OwnDevices;
+  /** Of a private overlay. */
+  readonly expulsions: Expulsions | undefined;
 }
 
 export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Service, Locator {
@@ -100,6 +103,17 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
     return this.#running?.buddies.names ?? [];
   }
 
+  /** Whether the user of this phone was expelled from the overlay. */
+  get expelled(): boolean {
+    return this.#running?.expulsions?.expelled ?? false;
+  }
+
+  /** Somebody was expelled here from that overlay, beside this phone: whether the ring knows it now. */
+  async tellExpelled(overlay: string): Promise<boolean> {
+    if (this.overlay !== overlay) return false;
+    return (await this.#running?.expulsions?.tell()) ?? false;
+  }
+
   /** @throws {CodedError} `NOT_CERTIFIED` in a private overlay, and whatever the store throws */
   async start(): Promise<void> {
     this.#starting ??= this.#start();
@@ -114,6 +128,7 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
   async #start(): Promise<void> {
     const running = await this.#assemble();
     await running.devices.start();
+    await running.expulsions?.start();
     await running.buddies.start();
     this.#running = running;
     this.changed();
@@ -127,6 +142,7 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
     const running = this.#running;
     if (!running) return;
     running.devices.stop();
+    running.expulsions?.stop();
     await running.buddies.stop();
     await running.publisher.stop();
     this.#records = running.publisher.records;
@@ -145,6 +161,7 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
   ringChanged(): void {
     this.#running?.publisher.ringChanged();
     this.#running?.devices.ringChanged();
+    this.#running?.expulsions?.ringChanged();
   }
 
   async locate(target: SipUri, signal: AbortSignal): Promise<readonly Location[]> {
@@ -168,8 +185,6 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
     const trust = new DeviceTrust(verifier);
     const pins = await PinBook.load({ store, overlay });
     const enrolments = enrolmentKey && new Enrolments({ name: overlay, enrolmentKey }, verifier);
-    const expelled = enrolments && (await new StoredOverlay({ store, random }).expulsions(overlay));
-    if (expelled) enrolments?.learn(expelled);
     const lookup = new NameLookup({
       ...this.#options,
       tools: { overlay, verifier, trust, guard: new FreshnessGuard() },
@@ -196,12 +211,26 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
         await Promise.allSettled(names.map(name => lookup.find(name)));
       },
     });
+    const { enrolment } = own.proof;
+    const expulsions =
+      enrolmentKey && enrolments && enrolment
+        ? new Expulsions({
+            ...this.#options,
+            overlay: { name: overlay, enrolmentKey },
+            stored: new StoredOverlay({ store, random }),
+            enrolments,
+            verifier,
+            enrolment,
+          })
+        : undefined;
+    expulsions?.on('list', () => buddies.judgeAgain(found => lookup.stands(found)));
+    expulsions?.on('problem', error => this.emit('problem', error));
     devices.on('list', () => publisher.renew());
     devices.on('problem', error => this.emit('problem', error));
     publisher.on('records', records => this.emit('records', records));
     publisher.on('problem', error => this.emit('problem', error));
     lookup.on('problem', error => this.emit('problem', error));
-    return { own, publisher, buddies, locator, devices };
+    return { own, publisher, buddies, locator, devices, expulsions };
   }
 
   /** In a private overlay one has the name one was enrolled with, and no other. */

@@ -3,23 +3,17 @@
  * has the user's key makes the list; from there it goes along with each binding, and so to all who ask for the name.
  */
 import { EventEmitter } from 'node:events';
-import type { Clock, Timer } from '../../core/clock.js';
+import type { Clock } from '../../core/clock.js';
 import { asError } from '../../core/errors.js';
 import type { Logger } from '../../core/logger.js';
-import { type Random, randomUnit } from '../../core/random.js';
+import type { Random } from '../../core/random.js';
 import { readDeviceCertificate } from '../../identity/device-certificate.js';
 import type { DeviceTrust } from '../../identity/device-trust.js';
 import { sameOctets } from '../../identity/fields.js';
 import { refusalError } from '../../identity/refusal.js';
 import type { Verifier } from '../../identity/signing.js';
 import type { StoredUser } from '../../identity/stored-user.js';
-
-/** Our own names are asked for so often: who was taken back is found out within this, and so are rivals for a name. */
-export const LOOK_AGAIN_MS = 600_000;
-/** After there is a ring, or another: first all names are put. */
-const SOON_MS = 10_000;
-/** Of both, taken off by chance. */
-const SPREAD = 0.2;
+import { LookAgain } from './look-again.js';
 
 export interface OwnDevicesEvents {
   /** There is a newer list. */
@@ -43,14 +37,15 @@ export interface OwnDevicesOptions {
 
 export class OwnDevices extends EventEmitter<OwnDevicesEvents> {
   readonly #options: OwnDevicesOptions;
+  readonly #looking: LookAgain;
   #list: Uint8Array | undefined;
-  #timer: Timer | undefined;
   #stopped = false;
   #told = false;
 
   constructor(options: OwnDevicesOptions) {
     super();
     this.#options = options;
+    this.#looking = new LookAgain({ ...options, look: () => this.#look() });
   }
 
   /** The newest; undefined where no device was ever taken back. */
@@ -62,17 +57,17 @@ export class OwnDevices extends EventEmitter<OwnDevicesEvents> {
   async start(): Promise<void> {
     this.#list = await this.#options.stored.list();
     if (this.#list) this.#options.trust.learn(this.#list);
-    this.#lookAfter(LOOK_AGAIN_MS);
+    this.#looking.later();
   }
 
   /** There is a ring, or another: it may know more. */
   ringChanged(): void {
-    this.#lookAfter(SOON_MS);
+    this.#looking.soon();
   }
 
   stop(): void {
     this.#stopped = true;
-    this.#timer?.cancel();
+    this.#looking.stop();
   }
 
   async #look(): Promise<void> {
@@ -87,14 +82,6 @@ export class OwnDevices extends EventEmitter<OwnDevicesEvents> {
         'which devices were taken back is not known',
       );
     }
-    this.#lookAfter(LOOK_AGAIN_MS);
-  }
-
-  #lookAfter(ms: number): void {
-    if (this.#stopped) return;
-    const { clock, random } = this.#options;
-    this.#timer?.cancel();
-    this.#timer = clock.after(ms * (1 - SPREAD * randomUnit(random)), () => void this.#look());
   }
 
   /** The owner may have taken a device back here, beside the phone that runs. */

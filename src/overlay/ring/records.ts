@@ -103,8 +103,18 @@ export class RecordStore {
     return undefined;
   }
 
-  /** Records under `key`, tombstones too, aged as of `now`. */
+  /**
+   * What is told of `key`: its records, tombstones too, aged as of `now`. Where the key is the id of one of their publishers
+   * it is that one's place, and its record is told alone: others cannot crowd it out.
+   */
   get(key: Id, now: number): RingRecord[] {
+    const records = this.under(key, now);
+    const own = records.find(({ publisher }) => publisher === key);
+    return own ? [own] : records;
+  }
+
+  /** All records under `key`. */
+  under(key: Id, now: number): RingRecord[] {
     const records: RingRecord[] = [];
     for (const held of this.#held.get(key)?.values() ?? []) {
       if (held.expiresAt > now) records.push(aged(held, now));

@@ -146,7 +146,7 @@ export function handAllOver(state: MemberState): void {
 /** Where does a record belong that nobody has wanted here for long? */
 export function foundHome(state: MemberState, key: Id, { result }: FinishedLookup): void {
   if (!result || result.owner.id === state.self.id) return;
-  const versions = state.records.get(key, state.now).map(versionOf);
+  const versions = state.records.under(key, state.now).map(versionOf);
   const holders = [result.owner, ...result.successors.slice(0, state.options.copies - 1)];
   const drop = holders.some(({ id }) => id === state.self.id) ? [] : versions;
   ask(state, result.owner, { type: 'offer', versions }, { type: 'offer', stamp: undefined, drop });

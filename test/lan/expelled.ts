@@ -1,0 +1,129 @@
+/**
+ * A private overlay on five hosts: somebody is expelled at the founder's phone, which then loses its power. Is it known to
+ * who comes later, to who calls, and to the one who was expelled?
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { atMost, exactly, type Figure } from '../harness/figures.js';
+import { PlainFailure } from '../harness/program.js';
+import type { Ringline, RinglineEvent } from '../harness/ringline.js';
+import { Phone, READY_WITHIN_MS, type Site } from './site.js';
+
+const OVERLAY = 'office';
+const GIVE_UP_MS = 30_000;
+/** A phone asks who was expelled 10 s after it has a ring, and again 10 s after it is a super-node itself. */
+const KNOWN_GOAL_MS = 25_000;
+
+export async function expelled(site: Site): Promise<Figure[]> {
+  const passphrase = join(site.directory, 'passphrase');
+  writeFileSync(passphrase, 'correct horse battery\n');
+  const [founder, bob, eve, dan, late] = [0, 1, 2, 3, 4].map(index => new Phone(site, index));
+  if (!founder || !bob || !eve || !dan || !late) throw new Error('this check needs five hosts');
+  const sealed = ['--passphrase-file', passphrase];
+  await said(founder, 'created', 'user', 'create', founder.host.name);
+  await said(founder, 'founded', 'overlay', 'create', OVERLAY, ...sealed);
+  const keys = new Map<Phone, string>();
+  for (const phone of [bob, eve, dan, late]) {
+    const { name } = phone.host;
+    await said(phone, 'created', 'user', 'create', name);
+    const key = String((await said(phone, 'user', 'user', 'show')).userKey);
+    const enrol = ['overlay', 'enrol', OVERLAY, name, key, '--super-node', ...sealed];
+    const { text } = await said(founder, 'enrolled', ...enrol);
+    await said(phone, 'joined', 'overlay', 'join', String(text));
+    keys.set(phone, key);
+  }
+
+  const running = new Map<Phone, Ringline>();
+  for (const phone of [founder, bob, eve, dan]) running.set(phone, await started(phone));
+  // Those who began a ring each are one by then.
+  for (const phone of [founder, bob, dan]) {
+    await until(
+      `eve calls ${phone.host.name}`,
+      async () => (await call(eve, phone)) === 'connected',
+    );
+  }
+  const expelling = ['overlay', 'expel', OVERLAY, keys.get(bob) ?? '', ...sealed];
+  const { inRing: told } = await said(founder, 'expelled', ...expelling);
+  await killed(running.get(founder));
+
+  // Nobody told it anything, and it has never met the founder.
+  const took = [await known(late, await started(late))];
+  for (const phone of [bob, eve]) {
+    await killed(running.get(phone));
+    const again = await started(phone);
+    running.set(phone, again);
+    took.push(await known(phone, again));
+  }
+  const status = await bob.status();
+  const after = [await call(eve, bob), await call(late, bob), await call(late, eve)];
+  await Promise.all([...running.values()].map(each => each.stop()));
+  return [
+    exactly(1, 'expelled: the ring has the list when the command ends', Number(told === true), ''),
+    exactly(3, 'expelled: phones that know it, the founder being off', took.length, ''),
+    atMost(
+      KNOWN_GOAL_MS,
+      'expelled: from their start until they know it, longest',
+      Math.max(...took),
+      'ms',
+    ),
+    exactly(
+      1,
+      'expelled: the phone of who was says so',
+      Number(status?.overlay?.expelled === true),
+      '',
+    ),
+    exactly(
+      2,
+      'expelled: who was is nobody to those who know',
+      after.filter(end => end === 'NO_SUCH_NAME').length,
+      '',
+    ),
+    exactly(1, 'expelled: others are called', Number(after[2] === 'connected'), ''),
+  ];
+}
+
+/** One event of a command that ends. */
+async function said(phone: Phone, event: string, ...args: string[]): Promise<RinglineEvent> {
+  const command = phone.command(...args);
+  const found = await command.heard(event, READY_WITHIN_MS);
+  await command.child.ended;
+  return found;
+}
+
+async function started(phone: Phone): Promise<Ringline> {
+  const running = phone.command('answer', '--echo', '--name', phone.host.name);
+  await running.heard('ready', READY_WITHIN_MS);
+  return running;
+}
+
+/** As a power cut would. */
+async function killed(running: Ringline | undefined): Promise<void> {
+  running?.child.process.kill('SIGKILL');
+  await running?.child.ended;
+}
+
+/** From the start of a phone until it keeps the list, in ms. */
+async function known(phone: Phone, { startedAt }: Ringline): Promise<number> {
+  await until(`${phone.host.name} has heard of it`, async () => {
+    return (await said(phone, 'overlay', 'overlay', 'show')).expelled === 1;
+  });
+  return performance.now() - startedAt;
+}
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + GIVE_UP_MS;
+  while (!(await holds())) {
+    if (performance.now() > deadline)
+      throw new PlainFailure(`not within ${GIVE_UP_MS} ms: ${what}`);
+    await delay(200);
+  }
+}
+
+/** What becomes of a call by the ring: `connected`, or why not. */
+async function call(from: Phone, to: Phone): Promise<string> {
+  const calling = from.command('call', `sip:${to.host.name}@${OVERLAY}`, '--seconds', '1');
+  const { code } = await calling.heard('ended', GIVE_UP_MS);
+  await calling.child.ended;
+  return calling.events.some(({ event }) => event === 'connected') ? 'connected' : String(code);
+}
