@@ -62,22 +62,23 @@ t.test(
       [false, false, true],
       'two from one address',
     );
-    const others = await from('10.0.1.2', 2);
-    const [late] = await from('10.0.1.3', 1);
-    t.ok(late?.closed, 'four in all');
+    const [other] = await from('10.0.1.2', 1);
+    const [third] = await from('10.0.1.3', 1);
+    const [late] = await from('10.0.1.4', 1);
+    t.ok(greedy[0]?.closed, 'four in all: the address that has most makes room');
+    t.notOk(late?.closed ?? greedy[1]?.closed ?? other?.closed ?? third?.closed);
+    const [fifth] = await from('10.0.1.5', 1);
+    t.ok(fifth?.closed, 'where none has more than the newcomer, there is none');
     await world.clock.advance(DEFAULT_FLOW_LIMITS.crowdedIdleMs);
-    greedy[0]?.stream.write(Buffer.from('\r\n\r\n'));
+    greedy[1]?.stream.write(Buffer.from('\r\n\r\n'));
     await world.clock.advance(1000);
-    const [now] = await from('10.0.1.3', 1);
+    const [now] = await from('10.0.1.6', 1);
     t.notOk(now?.closed);
-    t.ok(greedy[1]?.closed, 'the idlest went');
-    t.notOk(greedy[0]?.closed ?? others[0]?.closed);
+    t.ok(other?.closed, 'the idlest went');
+    t.notOk(greedy[1]?.closed ?? third?.closed);
     t.equal(manager.connections, 4);
     const failed: Error[] = [];
-    greedy[0]?.stream.write(Buffer.from('\r\n\r\n'));
-    for (const { stream } of [...others, ...(now ? [now] : [])]) {
-      stream.write(Buffer.from('\r\n\r\n'));
-    }
+    for (const tap of [greedy[1], third, late, now]) tap?.stream.write(Buffer.from('\r\n\r\n'));
     await world.clock.advance(10);
     const towards: Target = { protocol: 'TCP', endpoint: { address: ALICE, port: SIP_PORT } };
     manager.send(request('OPTIONS', 'z9hG4bK1'), towards, error => failed.push(error));

@@ -28,15 +28,37 @@ export class FlowTable {
     return `${protocol}-${this.#created}`;
   }
 
-  /** Whether there is room for one more; the one longest idle may have to go for it. */
-  hasRoom(): boolean {
+  /**
+   * Whether there is room for one more; the one longest idle may have to go for it, or one of an address that has many.
+   * @param address where it comes from; left out for one of ours
+   */
+  hasRoom(address?: string): boolean {
     if (this.#flows.size < this.#limits.connections) return true;
     let idlest: Flow | undefined;
     for (const flow of this.#flows.values()) {
       if (flow.idleMs > (idlest?.idleMs ?? 0)) idlest = flow;
     }
-    if (!idlest || idlest.idleMs < this.#limits.crowdedIdleMs) return false;
+    if (!idlest || idlest.idleMs < this.#limits.crowdedIdleMs) return this.#displace(address);
     idlest.end('was idle when there was no room');
+    return true;
+  }
+
+  /** Of the address that has most: nobody keeps others out, however busy its connections are. */
+  #displace(address: string | undefined): boolean {
+    const byAddress = new Map<string, Flow[]>();
+    for (const flow of this.#flows.values()) {
+      const { role, remote } = flow.options;
+      if (role !== 'accepted') continue;
+      const there = byAddress.get(remote.address) ?? [];
+      there.push(flow);
+      byAddress.set(remote.address, there);
+    }
+    const own = byAddress.get(address ?? '')?.length ?? 0;
+    let crowd: readonly Flow[] = [];
+    for (const flows of byAddress.values()) if (flows.length > crowd.length) crowd = flows;
+    if (crowd.length <= own + 1) return false;
+    const idlest = crowd.reduce((one, other) => (other.idleMs > one.idleMs ? other : one));
+    idlest.end('had to make room: its address has the most connections');
     return true;
   }
 
@@ -46,7 +68,7 @@ export class FlowTable {
     for (const { options } of this.#flows.values()) {
       if (options.role === 'accepted' && options.remote.address === address) fromThere++;
     }
-    return fromThere < this.#limits.perAddress && this.hasRoom();
+    return fromThere < this.#limits.perAddress && this.hasRoom(address);
   }
 
   add(flow: Flow): void {
