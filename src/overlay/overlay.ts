@@ -12,7 +12,6 @@ import type { Random } from '../core/random.js';
 import type { Verifier } from '../identity/signing.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import { Attachment } from './attachment.js';
-import type { LinkRequest } from './link-messages.js';
 import type { ListedNode } from './nodes/node-list.js';
 import type { SuperNodeOptions, SuperNodeTools } from './nodes/super-node-state.js';
 import { type Id, UNKNOWN_ID } from './ring/ids.js';
@@ -21,7 +20,7 @@ import type { LinkProtocol, Peer } from './ring/peer.js';
 import { recordIsSigned } from './ring/record-signature.js';
 import type { RingRecord } from './ring/records.js';
 import type { RingAccess } from './ring-access.js';
-import { type LinkKeys, type Respond, RingLinks } from './ring-links.js';
+import { type LinkKeys, type RequestTaker, RingLinks } from './ring-links.js';
 import { isRingRequest, type MemberStatus, RingMember } from './ring-member.js';
 import { type CandidateStream, Scout } from './scout.js';
 import { refused } from './sip/refusal.js';
@@ -355,6 +354,11 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     return [...byId.values()];
   }
 
+  /** Those that count where it is judged whether there are enough: of a member, its neighbours. */
+  get serving(): readonly Peer[] {
+    return this.#running?.member?.neighbours ?? this.others;
+  }
+
   async #leaveRing(running: Running): Promise<void> {
     const { member, superNode } = running;
     await this.#options.announcer.withdraw();
@@ -416,11 +420,11 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
   }
 
   #knowOthers({ superNode, member }: Running): void {
-    superNode?.know((member?.others ?? []).map(peer => ({ peer, nodes: undefined })));
+    superNode?.know((member?.neighbours ?? []).map(peer => ({ peer, nodes: undefined })));
     this.emit('others');
   }
 
-  #take(from: Peer, number: number, request: LinkRequest, respond: Respond): void {
+  #take(...[from, number, request, respond, source]: Parameters<RequestTaker>): void {
     const { member, superNode, attachment } = this.#running ?? {};
     if (isRingRequest(request)) {
       if (member) member.take(from, number, request, respond);
@@ -432,7 +436,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
       // Anybody could tell of nodes that are not there: it goes elsewhere with them, or they come by themselves.
       respond({ type: 'busy' });
     } else if (superNode) {
-      superNode.take(from, number, request, respond);
+      superNode.take(from, number, request, respond, source);
     } else {
       const at = attachment?.current ? [attachment.current] : [];
       respond(at.length > 0 ? { type: 'elsewhere', at } : { type: 'busy' });

@@ -74,7 +74,7 @@ export class Promotion {
 
   #see(): void {
     const { overlay, phones } = this.#options;
-    const superNodes = overlay.others.map(({ id }) => ({ id }));
+    const superNodes = overlay.serving.map(({ id }) => ({ id }));
     this.#step({ type: 'seen', superNodes, phones: phones() });
   }
 

@@ -5,7 +5,7 @@
 import { Params, Require, type SipRequest, type SipResponse, Via } from '@sip-stack/parser';
 import type { Clock, Timer } from '../core/clock.js';
 import { withoutZone } from '../core/endpoint.js';
-import { asError, CodedError } from '../core/errors.js';
+import { asError, CodedError, errorCode } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import { type Random, randomToken } from '../core/random.js';
 import type { ServerTransaction } from '../sip/transaction/layer.js';
@@ -67,11 +67,13 @@ export interface AskHandlers {
 /** Answers a request, or refuses it: once, but for "trying", which may come first. */
 export type Respond = (answer: LinkAnswer | WireRefusal) => void;
 
+/** `source`: the address that it came from, whatever the sender says of itself. */
 export type RequestTaker = (
   from: Peer,
   number: number,
   request: LinkRequest,
   respond: Respond,
+  source: string,
 ) => void;
 
 /** Requests of ours without an answer: beyond so many, more fail at once. */
@@ -85,7 +87,9 @@ export class RingLinks {
   /** Takes what others ask; set before anything can come in. */
   onRequest: RequestTaker = () => undefined;
   readonly #options: RingLinksOptions;
-  readonly #assembler = new PartAssembler();
+  /** Of requests, and of answers to ours: what others send does not get in the way of these. */
+  readonly #requests = new PartAssembler();
+  readonly #answers = new PartAssembler();
   readonly #replays = new ReplayWindow();
   readonly #rate = new RequestRate();
   readonly #asked = new Map<string, Asked>();
@@ -154,7 +158,7 @@ export class RingLinks {
       return true;
     }
     const { origin, part } = taken;
-    for (const action of this.#assembler.step({ type: 'part', origin, part })) {
+    for (const action of this.#requests.step({ type: 'part', origin, part })) {
       this.#assembled(action, transaction, source);
     }
     return true;
@@ -174,13 +178,14 @@ export class RingLinks {
     const self = this.#options.self();
     queueMicrotask(() => {
       if (this.#stopped) return;
-      this.onRequest(self, number, request, answer => {
+      const respond: Respond = answer => {
         queueMicrotask(() => {
           if (this.#stopped) return;
           if ('ok' in answer) handlers.failed(refusalError(self, answer));
           else handlers.answered(self, answer);
         });
-      });
+      };
+      this.onRequest(self, number, request, respond, '');
     });
   }
 
@@ -257,7 +262,7 @@ export class RingLinks {
   }
 
   #takeAnswerPart(asked: Asked, origin: PartOrigin, part: Part): void {
-    for (const action of this.#assembler.step({ type: 'part', origin, part })) {
+    for (const action of this.#answers.step({ type: 'part', origin, part })) {
       switch (action.type) {
         case 'whole':
           this.#answered(asked, readAnswer(action.origin, action.content));
@@ -272,7 +277,7 @@ export class RingLinks {
           this.#fail(asked, refusalError(asked.to, action.refusal));
           break;
         case 'set-timer':
-          this.#expireLater(action.assembly, action.ms);
+          this.#expireLater(this.#answers, action.assembly, action.ms);
           break;
         case 'expired':
           break;
@@ -328,11 +333,17 @@ export class RingLinks {
           this.#refuse(transaction, refused('REPLAYED', `request ${number} came before`), source);
           return;
         }
+        const { address } = source.endpoint;
+        if (!this.#rate.work(address, signaturesIn(request), this.#options.clock.now())) {
+          this.#refuse(transaction, refused('OVERLOADED', 'too many signatures at a time'), source);
+          return;
+        }
         this.statistics.taken++;
-        this.onRequest(from, number, request, answer => {
+        const respond: Respond = answer => {
           if ('ok' in answer) this.#refuse(transaction, answer, source);
           else this.#answer(transaction, from, number, answer);
-        });
+        };
+        this.onRequest(from, number, request, respond, address);
         return;
       }
       case 'waiting':
@@ -342,7 +353,7 @@ export class RingLinks {
         this.#refuse(transaction, action.refusal, source);
         return;
       case 'set-timer':
-        this.#expireLater(action.assembly, action.ms);
+        this.#expireLater(this.#requests, action.assembly, action.ms);
         return;
       case 'expired':
         return;
@@ -352,7 +363,16 @@ export class RingLinks {
   #answer(transaction: ServerTransaction, to: Peer, number: number, answer: LinkAnswer): void {
     if (this.#stopped) return;
     const { overlay, self } = this.#options;
-    const parts = encodeAnswer({ kind: 'answer', from: self(), number, answer }, overlay);
+    let parts: SipResponse[];
+    try {
+      parts = encodeAnswer({ kind: 'answer', from: self(), number, answer }, overlay);
+    } catch (error) {
+      // More than a message has room for, whoever has seen to that: no reason to end.
+      if (errorCode(error) !== 'UNWRITABLE') throw error;
+      const refusal = refused('TOO_LARGE', asError(error).message);
+      this.#refuse(transaction, refusal, transaction.source);
+      return;
+    }
     this.#keep(this.#kept.step({ type: 'answered', to, number, parts }), transaction);
   }
 
@@ -390,8 +410,8 @@ export class RingLinks {
     transaction.respond(answering(encodeRefusal(refusal), transaction.request, tag));
   }
 
-  #expireLater(assembly: number, ms: number): void {
-    this.#after(ms, () => this.#assembler.step({ type: 'timeout', assembly }));
+  #expireLater(assembler: PartAssembler, assembly: number, ms: number): void {
+    this.#after(ms, () => assembler.step({ type: 'timeout', assembly }));
   }
 
   #after(ms: number, fire: () => void): void {
@@ -412,6 +432,23 @@ interface Asked {
   readonly rest: SipRequest[];
   /** Who answered, where that was not known. */
   from?: Peer;
+}
+
+/** That we would have to verify. */
+function signaturesIn(request: LinkRequest): number {
+  switch (request.type) {
+    case 'store':
+    case 'attach':
+    case 'detach':
+    case 'publish':
+      return request.records.length;
+    case 'membership':
+      return request.entries.length;
+    case 'hand-over':
+      return request.nodes.reduce((sum, { records }) => sum + records.length, 0);
+    default:
+      return 0;
+  }
 }
 
 function requiresRing({ headers }: SipRequest): boolean {

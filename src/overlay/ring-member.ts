@@ -130,9 +130,17 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
 
   /** Other members that are known to be there: all of a small ring, the neighbours of a large one. */
   get others(): readonly Peer[] {
-    const { self, membership, predecessor, successors } = this.#state;
-    const known = membership?.present ?? [predecessor, ...successors];
-    return known.filter(peer => peer !== undefined).filter(({ id }) => id !== self.id);
+    const { self, membership } = this.#state;
+    return membership?.present.filter(({ id }) => id !== self.id) ?? this.neighbours;
+  }
+
+  /** Those of them that follow each other from us on: nobody is among them for saying so, as in the table. */
+  get neighbours(): readonly Peer[] {
+    const { self, predecessor, successors } = this.#state;
+    const byId = new Map<Id, Peer>();
+    for (const peer of [predecessor, ...successors]) if (peer) byId.set(peer.id, peer);
+    byId.delete(self.id);
+    return [...byId.values()];
   }
 
   /** Joins through the first of `contacts` that answers; founds a ring of its own where there are none. */

@@ -65,11 +65,11 @@ export class SuperNode {
   }
 
   /** Takes a request of a node, or of a super-node about its nodes. */
-  take(from: Peer, number: number, request: NodeRequest, respond: Respond): void {
+  take(from: Peer, number: number, request: NodeRequest, respond: Respond, source: string): void {
     if (this.#stopped) return;
     this.#responders.add(from, number, respond);
     // Whom the ring does not answer for, the machine answers within its deadline.
-    this.#step({ type: 'request', from, number, request });
+    this.#step({ type: 'request', from, number, request, source });
   }
 
   /** Other super-nodes that are alive, as far as is known. */

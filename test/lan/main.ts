@@ -12,6 +12,7 @@ import { behind } from './behind.js';
 import { coldStart } from './cold-start.js';
 import { conference } from './conference.js';
 import { expelled } from './expelled.js';
+import { hostile } from './hostile.js';
 import { linkLocal } from './link-local.js';
 import { linkLoss } from './link-loss.js';
 import { longCall } from './long-call.js';
@@ -37,6 +38,7 @@ const CHECKS = {
   expelled,
   versions,
   wire,
+  hostile,
 } as const;
 type CheckName = keyof typeof CHECKS;
 

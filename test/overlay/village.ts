@@ -22,8 +22,9 @@ import { VirtualClock } from '../../src/simulation/virtual-clock.js';
 import { VirtualNetwork } from '../../src/simulation/virtual-network.js';
 import { resolverByLookup } from '../../src/sip/resolver.js';
 import { UserAgent } from '../../src/sip/user-agent.js';
+import { StrangersKey } from './stranger.js';
 
-const OVERLAY = 'village';
+export const OVERLAY = 'village';
 const PORT = 5060;
 
 export interface Device {
@@ -38,6 +39,14 @@ export interface Device {
   readdress(address: string | undefined): void;
   /** A record of its own under the key of a name. */
   record(name: string, value?: Uint8Array): RingRecord;
+  stop(): Promise<void>;
+}
+
+export interface Stranger {
+  readonly agent: UserAgent;
+  key(): StrangersKey;
+  /** As that key it answers what it is asked, as it likes. */
+  answer(key: StrangersKey, take: (request: LinkRequest) => LinkAnswer): void;
   stop(): Promise<void>;
 }
 
@@ -187,25 +196,11 @@ export class Village {
 
   /** Somebody with a key who is neither member nor node, and asks one device of the village something. */
   async askAsStranger(address: string, of: Device, request: LinkRequest): Promise<LinkAnswer> {
-    const { clock } = this;
     const random = new SeededRandom(this.#random.uint32());
     const agent = await this.#agent(address, random);
     const signer = new Ed25519Signer(random.bytes(32));
-    const verifier = new Ed25519Verifier();
-    const links = new RingLinks({
-      clock,
-      random,
-      logger: silentLogger,
-      userAgent: agent,
-      overlay: OVERLAY,
-      protocol: 'TCP',
-      bootCount: 1,
-      self: () => ({ id: deviceIdOf(signer.publicKey), address: `${address}:${PORT}` }),
-      keys: {
-        sign: text => signAsId(signer, text),
-        verify: (by, text, signature) => idSigned(verifier, by, text, signature),
-      },
-    });
+    const self = { id: deviceIdOf(signer.publicKey), address: `${address}:${PORT}` };
+    const links = this.#linksOf(agent, random, signer, self);
     const to = { id: of.overlay.status.id, address: `${of.address}:${PORT}` };
     const answer = await this.during(
       new Promise<LinkAnswer>((resolve, reject) =>
@@ -215,6 +210,42 @@ export class Village {
     links.stop();
     await this.during(agent.stop());
     return answer;
+  }
+
+  /** Somebody who keeps no rule: makes as many keys as they like, and says what they like. */
+  async stranger(address: string): Promise<Stranger> {
+    const random = new SeededRandom(this.#random.uint32());
+    const agent = await this.#agent(address, random);
+    const at = { agent, random, overlay: OVERLAY, protocol: 'TCP' } as const;
+    return {
+      agent,
+      key: () => new StrangersKey({ ...at, address: `${address}:${PORT}` }),
+      answer: (key, take) => {
+        const links = this.#linksOf(agent, random, key.signer, key.self);
+        links.onRequest = (_from, _number, request, respond) => respond(take(request));
+        agent.addRouter((...received) => links.take(...received));
+      },
+      stop: () => this.during(agent.stop()),
+    };
+  }
+
+  /** Links of somebody who is no device of the village. */
+  #linksOf(agent: UserAgent, random: SeededRandom, signer: Ed25519Signer, self: Peer): RingLinks {
+    const verifier = new Ed25519Verifier();
+    return new RingLinks({
+      clock: this.clock,
+      random,
+      logger: silentLogger,
+      userAgent: agent,
+      overlay: OVERLAY,
+      protocol: 'TCP',
+      bootCount: 1,
+      self: () => self,
+      keys: {
+        sign: text => signAsId(signer, text),
+        verify: (by, text, signature) => idSigned(verifier, by, text, signature),
+      },
+    });
   }
 
   async #agent(address: string, random: SeededRandom): Promise<UserAgent> {

@@ -47,8 +47,8 @@ export function newAllowance({ atOnce }: Rate): Allowance {
   return { left: atOnce, at: 0 };
 }
 
-/** Takes one, where there is one to take. */
-export function take(allowance: Allowance, rate: Rate, now: number): boolean {
+/** Takes one, or several, where there are so many to take. */
+export function take(allowance: Allowance, rate: Rate, now: number, count = 1): boolean {
   const { atOnce, everyMs } = rate;
   const gained = Math.floor((now - allowance.at) / everyMs);
   if (allowance.left + gained >= atOnce) {
@@ -58,8 +58,8 @@ export function take(allowance: Allowance, rate: Rate, now: number): boolean {
     allowance.left += gained;
     allowance.at += gained * everyMs;
   }
-  if (allowance.left < 1) return false;
-  allowance.left--;
+  if (allowance.left < count) return false;
+  allowance.left -= count;
   return true;
 }
 

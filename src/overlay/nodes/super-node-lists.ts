@@ -2,8 +2,9 @@
 import type { Peer } from '../ring/peer.js';
 import type { RingRecord } from '../ring/records.js';
 import { type ListedNode, PAGES, pageKey, pageOf, readPage, writePage } from './node-list.js';
+import { take } from './pace.js';
 import { queueMove } from './super-node-moves.js';
-import { othersFor, type SuperNodeState, startTask } from './super-node-state.js';
+import { ADOPT_RATE, othersFor, type SuperNodeState, startTask } from './super-node-state.js';
 
 /** Changes are gathered for so long: a node that attaches is not listed at once. */
 const GATHER_MS = 2_000;
@@ -105,6 +106,7 @@ export function pageGot(
 function takeIn(state: SuperNodeState, node: ListedNode): void {
   const { id } = node.peer;
   if (id === state.self.id || state.nodes.has(id)) return;
+  if (!take(state.adoptions, ADOPT_RATE, state.now)) return;
   const room = state.options.maxNodes - state.nodes.size - coming(state);
   const to = room > 0 ? state.self : othersFor(state, id)[0]?.peer;
   if (to) queueMove(state, node, to);

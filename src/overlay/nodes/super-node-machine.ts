@@ -46,6 +46,7 @@ export {
   type SuperNodeTools,
 } from './super-node-state.js';
 
+type RequestEvent = Extract<SuperNodeEvent, { readonly type: 'request' }>;
 type Request<Type> = Extract<NodeRequest, { readonly type: Type }>;
 
 /** Expiry and repetition are looked at so often. */
@@ -53,8 +54,9 @@ const SWEEP_MS = 1_000;
 const MIN_EXPIRES_S = 60;
 /** Where a node may go, in one answer. */
 const MAX_OTHERS = 4;
-/** Of one node, and of all, waiting for the ring. */
+/** Of one node, of all that come from one address, and of all, waiting for the ring. */
 const MAX_OPEN_OF_NODE = 32;
+const MAX_OPEN_OF_SOURCE = 128;
 const MAX_OPEN = 512;
 /** A node asks elsewhere then. */
 const OPEN_MS = 15_000;
@@ -75,7 +77,7 @@ export function stepSuperNode(state: SuperNodeState, event: SuperNodeEvent): Sup
 function handle(state: SuperNodeState, event: SuperNodeEvent): void {
   switch (event.type) {
     case 'request':
-      takeRequest(state, event.from, event.number, event.request);
+      takeRequest(state, event);
       return;
     case 'put-done':
       putDone(state, event.tag, event.copies, event.reason);
@@ -120,15 +122,11 @@ function handle(state: SuperNodeState, event: SuperNodeEvent): void {
   }
 }
 
-function takeRequest(
-  state: SuperNodeState,
-  from: Peer,
-  number: number,
-  request: NodeRequest,
-): void {
+function takeRequest(state: SuperNodeState, event: RequestEvent): void {
+  const { from, number, request } = event;
   switch (request.type) {
     case 'attach':
-      reply(state, from, number, attach(state, from, request));
+      reply(state, from, number, attach(state, from, request, event.source));
       return;
     case 'detach':
       reply(state, from, number, detach(state, from, request.records));
@@ -142,15 +140,21 @@ function takeRequest(
       return;
     case 'query':
     case 'publish':
-      ask(state, from, number, request);
+      ask(state, from, number, request, event.source);
       return;
   }
 }
 
-function attach(state: SuperNodeState, from: Peer, request: Request<'attach'>): NodeAnswer {
+function attach(
+  state: SuperNodeState,
+  from: Peer,
+  request: Request<'attach'>,
+  source: string | undefined,
+): NodeAnswer {
   const { nodes, options, phase } = state;
   const held = nodes.get(from.id);
-  const over = nodes.size - (held ? 1 : 0) >= options.maxNodes;
+  const full = nodes.size - (held ? 1 : 0) >= options.maxNodes;
+  const over = full && !(phase === 'serving' && !held && makeRoom(state, source));
   if (phase !== 'serving' || over) {
     const at = lessLoaded(state, from.id);
     // Who is here already stays, unless there is somebody to go to.
@@ -164,8 +168,28 @@ function attach(state: SuperNodeState, from: Peer, request: Request<'attach'>): 
   if (refusal) return { type: 'refused', reason: refusal };
   const expiresS = clampS(request.expiresS, options.expiresS);
   keep(state, { ...request, peer: from, expiresS });
+  const kept = nodes.get(from.id);
+  if (kept) kept.source = source;
   const others = othersFor(state, from.id).map(({ peer }) => peer);
   return { type: 'attached', expiresS, others: others.slice(0, MAX_OTHERS), nodes: nodes.size };
+}
+
+/** Whoever makes keys could take all places: of the address that has most, one makes room for who comes from another. */
+function makeRoom(state: SuperNodeState, source: string | undefined): boolean {
+  if (source === undefined) return false;
+  const bySource = new Map<string, HeldNode[]>();
+  for (const node of state.nodes.values()) {
+    if (node.source === undefined) continue;
+    const there = bySource.get(node.source) ?? [];
+    there.push(node);
+    bySource.set(node.source, there);
+  }
+  let crowd: readonly HeldNode[] = [];
+  for (const there of bySource.values()) if (there.length > crowd.length) crowd = there;
+  const [first] = crowd;
+  if (!first || crowd.length <= (bySource.get(source)?.length ?? 0) + 1) return false;
+  remove(state, first);
+  return true;
 }
 
 /** `there`: its records are in the ring. */
@@ -173,7 +197,13 @@ function keep(state: SuperNodeState, node: AttachedNode, there = false): void {
   const { peer, contact, expiresS, records } = node;
   const expiresAt = state.now + expiresS * 1000;
   const held = state.nodes.get(peer.id);
-  const kept: HeldNode = held ?? { peer, contact, expiresAt, puts: new Map() };
+  const kept: HeldNode = held ?? {
+    peer,
+    contact,
+    expiresAt,
+    source: undefined,
+    puts: new Map(),
+  };
   if (!held || held.contact !== contact || held.peer.address !== peer.address) {
     listChanged(state, peer.id);
   }
@@ -222,12 +252,18 @@ function ask(
   from: Peer,
   number: number,
   request: Request<'query' | 'publish'>,
+  source: string | undefined,
 ): void {
   const name = openName(from, number);
   if (state.open.has(name)) return;
   let ofNode = 0;
-  for (const open of state.open.values()) if (open.from.id === from.id) ofNode++;
-  if (state.phase === 'left' || state.open.size >= MAX_OPEN || ofNode >= MAX_OPEN_OF_NODE) {
+  let ofSource = 0;
+  for (const open of state.open.values()) {
+    if (open.from.id === from.id) ofNode++;
+    if (source !== undefined && open.source === source) ofSource++;
+  }
+  const isMuch = ofNode >= MAX_OPEN_OF_NODE || ofSource >= MAX_OPEN_OF_SOURCE;
+  if (state.phase === 'left' || state.open.size >= MAX_OPEN || isMuch) {
     reply(state, from, number, { type: 'busy' });
     return;
   }
@@ -240,6 +276,7 @@ function ask(
   const open: OpenRequest = {
     from,
     number,
+    source,
     deadline: state.now + OPEN_MS,
     waiting: request.type === 'query' ? 1 : records.length,
     copies: Number.POSITIVE_INFINITY,

@@ -39,6 +39,8 @@ export type SuperNodeEvent = { readonly now: number } & (
       readonly from: Peer;
       readonly number: number;
       readonly request: NodeRequest;
+      /** The address that it came from. */
+      readonly source?: string;
     }
   | {
       readonly type: 'put-done';
@@ -111,6 +113,8 @@ export interface HeldNode {
   peer: Peer;
   contact: string;
   expiresAt: number;
+  /** The address that it attached from; undefined of one that was handed over. */
+  source: string | undefined;
   /** By key and publisher. */
   readonly puts: Map<string, NodePut>;
 }
@@ -132,6 +136,8 @@ export type RingTask =
 export interface OpenRequest {
   readonly from: Peer;
   readonly number: number;
+  /** The address that it came from. */
+  readonly source: string | undefined;
   readonly deadline: number;
   waiting: number;
   copies: number;
@@ -163,6 +169,8 @@ export type Sent =
 
 /** Of requests to attach elsewhere: a hundred a second. */
 export const TELL_RATE: Rate = { atOnce: 20, everyMs: 10 };
+/** Of nodes listed by somebody who has died, and may have listed anybody: as many as a super-node has, then one a second. */
+export const ADOPT_RATE: Rate = { atOnce: SUPER_NODE_OPTIONS.maxNodes, everyMs: 1_000 };
 
 export interface SuperNodeState {
   readonly self: Peer;
@@ -192,6 +200,7 @@ export interface SuperNodeState {
   sweepAt: number;
   readonly moves: Move[];
   readonly tellings: Allowance;
+  readonly adoptions: Allowance;
   readonly sent: Map<number, Sent>;
   nextNumber: number;
   /** Dead neighbours whose lists are being read, and how many pages are missing. */
@@ -237,6 +246,7 @@ export function newSuperNode(
     sweepAt: Number.POSITIVE_INFINITY,
     moves: [],
     tellings: newAllowance(TELL_RATE),
+    adoptions: newAllowance(ADOPT_RATE),
     sent: new Map(),
     nextNumber: 1,
     adopting: [],

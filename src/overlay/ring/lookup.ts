@@ -176,7 +176,8 @@ function takeClaim(
   depth: number,
   body: Extract<RingAnswer, { type: 'owner' }>,
 ): void {
-  const owner = body.owner ?? from;
+  // Only who was asked to ask on speaks of another.
+  const owner = (lookup.recursive ? body.owner : undefined) ?? from;
   if (state.options.paths > 1 && !lookup.from) {
     if (!isPlausible(state, lookup.key, owner)) return;
     lookup.near.set(owner.id, { peer: owner, depth });
@@ -184,7 +185,8 @@ function takeClaim(
       if (!lookup.near.has(peer.id)) lookup.near.set(peer.id, { peer, depth: depth + 1 });
     }
   }
-  path.claim = { owner, answer: body, depth: depth + (body.hops ?? 0) };
+  const hops = lookup.recursive ? (body.hops ?? 0) : 0;
+  path.claim = { owner, answer: body, depth: depth + hops };
 }
 
 function takeCandidates(

@@ -99,7 +99,8 @@ export type Purpose =
       readonly stamp: number | undefined;
       readonly drop: readonly RecordVersion[];
     }
-  | { readonly type: 'compare' }
+  /** How many before it taught us nothing. */
+  | { readonly type: 'compare'; readonly fruitless: number }
   | { readonly type: 'spread'; readonly attempt: number };
 
 /** A request of somebody else that waits for copies to be kept. */

@@ -465,7 +465,7 @@ function takeAnswer(
       return;
     case 'compare':
       if (body?.type === 'refused') metWithoutTable(state);
-      else compared(state, from, body);
+      else compared(state, from, purpose, body);
       return;
     case 'spread':
       if (!body) spreadUnanswered(state, from, request, purpose);

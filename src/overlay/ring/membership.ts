@@ -8,6 +8,10 @@ import type { Peer } from './peer.js';
 
 /** The ring is compared in so many parts. */
 export const PARTS = 256;
+/** Present in one part; of 10,000 members none has more than 60. Whoever makes keys can make entries without end. */
+const MAX_IN_PART = 96;
+/** Who are gone are remembered so that older news does not bring them back; the last of them. */
+const MAX_GONE = 4_096;
 /** Entries in one answer to a comparison: some 56 kB of DHT-Links. */
 const MAX_COMPARED = 500;
 
@@ -15,6 +19,10 @@ export class Membership {
   readonly #entries = new Map<Id, MembershipEntry>();
   readonly #present: Peer[] = [];
   readonly #digests = new Array<number>(PARTS).fill(0);
+  /** Present, by part. */
+  readonly #sizes = new Uint8Array(PARTS);
+  /** The oldest first. */
+  readonly #gone = new Set<Id>();
 
   /** All of `entries`, which have been verified. */
   constructor(entries: Iterable<MembershipEntry> = []) {
@@ -83,12 +91,30 @@ export class Membership {
   }
 
   #note(entry: MembershipEntry): boolean {
-    const known = this.#entries.get(entry.peer.id);
+    const { id } = entry.peer;
+    const known = this.#entries.get(id);
     if (!isNewer(entry, known)) return false;
+    const part = partOf(id);
+    const before = known?.state === 'present' ? 1 : 0;
+    const after = entry.state === 'present' ? 1 : 0;
+    if (after > before && this.#sizes[part]! >= MAX_IN_PART) return false;
+    this.#sizes[part]! += after - before;
     if (known?.state === 'present') this.#digest(known);
-    if (entry.state === 'present') this.#digest(entry);
-    this.#entries.set(entry.peer.id, entry);
+    if (after) this.#digest(entry);
+    this.#entries.set(id, entry);
+    this.#gone.delete(id);
+    if (!after) this.#remember(id);
     return true;
+  }
+
+  #remember(gone: Id): void {
+    this.#gone.add(gone);
+    if (this.#gone.size <= MAX_GONE) return;
+    for (const oldest of this.#gone) {
+      this.#gone.delete(oldest);
+      this.#entries.delete(oldest);
+      return;
+    }
   }
 
   /** Adds a present entry to the digest of its part, or takes it out again. */

@@ -29,21 +29,29 @@ export const MAX_VALUE_BYTES = 65_536;
 /** 30 days. */
 export const MAX_LIFE_MS = 30 * 86_400_000;
 
+/** Octets count the values, and what else a record costs. */
 export interface RecordBounds {
-  /** Octets of all values. */
   readonly bytes: number;
   readonly bytesPerPublisher: number;
-  readonly records: number;
+  /** What is under one key fits one answer, and is read by whoever asks (`MAX_RECORDS` in names/name-lookup.ts). */
+  readonly bytesPerKey: number;
+  readonly recordsPerKey: number;
 }
 
+/** What a small board can spare. */
 export const RECORD_BOUNDS: RecordBounds = {
-  bytes: 256 * 2 ** 20,
+  bytes: 64 * 2 ** 20,
   bytesPerPublisher: 16 * 2 ** 20,
-  records: 100_000,
+  bytesPerKey: 768 * 2 ** 10,
+  recordsPerKey: 64,
 };
 
-/** A record without its value counts too. */
-const RECORD_OVERHEAD_BYTES = 256;
+/** Keys, signature and tables; measured with Node 20. */
+const RECORD_OVERHEAD_BYTES = 1_024;
+/** Where more than half is taken new records live no longer: a flood of them is over when it ends. */
+const CROWDED_LIFE_MS = 3_600_000;
+/** What has ended is looked for no more often where there is no room. */
+const EXPIRE_EVERY_MS = 1_000;
 
 export interface HeldRecord {
   readonly record: RingRecord;
@@ -65,6 +73,7 @@ export class RecordStore {
   readonly #bytesOf = new Map<string, number>();
   #bytes = 0;
   #records = 0;
+  #expiredAt = Number.NEGATIVE_INFINITY;
   readonly #bounds: RecordBounds;
 
   constructor(bounds: RecordBounds = RECORD_BOUNDS) {
@@ -84,6 +93,7 @@ export class RecordStore {
     if ((record.value?.length ?? 0) > MAX_VALUE_BYTES) return 'too-large';
     const life = Math.min(record.lifeMs, MAX_LIFE_MS) - Math.max(0, record.ageMs);
     if (!(life > 0)) return 'outdated';
+    const isCrowded = 2 * this.#bytes > this.#bounds.bytes;
     const known = this.#held.get(record.key)?.get(record.publisher);
     if (known) {
       const order = compareVersions(record, known.record);
@@ -94,12 +104,14 @@ export class RecordStore {
       }
     }
     const grows = cost(record) - (known ? cost(known.record) : 0);
-    if (!this.#fits(record.publisher, grows, !known)) {
+    if (!this.#fits(record, grows, !known)) {
+      if (now - this.#expiredAt < EXPIRE_EVERY_MS) return 'full';
       this.expire(now);
-      if (!this.#fits(record.publisher, grows, !known)) return 'full';
+      if (!this.#fits(record, grows, !known)) return 'full';
     }
     if (known) this.#remove(known.record);
-    this.#add({ record, expiresAt: now + life, wantedAt: now });
+    const longest = known || !isCrowded ? life : CROWDED_LIFE_MS;
+    this.#add({ record, expiresAt: now + Math.min(life, longest), wantedAt: now });
     return undefined;
   }
 
@@ -146,15 +158,19 @@ export class RecordStore {
   }
 
   expire(now: number): void {
+    this.#expiredAt = now;
     for (const held of [...this.all()]) if (held.expiresAt <= now) this.#remove(held.record);
   }
 
-  #fits(publisher: string, grows: number, another: boolean): boolean {
-    return (
-      this.#bytes + grows <= this.#bounds.bytes &&
-      (this.#bytesOf.get(publisher) ?? 0) + grows <= this.#bounds.bytesPerPublisher &&
-      this.#records + (another ? 1 : 0) <= this.#bounds.records
-    );
+  #fits({ key, publisher }: RecordVersion, grows: number, another: boolean): boolean {
+    const { bytes, bytesPerPublisher, bytesPerKey, recordsPerKey } = this.#bounds;
+    if (this.#bytes + grows > bytes) return false;
+    if ((this.#bytesOf.get(publisher) ?? 0) + grows > bytesPerPublisher) return false;
+    const ofKey = this.#held.get(key);
+    if (!ofKey) return true;
+    let there = grows;
+    for (const { record } of ofKey.values()) there += cost(record);
+    return there <= bytesPerKey && ofKey.size + (another ? 1 : 0) <= recordsPerKey;
   }
 
   #add(held: HeldRecord): void {

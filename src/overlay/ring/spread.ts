@@ -28,6 +28,12 @@ const MESSAGE_BYTES = 1_660;
 const LINK_BYTES = 113;
 /** A tree over more members than there can be. */
 const MAX_HOPS = 32;
+/** Nobody misses so many versions of a member: who says that it is gone with a higher one has made it up. */
+const MAX_AHEAD = 1_024;
+/** Of one message; what is left out is brought by a comparison. */
+const MAX_TOLD = 500;
+/** Comparisons one after the other that teach us nothing: a whole table takes as many. Then not before the next is due. */
+const MAX_FRUITLESS = 64;
 
 /** We are a member: we are to know everybody, and then everybody us. */
 export function beginTable(state: MemberState): void {
@@ -80,8 +86,9 @@ export function spread(state: MemberState): void {
   const highest = Math.max(0, ...news.keys());
   const reach = membership.present.length;
   for (let hops = 0; hops < highest && 2 ** hops < reach; hops++) {
-    const entries: MembershipEntry[] = [];
-    for (const [left, ofHops] of news) if (left > hops) entries.push(...ofHops.values());
+    const all: MembershipEntry[] = [];
+    for (const [left, ofHops] of news) if (left > hops) all.push(...ofHops.values());
+    const entries = all.slice(0, MAX_TOLD);
     const to = aliveAfter(state, membership, 2 ** hops);
     if (to && to.id !== self.id) {
       state.membershipBytes += MESSAGE_BYTES + LINK_BYTES * entries.length;
@@ -137,6 +144,7 @@ function take(state: MemberState, entry: MembershipEntry): boolean {
   if (entry.state === 'present' && entry.signer !== entry.peer.id) return false;
   if (entry.peer.id === self.id) {
     if (entry.state !== 'gone' || entry.version < state.version) return false;
+    if (entry.version > state.version + MAX_AHEAD || !isSigned(state, entry)) return false;
     // Somebody takes us for dead: not so.
     state.version = entry.version + 1;
     announce(state);
@@ -144,11 +152,18 @@ function take(state: MemberState, entry: MembershipEntry): boolean {
   }
   const known = membership.entry(entry.peer.id);
   if (known && known.version === entry.version && known.state === entry.state) return false;
-  if (!state.tools.verify(entry.signer, entryText(entry), entry.signature)) return false;
+  // Of whom we do not know anybody could say so.
+  if (entry.state === 'gone' && !(known && entry.version <= known.version + MAX_AHEAD))
+    return false;
+  if (!isSigned(state, entry)) return false;
   const isNews = membership.apply(entry);
   const hasMoved = known !== undefined && known.peer.address !== entry.peer.address;
   if (isNews && hasMoved && entry.state === 'present') readdress(state, entry.peer);
   return isNews;
+}
+
+function isSigned({ tools }: MemberState, entry: MembershipEntry): boolean {
+  return tools.verify(entry.signer, entryText(entry), entry.signature);
 }
 
 /** Another ring was met: nobody of it is known here, and others of ours will meet it too. */
@@ -167,11 +182,16 @@ export function compare(state: MemberState): void {
   const anybody = present[Math.floor(state.tools.chance() * present.length)];
   const fit = state.announced && !isForeign && anybody && anybody.id !== state.self.id;
   const to = fit && !isSuspect(state, anybody) ? anybody : head;
-  if (to) ask(state, to, { type: 'compare', digests }, { type: 'compare' });
+  if (to) ask(state, to, { type: 'compare', digests }, { type: 'compare', fruitless: 0 });
 }
 
 /** What differs was sent: taken over, and what the other lacks goes back. */
-export function compared(state: MemberState, from: Peer, body: RingAnswer | undefined): void {
+export function compared(
+  state: MemberState,
+  from: Peer,
+  { fruitless }: Extract<Purpose, { type: 'compare' }>,
+  body: RingAnswer | undefined,
+): void {
   if (body?.type !== 'compared' || !state.membership) return;
   state.withoutTable = 0;
   if (body.parts.length === 0) {
@@ -187,7 +207,12 @@ export function compared(state: MemberState, from: Peer, body: RingAnswer | unde
     const known = theirs.get(entry.peer.id);
     return known?.version !== entry.version || known.state !== entry.state;
   });
-  if (missing.length > 0) tell(state, from, { type: 'membership', hops: 0, entries: missing });
+  if (missing.length > 0) {
+    const entries = missing.slice(0, MAX_TOLD);
+    tell(state, from, { type: 'membership', hops: 0, entries });
+  }
+  const inVain = learnt > 0 ? 0 : fruitless + 1;
+  if (inVain > MAX_FRUITLESS) return;
   const request = { type: 'compare', digests: state.membership.digests } as const;
-  ask(state, from, request, { type: 'compare' });
+  ask(state, from, request, { type: 'compare', fruitless: inVain });
 }

@@ -45,6 +45,7 @@ interface Kept {
 const HEAD_OCTETS = 4_096;
 
 export class KeptAnswers {
+  /** The one that was not asked for for longest first: it makes room where there is none. */
   readonly #kept = new Map<string, Kept>();
   readonly #bounds: AssemblyBounds;
   #next = 1;
@@ -88,13 +89,13 @@ export class KeptAnswers {
     const octets = parts.reduce((sum, { body }) => sum + body.length + HEAD_OCTETS, 0);
     const key = keyOf(asker, number);
     this.#kept.delete(key);
-    if (
-      this.#kept.size >= messages ||
-      this.#octetsOf() + octets > most ||
-      this.#octetsOf(asker) + octets > octetsPerSender
-    ) {
+    if (this.#octetsOf(asker) + octets > octetsPerSender) {
       const detail = 'too many answers in parts are waiting to be asked for; try again later';
       return [{ type: 'refused', refusal: refused('OVERLOADED', detail) }];
+    }
+    for (const stalled of this.#kept.keys()) {
+      if (this.#kept.size < messages && this.#octetsOf() + octets <= most) break;
+      this.#kept.delete(stalled);
     }
     const timer = this.#next++;
     const unasked = new Set(others.map((_, index) => index + 1));
@@ -113,7 +114,8 @@ export class KeptAnswers {
       return [{ type: 'refused', refusal: refused('NO_SUCH_PART', detail) }];
     }
     kept.unasked.delete(index);
-    if (kept.unasked.size === 0) this.#kept.delete(key);
+    this.#kept.delete(key);
+    if (kept.unasked.size > 0) this.#kept.set(key, kept);
     return [{ type: 'respond', response }];
   }
 

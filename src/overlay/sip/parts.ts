@@ -72,10 +72,11 @@ export type AssemblyAction =
   | { readonly type: 'expired'; readonly origin: PartOrigin; readonly missing: readonly number[] };
 
 export interface AssemblyBounds {
-  /** Of all that is under way, as announced by the first part of each. */
+  /** Of all that is under way, as announced by the first part of each; beyond them what has stalled longest is forgotten. */
   readonly octets: number;
-  readonly octetsPerSender: number;
   readonly messages: number;
+  /** Beyond that a sender is refused. */
+  readonly octetsPerSender: number;
   readonly timeoutMs: number;
 }
 
@@ -112,6 +113,7 @@ interface Assembly {
 
 /** Pure: what happens comes in by `step`, and what is to be done comes out. */
 export class PartAssembler {
+  /** The one of which nothing came for longest first: it makes room where there is none. */
   readonly #assemblies = new Map<string, Assembly>();
   readonly #bounds: AssemblyBounds;
   #next = 1;
@@ -149,36 +151,33 @@ export class PartAssembler {
     if (!place) return [{ type: 'whole', origin, content: part.content }];
     const key = keyOf(origin);
     const known = this.#assemblies.get(key);
-    const assembly = known ?? this.#begin(key, origin, part.content, place);
+    const assembly = known ?? this.#begin(origin, part.content, place);
     if (!('pieces' in assembly)) return [{ type: 'refused', origin, refusal: assembly }];
     const actions: AssemblyAction[] = [];
     if (!known) {
       const ms = this.#bounds.timeoutMs;
       actions.push({ type: 'set-timer', assembly: assembly.number, ms });
     }
+    this.#assemblies.delete(key);
     const refusal = mismatch(assembly, part, place);
     if (refusal) {
-      this.#assemblies.delete(key);
       return [...actions, { type: 'refused', origin, refusal }];
     }
     if (!assembly.pieces.has(place.index)) {
       assembly.pieces.set(place.index, pieceOf(part.content, place));
     }
     const missing = missingOf(assembly)[0];
-    if (missing !== undefined) return [...actions, { type: 'waiting', origin, missing }];
-    this.#assemblies.delete(key);
+    if (missing !== undefined) {
+      this.#assemblies.set(key, assembly);
+      return [...actions, { type: 'waiting', origin, missing }];
+    }
     const whole = join(assembly);
     return whole.ok
       ? [...actions, { type: 'whole', origin, content: whole.value }]
       : [...actions, { type: 'refused', origin, refusal: whole }];
   }
 
-  #begin(
-    key: string,
-    origin: PartOrigin,
-    content: Content,
-    first: PartPlace,
-  ): Assembly | WireRefusal {
+  #begin(origin: PartOrigin, content: Content, first: PartPlace): Assembly | WireRefusal {
     const kept = detached({ origin, content: { ...content, links: [], body: undefined } });
     const octets =
       first.octets +
@@ -189,14 +188,14 @@ export class PartAssembler {
     const ofSender = [...this.#assemblies.values()].filter(
       ({ origin: { from } }) => from.id === sender,
     );
-    if (
-      this.#assemblies.size >= bounds.messages ||
-      this.octets + octets > bounds.octets ||
-      sum(ofSender) + octets > bounds.octetsPerSender
-    ) {
+    if (sum(ofSender) + octets > bounds.octetsPerSender) {
       return refused('OVERLOADED', 'too many messages in parts are under way; try again later');
     }
-    const assembly = {
+    for (const stalled of this.#assemblies.keys()) {
+      if (this.#assemblies.size < bounds.messages && this.octets + octets <= bounds.octets) break;
+      this.#assemblies.delete(stalled);
+    }
+    return {
       number: this.#next++,
       origin: kept.origin,
       first,
@@ -204,8 +203,6 @@ export class PartAssembler {
       octets,
       pieces: new Map<number, Piece>(),
     };
-    this.#assemblies.set(key, assembly);
-    return assembly;
   }
 
   #expire(number: number): AssemblyAction[] {

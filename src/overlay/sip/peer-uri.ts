@@ -71,6 +71,10 @@ export function isPeerUri(uri: SipUri): boolean {
 export function readPeer(value: NameAddr, idNeeded = true): Peer {
   const uri = readSip(value);
   const address = addressOf(uri);
+  // What could not be passed on is not taken: it would keep us from answering others.
+  if (!isAddress(address)) {
+    throw new Unreadable('MALFORMED', `expected the address of a member, found ${shown(address)}`);
+  }
   const alg = param(value, ['alg']);
   if (alg !== undefined) checkAlgorithm(alg);
   const id = isNode(uri) ? uri.user : param(value, PEER_ID);

@@ -100,9 +100,14 @@ class Bench {
     return actions;
   }
 
-  request(from: Peer, request: NodeRequest, number = this.#number++): NodeAnswer | undefined {
+  request(
+    from: Peer,
+    request: NodeRequest,
+    number = this.#number++,
+    source?: string,
+  ): NodeAnswer | undefined {
     const before = this.answers.length;
-    this.step({ type: 'request', from, number, request });
+    this.step({ type: 'request', from, number, request, ...(source && { source }) });
     return this.answers.slice(before).find(({ to }) => to.id === from.id)?.answer;
   }
 
@@ -333,6 +338,32 @@ t.test('a node has 32 requests open, and all together 512', async t => {
   t.ok(bench.answers.every(({ answer }) => answer.type === 'busy'));
   t.equal(bench.answers.length, 40 * 33 - 512);
   t.equal(bench.gets.length - 16 * 32, 0, 'sixteen nodes had their 32');
+});
+
+t.test('those who come from one address have 128 requests open, whatever their number', async t => {
+  const bench = new Bench();
+  const query = { type: 'query', key: idOf('bob') } as const;
+  for (let node = 0; node < 40; node++) {
+    for (let i = 0; i < 8; i++) bench.request(peer(`n${node}`), query, i, '10.0.0.9');
+  }
+  t.equal(bench.gets.length, 128);
+  bench.request(peer('ada'), query, 1, '10.0.0.2');
+  t.equal(bench.gets.length, 129, 'somebody else is served');
+});
+
+t.test('a crowd that comes from one address makes room for who comes from another', async t => {
+  const bench = new Bench(20);
+  const attach = { type: 'attach', contact: 'sip:x@x', expiresS: 600, records: [] } as const;
+  for (let n = 0; n < 30; n++) bench.request(peer(`n${n}`), attach, n, '10.0.0.9');
+  t.equal(bench.state.nodes.size, 20);
+  t.equal(bench.answers.at(-1)?.answer.type, 'elsewhere', 'no more of the same address');
+  t.match(bench.request(peer('ada'), attach, 1, '10.0.0.2'), { type: 'attached', nodes: 20 });
+  t.notOk(bench.state.nodes.has(peer('n0').id), 'the first of the crowd has made room');
+
+  const village = new Bench(20);
+  for (let n = 0; n < 20; n++) village.request(peer(`n${n}`), attach, n, `10.0.0.${n}`);
+  t.equal(village.request(peer('ada'), attach, 1, '10.0.1.1')?.type, 'elsewhere');
+  t.equal(village.state.nodes.size, 20, 'of 20 that are each somewhere else none has to go');
 });
 
 t.test('the ring is given sixteen records of nodes at once, and all in the end', async t => {

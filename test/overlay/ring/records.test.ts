@@ -161,21 +161,45 @@ test('a ring of one keeps records too', async t => {
   t.equal(get(ring, alone, 'alice')?.[0]?.value?.[0], 7);
 });
 
-test('a store is bounded in octets, in records, and for each publisher', async t => {
-  const store = new RecordStore({ bytes: 4500, bytesPerPublisher: 2500, records: 5 });
+test('a store is bounded in all, for each publisher and under each key', async t => {
+  const bounds = { bytes: 7500, bytesPerPublisher: 4000, bytesPerKey: 5000, recordsPerKey: 3 };
+  const store = new RecordStore(bounds);
   const of = (name: string, publisher: string, size: number, lifeMs = HOUR) =>
     simulatedRecord(name, { publisher, lifeMs, value: new Uint8Array(size) });
   t.equal(store.put(of('a', 'p', 1000), 0), undefined);
   t.equal(store.put(of('b', 'p', 1000), 0), 'full', 'no more for this publisher');
   t.equal(store.put(of('b', 'q', 1000, MINUTE), 0), undefined);
-  t.equal(store.put(of('c', 'r', 2000), 0), 'full', 'no more in all');
-  t.equal(store.put(of('c', 'r', 2000), MINUTE), undefined, 'what has ended makes room');
+  t.equal(store.put(of('c', 'r', 2900), 0), 'full', 'no more in all');
+  t.equal(store.put(of('c', 'r', 2900), MINUTE), undefined, 'what has ended makes room');
   t.equal(store.size, 2);
   t.equal(store.put(of('d', 'p', 70_000), 0), 'too-large');
-  for (const name of ['e', 'f', 'g']) t.equal(store.put(of(name, 's', 0), MINUTE), undefined);
-  t.equal(store.put(of('h', 't', 0), MINUTE), 'full', 'no more records');
   store.drop(of('a', 'p', 1000));
-  t.equal(store.bytes, 2000 + 256 * 4);
+  t.equal(store.bytes, 2900 + 1024);
+
+  const crowd = new RecordStore({ ...bounds, bytes: 2 ** 20 });
+  t.equal(crowd.put(of('a', 'p', 1000), 0), undefined);
+  t.equal(crowd.put(of('a', 'q', 2500), 0), 'full', 'no more octets under this key');
+  for (const publisher of ['q', 'r']) t.equal(crowd.put(of('a', publisher, 0), 0), undefined);
+  t.equal(crowd.put(of('a', 's', 0), 0), 'full', 'no more records under this key');
+  t.equal(crowd.put(of('b', 's', 0), 0), undefined, 'but under another');
+});
+
+test('what is put into a store that is more than half full is gone after an hour', async t => {
+  const store = new RecordStore({
+    bytes: 10_000,
+    bytesPerPublisher: 10_000,
+    bytesPerKey: 10_000,
+    recordsPerKey: 9,
+  });
+  const DAY = 24 * HOUR;
+  const of = (name: string, size: number, sequence = 1) =>
+    simulatedRecord(name, { sequence, lifeMs: DAY, value: new Uint8Array(size) });
+  t.equal(store.put(of('early', 5000), 0), undefined);
+  t.equal(store.put(of('late', 0), 0), undefined);
+  t.equal(store.put(of('early', 5000, 2), 0), undefined);
+  const later = HOUR + MINUTE;
+  t.equal(store.get(idOf('late'), later).length, 0);
+  t.match(store.get(idOf('early'), later), [{ sequence: 2 }], 'what was there lives on');
 });
 
 test('of one sequence signed twice the same one stays, in whatever order they come', async t => {

@@ -137,3 +137,23 @@ test('two sets are compared by parts: what differs is found, and only that', asy
   t.equal(other.present.length, 501);
   t.equal(other.after(idOf('newcomer'), 501)?.address, 'newcomer', 'once round');
 });
+
+test('a table has room for so many of one part of the ring; who is gone makes room', async t => {
+  const entry = (n: number, state: 'present' | 'gone' = 'present', version = 1) => ({
+    peer: { id: `00${String(n).padStart(38, '0')}`, address: `h${n}` },
+    version,
+    state,
+    signature: '',
+    signer: '',
+  });
+  const table = new Membership();
+  for (let n = 0; n < 1000; n++) table.apply(entry(n));
+  t.equal(table.present.length, 96);
+  t.ok(table.apply({ ...entry(1), peer: { id: idOf('elsewhere'), address: 'x' } }));
+  t.notOk(table.apply(entry(999)));
+  t.ok(table.apply(entry(7, 'gone')));
+  t.ok(table.apply(entry(999)));
+  t.ok(table.apply(entry(8, 'present', 2)), 'who is known says something new');
+  t.notOk(table.apply(entry(7, 'present', 2)), 'the place is taken');
+  t.equal(table.present.length, 97);
+});

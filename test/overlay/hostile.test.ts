@@ -1,0 +1,184 @@
+/** What somebody on the network can do to phones of a ring who has keys of their own, and keeps no rule. */
+import t from 'tap';
+import { between, type Id, idAfter, idOf } from '../../src/overlay/ring/ids.js';
+import type { Peer } from '../../src/overlay/ring/peer.js';
+import type { StrangersKey } from './stranger.js';
+import { type Device, Village } from './village.js';
+
+function peerOf({ overlay, address }: Device): Peer {
+  return { id: overlay.id, address: `${address}:5060` };
+}
+
+/** A super-node, and a node that is attached to it. */
+async function smallRing(village: Village): Promise<[Device, Device]> {
+  const superNode = await village.add('10.0.0.1');
+  await village.during(superNode.overlay.promote());
+  const node = await village.add('10.0.0.2');
+  await village.until(() => node.overlay.reached, 5000);
+  return [superNode, node];
+}
+
+t.test('what cannot be written in an answer is refused, and whoever was asked goes on', async t => {
+  const village = new Village(21);
+  const [superNode, node] = await smallRing(village);
+  const to = peerOf(superNode);
+  const stranger = await village.stranger('10.0.0.9');
+  const key = stranger.key();
+  const ask = (...asked: Parameters<StrangersKey['ask']>) => village.during(key.ask(...asked));
+
+  const versions = [{ key: idOf('x'), publisher: 'x', sequence: 1 }];
+  const offered = await ask(to, { type: 'offer', versions }, sip => {
+    // Read as it stands, written with three octets for each.
+    sip.body = Buffer.from(`version ${idOf('x')} ${'"'.repeat(3000)} 1\r\n`);
+  });
+  t.match(offered, { status: 413, said: 'TOO_LARGE' });
+
+  const notify = { type: 'notify', joining: true, predecessor: undefined } as const;
+  const nowhere = `${'n'.repeat(400)}.invalid:5060`;
+  const notified = await ask(to, notify, ({ headers }) => {
+    const said = headers.text('DHT-PeerID') ?? '';
+    headers.setText('DHT-PeerID', said.replace('10.0.0.9:5060', nowhere));
+  });
+  t.match(notified, { status: 400, said: 'MALFORMED' }, 'an address that nobody could pass on');
+  t.match(await ask(to, { type: 'neighbours' }), { status: 200, said: 'links' });
+
+  const accused = peerOf(superNode);
+  const gone = key.entry(Number.MAX_SAFE_INTEGER, 'gone', accused);
+  await ask(to, { type: 'membership', hops: 0, entries: [gone] });
+  const compared = await ask(to, {
+    type: 'compare',
+    digests: Array.from({ length: 256 }, () => 7),
+  });
+  t.match(compared, { status: 200, said: 'compared' });
+
+  const crowd = idOf('crowd');
+  for (let n = 0; n < 24; n++) {
+    const publisher = stranger.key();
+    const records = [publisher.record(crowd, Buffer.alloc(60_000))];
+    await village.during(publisher.ask(to, { type: 'store', records, copy: true }));
+  }
+  t.match(await ask(to, { type: 'fetch', key: crowd }), { status: 200, said: 'records' });
+
+  t.equal(await village.during(node.overlay.put(node.record('ada'))), 1, 'it serves its node');
+  await stranger.stop();
+  await village.stop();
+});
+
+t.test('nobody names another as the owner of a place: rings are not torn by it', async t => {
+  const village = new Village(22);
+  const [first, second] = await smallRing(village);
+  await village.during(second.overlay.promote());
+  await village.clock.advance(30_000);
+  const head = () => first.overlay.status.member?.successors.map(({ id }) => id);
+  t.same(head(), [second.overlay.id]);
+
+  const stranger = await village.stranger('10.0.0.9');
+  let key = stranger.key();
+  // Whoever is between them would be the successor by right.
+  while (between(key.id, first.overlay.id, second.overlay.id)) key = stranger.key();
+  const fakes = Array.from({ length: 40 }, (_, n) => {
+    return { id: idAfter(first.overlay.id, n + 1), address: '10.0.0.77:5060' };
+  });
+  const [owner, ...successors] = fakes;
+  let asked = 0;
+  stranger.answer(key, request => {
+    if (request.type !== 'find') return { type: 'pong' };
+    asked++;
+    return { type: 'owner', predecessor: undefined, successors, ...(owner && { owner }) };
+  });
+  await village.during(key.ask(peerOf(first), { type: 'merge', contact: key.self }));
+  await village.clock.advance(1000);
+  t.ok(asked > 0, 'it looked there');
+  t.same(head(), [second.overlay.id], 'and believed nothing of it');
+  await stranger.stop();
+  await village.stop();
+});
+
+t.test('who never agrees about the table is asked no more until the next minute', async t => {
+  const village = new Village(23);
+  const [superNode] = await smallRing(village);
+  const stranger = await village.stranger('10.0.0.9');
+  const key = stranger.key();
+  let compared = 0;
+  stranger.answer(key, request => {
+    if (request.type !== 'compare') return { type: 'pong' };
+    compared++;
+    return { type: 'compared', parts: [0], entries: [] };
+  });
+  const entries = [key.entry(1)];
+  await village.during(key.ask(peerOf(superNode), { type: 'membership', hops: 0, entries }));
+  t.equal(superNode.overlay.status.member?.known, 2, 'it says that it is a member');
+  for (let s = 0; s < 900 && compared < 5000; s++) await village.clock.advance(1000);
+  t.ok(compared > 0 && compared < 1100, `asked ${compared} times in a quarter of an hour`);
+  t.same(superNode.overlay.serving, [], 'nor does it count for a super-node: it follows nobody');
+  await stranger.stop();
+  await village.stop();
+});
+
+t.test(
+  'more signatures than can be verified in time are refused, and others are served',
+  async t => {
+    const village = new Village(24);
+    const [superNode, node] = await smallRing(village);
+    const to = peerOf(superNode);
+    const stranger = await village.stranger('10.0.0.9');
+    const key = stranger.key();
+    const tell = async (count: number) => {
+      const forged = { ...key.entry(1), signature: 'forged' };
+      const entries = Array.from({ length: count }, () => forged);
+      const told = await village.during(key.ask(to, { type: 'membership', hops: 0, entries }));
+      return told.said;
+    };
+    t.equal(await tell(1001), 'TOO_LARGE', 'in one message');
+    const said: string[] = [];
+    for (let n = 0; n < 5; n++) said.push(await tell(950));
+    t.same(
+      said,
+      ['accepted', 'accepted', 'accepted', 'accepted', 'OVERLOADED'],
+      'one after the other',
+    );
+    t.match(
+      await village.during(key.ask(to, { type: 'ping' })),
+      { said: 'pong' },
+      'what costs nothing is taken',
+    );
+    t.equal(await village.during(node.overlay.put(node.record('ada'))), 1);
+    await village.clock.advance(1000);
+    t.equal(await tell(950), 'accepted', 'a second later');
+    await stranger.stop();
+    await village.stop();
+  },
+);
+
+t.test('a name under which strangers put all there is room for is still answered for', async t => {
+  const village = new Village(25);
+  const [superNode, node] = await smallRing(village);
+  const ada = node.record('ada');
+  await village.during(node.overlay.put(ada));
+  const stranger = await village.stranger('10.0.0.9');
+  const put = async (key: Id, octets: number) => {
+    const by = stranger.key();
+    const records = [by.record(key, Buffer.alloc(octets))];
+    return (await village.during(by.ask(peerOf(superNode), { type: 'store', records, copy: true })))
+      .said;
+  };
+  const large = new Map<string, number>();
+  for (let n = 0; n < 20; n++) {
+    const said = await put(ada.key, 60_000);
+    large.set(said, (large.get(said) ?? 0) + 1);
+  }
+  t.same(
+    [...large],
+    [
+      ['stored', 12],
+      ['refused', 8],
+    ],
+  );
+  const found = await village.during(node.overlay.get(ada.key));
+  t.ok(
+    found.some(({ signature }) => signature === ada.signature),
+    'ada is there',
+  );
+  await stranger.stop();
+  await village.stop();
+});
