@@ -7,6 +7,7 @@ import { Ed25519Verifier } from '../identity/signing.js';
 import type { Membership } from '../identity/stored-overlay.js';
 import { keyFromText, keyToText, recordFromText, recordToText } from '../identity/text-form.js';
 import { expulsionSignature } from '../overlay/names/expulsion-record.js';
+import { DEFAULT_OVERLAY } from '../overlay/names/own-user.js';
 import { askPhone } from '../runtime/control-client.js';
 import { EXIT } from './exit-codes.js';
 import type { Output } from './output.js';
@@ -127,7 +128,10 @@ export async function showOverlay(directory: string, output: Output): Promise<nu
   return withOwnKeys(directory, output, async keys => {
     const membership = await keys.overlay.membership();
     if (!membership) {
-      output.event({ event: 'overlay' }, 'This device belongs to no overlay.');
+      output.event(
+        { event: 'overlay', overlay: DEFAULT_OVERLAY, open: true },
+        `overlay        ${DEFAULT_OVERLAY}, open: where everybody is who has joined no other`,
+      );
       return EXIT.ok;
     }
     const { name, enrolmentKey } = membership.overlay;

@@ -13,13 +13,19 @@ const SIGNS = { up: '+', changed: '~', down: '-' } as const;
 export async function who(seconds: number | undefined, output: Output): Promise<number> {
   const until = firstOf(stopSignal(), afterSeconds(seconds));
   const { browser, watcher } = systemSeams(await createLogger('error'));
+  /** As last shown: what changes is often nothing that people see. */
+  const shown = new Map<string, string>();
   const tell = (event: keyof typeof SIGNS) => (phone: PhoneSighting) => {
     const endpoints = phone.endpoints.map(formatEndpoint);
     const { name, deviceId, host } = phone;
     const id = deviceId === undefined ? 'no Ringline phone' : deviceId.slice(0, 8);
+    const text = `${name.padEnd(20)} ${(endpoints[0] ?? '').padEnd(24)} ${id}`;
+    const isNews = event !== 'changed' || shown.get(name) !== text;
+    if (event === 'down') shown.delete(name);
+    else shown.set(name, text);
     output.event(
       { event, name, deviceId, host, endpoints },
-      `${SIGNS[event]} ${name.padEnd(20)} ${(endpoints[0] ?? '').padEnd(24)} ${id}`,
+      isNews ? `${SIGNS[event]} ${text}` : undefined,
     );
   };
   browser.on('up', tell('up'));
