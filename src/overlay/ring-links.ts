@@ -13,7 +13,7 @@ import type { Source } from '../sip/transport/transport.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import type { LinkAnswer, LinkRequest } from './link-messages.js';
 import { ReplayWindow } from './replay-window.js';
-import { RequestRate } from './request-rate.js';
+import { ASKED_ON_WORK, RequestRate } from './request-rate.js';
 import type { Id } from './ring/ids.js';
 import { type LinkProtocol, linkTarget, type Peer } from './ring/peer.js';
 import { type KeptAnswerAction, KeptAnswers } from './sip/kept-answers.js';
@@ -334,8 +334,8 @@ export class RingLinks {
           return;
         }
         const { address } = source.endpoint;
-        if (!this.#rate.work(address, signaturesIn(request), this.#options.clock.now())) {
-          this.#refuse(transaction, refused('OVERLOADED', 'too many signatures at a time'), source);
+        if (!this.#rate.work(address, workIn(request), this.#options.clock.now())) {
+          this.#refuse(transaction, refused('OVERLOADED', 'too much work at a time'), source);
           return;
         }
         this.statistics.taken++;
@@ -434,18 +434,23 @@ interface Asked {
   from?: Peer;
 }
 
-/** That we would have to verify. */
-function signaturesIn(request: LinkRequest): number {
+/** What it has us do, as `RequestRate` counts it. */
+function workIn(request: LinkRequest): number {
   switch (request.type) {
     case 'store':
     case 'attach':
     case 'detach':
-    case 'publish':
       return request.records.length;
     case 'membership':
       return request.entries.length;
     case 'hand-over':
       return request.nodes.reduce((sum, { records }) => sum + records.length, 0);
+    case 'query':
+      return ASKED_ON_WORK;
+    case 'publish':
+      return request.records.length * ASKED_ON_WORK;
+    case 'find':
+      return request.withinMs === undefined ? 0 : ASKED_ON_WORK;
     default:
       return 0;
   }

@@ -289,9 +289,13 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
         // What follows from it is waited for too, where somebody waits.
         if (body?.type !== 'trying') settled();
       },
-      failed: () => {
+      failed: ({ code }) => {
         settled();
-        this.#step({ type: 'unreachable', now: this.#now, number });
+        // Who has too much to do is there: somebody else may see to it that our requests are too many.
+        const answer = { type: 'busy' } as const;
+        const message = { kind: 'answer', from: to, number, answer } as const;
+        if (code === 'OVERLOADED') this.#step({ type: 'message', now: this.#now, message });
+        else this.#step({ type: 'unreachable', now: this.#now, number });
       },
     });
   }

@@ -182,3 +182,55 @@ t.test('a name under which strangers put all there is room for is still answered
   await stranger.stop();
   await village.stop();
 });
+
+t.test(
+  'what a stranger has asked through a member makes nobody take that one for dead',
+  async t => {
+    const village = new Village(26);
+    const [first, second] = await smallRing(village);
+    await village.during(second.overlay.promote());
+    await village.clock.advance(30_000);
+    const stranger = await village.stranger('10.0.0.9');
+    const key = stranger.key();
+    const records = Array.from({ length: 16 }, (_, n) => key.record(idOf(`${n}`), Buffer.alloc(9)));
+    const said = new Map<string, number>();
+    const count = (what: string) => said.set(what, (said.get(what) ?? 0) + 1);
+    let alone = 0;
+    for (let s = 0; s < 40; s++) {
+      for (let n = 0; n < 20; n++) {
+        void key.ask(peerOf(first), { type: 'publish', records }).then(told => count(told.said));
+      }
+      await village.clock.advance(500);
+      const { successors = [], predecessor } = first.overlay.status.member ?? {};
+      if (successors[0]?.id !== second.overlay.id || predecessor?.id !== second.overlay.id) alone++;
+    }
+    t.equal(alone, 0, 'they are neighbours all the while');
+    t.ok((said.get('OVERLOADED') ?? 0) > 600, 'most of it was refused');
+    t.ok((said.get('stored') ?? 0) > 20, 'and some done');
+    const record = second.record('ada');
+    t.equal(await village.during(second.overlay.put(record)), 2);
+    t.equal((await village.during(first.overlay.get(record.key))).length, 1);
+    await stranger.stop();
+    await village.stop();
+  },
+);
+
+t.test('who leaves cannot name somebody behind it as the one before it', async t => {
+  const village = new Village(27);
+  const [superNode] = await smallRing(village);
+  const stranger = await village.stranger('10.0.0.9');
+  const key = stranger.key();
+  stranger.answer(key, () => ({ type: 'pong' }));
+  const to = peerOf(superNode);
+  const predecessor = () => superNode.overlay.status.member?.predecessor?.id;
+  await village.during(key.ask(to, { type: 'notify', joining: false, predecessor: undefined }));
+  t.equal(predecessor(), key.id);
+  const nobody = { id: idAfter(superNode.overlay.id, 2 ** 52 - 9), address: '10.0.0.77:5060' };
+  const leave = { type: 'leave', predecessor: nobody, successors: [] } as const;
+  await village.during(key.ask(to, leave));
+  t.not(predecessor(), nobody.id, "what lies between would be nobody's");
+  const record = superNode.record('ada');
+  t.equal(await village.during(superNode.overlay.put(record)), 1);
+  await stranger.stop();
+  await village.stop();
+});

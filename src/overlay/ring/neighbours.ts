@@ -356,8 +356,10 @@ export function neighbourLeft(
 ): void {
   if (state.phase !== 'member') return;
   if (state.predecessor?.id === from.id) {
-    // Its part of the ring is ours from here on: it has stopped answering for it.
-    changePredecessor(state, predecessor?.id === state.self.id ? undefined : predecessor);
+    // Its part of the ring is ours from here on: it has stopped answering for it. Whom it names is before it.
+    const isBetween = predecessor && between(predecessor.id, from.id, state.self.id);
+    const next = isBetween ? state.beyond : predecessor;
+    changePredecessor(state, next?.id === state.self.id ? undefined : next);
   }
   if (state.successors.some(({ id }) => id === from.id)) {
     replaceSuccessors(

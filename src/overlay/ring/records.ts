@@ -2,7 +2,7 @@
  * Records a member holds: versioned by publisher and sequence, expiring, bounded for each publisher and
  * in all. Lives are relative, since clocks are wrong at boot: `ageMs` travels with the record.
  */
-import type { Id } from './ids.js';
+import { distance, type Id } from './ids.js';
 
 export interface RingRecord {
   readonly key: Id;
@@ -110,7 +110,8 @@ export class RecordStore {
       if (!this.#fits(record, grows, !known)) return 'full';
     }
     if (known) this.#remove(known.record);
-    const longest = known || !isCrowded ? life : CROWDED_LIFE_MS;
+    const isHere = known !== undefined || isOwnPlace(record.key, record.publisher);
+    const longest = isHere || !isCrowded ? life : CROWDED_LIFE_MS;
     this.#add({ record, expiresAt: now + Math.min(life, longest), wantedAt: now });
     return undefined;
   }
@@ -167,7 +168,7 @@ export class RecordStore {
     if (this.#bytes + grows > bytes) return false;
     if ((this.#bytesOf.get(publisher) ?? 0) + grows > bytesPerPublisher) return false;
     const ofKey = this.#held.get(key);
-    if (!ofKey) return true;
+    if (!ofKey || isOwnPlace(key, publisher)) return true;
     let there = grows;
     for (const { record } of ofKey.values()) there += cost(record);
     return there <= bytesPerKey && ofKey.size + (another ? 1 : 0) <= recordsPerKey;
@@ -205,6 +206,11 @@ export function compareVersions(one: RingRecord, other: RingRecord): number {
 
 export function versionOf({ key, publisher, sequence }: RingRecord): RecordVersion {
   return { key, publisher, sequence };
+}
+
+/** Its own ID, or one of the last places before it (nodes/node-list.ts): others cannot crowd it out there. */
+function isOwnPlace(key: Id, publisher: string): boolean {
+  return distance(key, publisher) <= 1;
 }
 
 function aged({ record, expiresAt }: HeldRecord, now: number): RingRecord {

@@ -182,6 +182,7 @@ test('a store is bounded in all, for each publisher and under each key', async t
   for (const publisher of ['q', 'r']) t.equal(crowd.put(of('a', publisher, 0), 0), undefined);
   t.equal(crowd.put(of('a', 's', 0), 0), 'full', 'no more records under this key');
   t.equal(crowd.put(of('b', 's', 0), 0), undefined, 'but under another');
+  t.equal(crowd.put(of('a', idOf('a'), 0), 0), undefined, 'whose ID it is has room there');
 });
 
 test('what is put into a store that is more than half full is gone after an hour', async t => {
