@@ -53,7 +53,7 @@ export async function withPassingPhone(
     givenName: settings.name,
     phoneName: () => settings.name,
     reachableAt: () => [],
-    linksAt: () => undefined,
+    linksAt: () => [],
     users: () => [],
     // Whoever runs for a moment asks no strangers.
     sources: (_name, remembered) => [
@@ -66,6 +66,7 @@ export async function withPassingPhone(
       withdraw: async () => undefined,
     }),
     phonesSeen: () => 0,
+    lacksKind: () => false,
   });
   await system.watcher.start();
   try {

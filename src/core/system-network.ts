@@ -143,15 +143,27 @@ export class SystemNetwork implements Network {
       await settled(socket, done => socket.connect(ROUTE_PROBE_PORT, placed, done));
       return socket.address().address;
     } catch (error) {
-      throw new CodedError('NO_ROUTE', `no route from this machine to ${remote}`, {
-        cause: error,
-        remedy:
-          'Check that the network cable or Wi-Fi is connected and that both machines are on the same network.',
-      });
+      throw noRoute(remote, error);
     } finally {
       socket.close();
     }
   }
+}
+
+function noRoute(remote: string, cause: unknown): CodedError {
+  const [kind, other] = isIPv6(remote) ? ['IPv6', 'IPv4'] : ['IPv4', 'IPv6'];
+  const own = systemAddresses().filter(({ internal }) => !internal);
+  const isOfOtherKind = own.length > 0 && own.every(({ family }) => family !== kind);
+  return isOfOtherKind
+    ? new CodedError('NO_ROUTE', `${remote} is of ${kind}, and this machine has ${other} alone`, {
+        cause,
+        remedy: `Switch ${kind} on for this machine, or ${other} for the other one.`,
+      })
+    : new CodedError('NO_ROUTE', `no route from this machine to ${remote}`, {
+        cause,
+        remedy:
+          'Check that the network cable or Wi-Fi is connected and that both machines are on the same network.',
+      });
 }
 
 function newSocket(address: string, reuseAddr = false): Socket {

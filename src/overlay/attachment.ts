@@ -4,7 +4,6 @@ import type { Clock, Timer } from '../core/clock.js';
 import { CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import { type Random, randomUnit } from '../core/random.js';
-import type { Target } from '../sip/transport/transport.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import type { LinkAnswer } from './link-messages.js';
 import {
@@ -18,7 +17,7 @@ import type { LossReason, NodeFailure, NodeResult } from './nodes/attachment-sta
 import type { NodeAnswer, NodeRequest } from './nodes/node-messages.js';
 import { Responders } from './responders.js';
 import type { Id } from './ring/ids.js';
-import { type LinkProtocol, linkTarget, type Peer } from './ring/peer.js';
+import type { Peer } from './ring/peer.js';
 import type { RingRecord } from './ring/records.js';
 import type { RingAccess } from './ring-access.js';
 import type { Respond, RingLinks } from './ring-links.js';
@@ -28,9 +27,8 @@ export interface AttachmentOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly links: Pick<RingLinks, 'ask'>;
+  readonly links: Pick<RingLinks, 'ask' | 'targetOf'>;
   readonly userAgent: Pick<UserAgent, 'transports'>;
-  readonly protocol: LinkProtocol;
   readonly id: Id;
   /** SIP URI that reaches this device. */
   readonly contact: string;
@@ -73,6 +71,11 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
   /** The super-node it is attached to. */
   get current(): Peer | undefined {
     return this.#current;
+  }
+
+  /** Super-nodes that it was told of, or has found. */
+  get known(): readonly Peer[] {
+    return [...this.#state.known.values()].map(({ peer }) => peer);
   }
 
   /** How long ago it has taken us, in ms. */
@@ -221,12 +224,13 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
   /** By CRLF where the connection is ours to ask by, else by a request. */
   #ping(to: Peer): void {
     const heard = () => this.#step({ type: 'heard', from: to });
-    if (this.#options.userAgent.transports.ping(this.#targetOf(to), heard)) return;
-    this.#options.links.ask(to, { type: 'ping' }, { answered: heard, failed: () => undefined });
+    const { links, userAgent } = this.#options;
+    if (userAgent.transports.ping(links.targetOf(to), heard)) return;
+    links.ask(to, { type: 'ping' }, { answered: heard, failed: () => undefined });
   }
 
   #arrived(to: Peer): void {
-    const { logger, userAgent } = this.#options;
+    const { logger, userAgent, links } = this.#options;
     if (this.#current?.address !== to.address) {
       logger.info({ at: to.address, id: to.id }, 'attached to a super-node');
     }
@@ -234,11 +238,7 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
     this.#attachedAt = this.#options.clock.now();
     this.#stopKeeping?.();
     const lost = () => this.#step({ type: 'flow-lost', peer: to });
-    this.#stopKeeping = userAgent.transports.keepFlow(this.#targetOf(to), { answers: false }, lost);
-  }
-
-  #targetOf({ address }: Peer): Target {
-    return linkTarget(address, this.#options.protocol);
+    this.#stopKeeping = userAgent.transports.keepFlow(links.targetOf(to), { answers: false }, lost);
   }
 }
 

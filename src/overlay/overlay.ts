@@ -16,7 +16,7 @@ import type { ListedNode } from './nodes/node-list.js';
 import type { SuperNodeOptions, SuperNodeTools } from './nodes/super-node-state.js';
 import { type Id, UNKNOWN_ID } from './ring/ids.js';
 import type { MemberOptions } from './ring/member-state.js';
-import type { LinkProtocol, Peer } from './ring/peer.js';
+import { type LinkProtocol, type Peer, shareKind } from './ring/peer.js';
 import { recordIsSigned } from './ring/record-signature.js';
 import type { RingRecord } from './ring/records.js';
 import type { RingAccess } from './ring-access.js';
@@ -54,6 +54,8 @@ export interface OverlayOptions {
   readonly bootCount: number;
   /** Where this device takes links now, as `Peer.address` has it; undefined while it has no address. */
   readonly address: () => string | undefined;
+  /** Where it takes them too, as `Peer.also` has it. */
+  readonly also?: () => string | undefined;
   /** SIP URI that reaches this device now. */
   readonly contact: () => string;
   readonly candidates: CandidateStream;
@@ -152,7 +154,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     links.onRequest = (...received) => this.#take(...received);
     const running: Running = {
       links,
-      scout: new Scout({ ...this.#options, links }),
+      scout: new Scout({ ...this.#options, links, self: () => this.#reachableSelf() }),
       stopped: new AbortController(),
       unroute: userAgent.addRouter((...received) => links.take(...received)),
       following: new Map(),
@@ -224,6 +226,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     const now = address();
     running.lingering?.cancel();
     // A cable that is out for a moment changes nothing; nobody hears us say anything meanwhile.
+    if (now === running.address) running.member?.alsoAt(this.#self());
     if (now === running.address || (now === undefined && running.member)) return;
     if (running.member && now !== undefined && !isOfLink(running.address) && isOfLink(now)) {
       // Nor does a moment between two addresses, in which that of the link itself is all there is.
@@ -354,9 +357,21 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     return [...byId.values()];
   }
 
-  /** Those that count where it is judged whether there are enough: of a member, its neighbours. */
+  /** Those that count where it is judged whether there are enough: of a member, its neighbours. Of a kind that we have. */
   get serving(): readonly Peer[] {
-    return this.#running?.member?.neighbours ?? this.others;
+    const all = this.#running?.member?.neighbours ?? this.others;
+    const self = this.#reachableSelf();
+    return self ? all.filter(peer => shareKind(self, peer)) : all;
+  }
+
+  /** Whether a super-node is known that no link of ours can lead to, for want of its kind of address, and one that both reach. */
+  get apart(): boolean {
+    const { member, attachment } = this.#running ?? {};
+    const self = this.#reachableSelf();
+    if (!self) return false;
+    const known = member?.others ?? attachment?.known ?? [];
+    const far = known.filter(peer => !shareKind(self, peer));
+    return far.some(peer => this.serving.some(each => shareKind(each, peer)));
   }
 
   async #leaveRing(running: Running): Promise<void> {
@@ -456,9 +471,15 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
   }
 
   #self(): Peer {
-    const { id, address } = this.#options;
     // Without an address nobody answers, whatever it says.
-    return { id, address: address() ?? NOWHERE };
+    return this.#reachableSelf() ?? { id: this.#options.id, address: NOWHERE };
+  }
+
+  #reachableSelf(): Peer | undefined {
+    const { id, address, also } = this.#options;
+    const [own, further] = [address(), also?.()];
+    if (own === undefined) return undefined;
+    return { id, address: own, ...(further !== undefined && { also: further }) };
   }
 }
 

@@ -44,7 +44,10 @@ export class Promotion {
     this.#state = newPromotion(overlay.id, setting, () => randomUnit(random));
     overlay.on('attached', (_to, nodes) => this.#step({ type: 'attached', nodes }));
     overlay.on('lost', () => this.#step({ type: 'lost' }));
-    overlay.on('nobody', reason => this.#step({ type: 'nobody', reason }));
+    overlay.on('nobody', reason => {
+      this.#see();
+      this.#step({ type: 'nobody', reason });
+    });
     overlay.on('unseated', () => this.#step({ type: 'failed' }));
     overlay.on('others', () => this.#see());
   }
@@ -63,8 +66,7 @@ export class Promotion {
   }
 
   #tell(): void {
-    const { clock, placement, overlay } = this.#options;
-    this.#step({ type: 'placement', placement: placement() });
+    const { clock, overlay } = this.#options;
     this.#see();
     if (overlay.role === 'super-node') {
       this.#step({ type: 'load', nodes: overlay.status.nodes });
@@ -73,9 +75,10 @@ export class Promotion {
   }
 
   #see(): void {
-    const { overlay, phones } = this.#options;
+    const { overlay, phones, placement } = this.#options;
+    this.#step({ type: 'placement', placement: placement() });
     const superNodes = overlay.serving.map(({ id }) => ({ id }));
-    this.#step({ type: 'seen', superNodes, phones: phones() });
+    this.#step({ type: 'seen', superNodes, apart: overlay.apart, phones: phones() });
   }
 
   #step(event: Untimed<PromotionEvent>): void {

@@ -153,6 +153,11 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
     this.#step({ type: 'contacts', now: this.#now, contacts });
   }
 
+  /** Its address is the same, but it may be reached at another further one than before. */
+  alsoAt(self: Peer): void {
+    this.#step({ type: 'reached', now: this.#now, self });
+  }
+
   /** Takes a request that came by a link. */
   take(from: Peer, number: number, request: RingRequest, respond: Respond): void {
     if (this.#stopped) return;

@@ -2,12 +2,20 @@
 import { EventEmitter } from 'node:events';
 import { isIPv6 } from 'node:net';
 import type { Clock, Timer } from '../core/clock.js';
+import { formatEndpoint, sameEndpoint, withoutZone } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Candidate } from '../discovery/candidates/candidate.js';
 import type { Candidates } from '../discovery/candidates/candidates.js';
 import { type Id, UNKNOWN_ID } from './ring/ids.js';
-import { type LinkProtocol, type Peer, peerAddress } from './ring/peer.js';
+import {
+  type LinkProtocol,
+  linkTarget,
+  linkTargets,
+  type Peer,
+  peerAddress,
+  shareKind,
+} from './ring/peer.js';
 import type { RingLinks } from './ring-links.js';
 
 /** What discovery does for the overlay: whom to try, and what came of it. */
@@ -32,8 +40,8 @@ export interface ScoutOptions {
   readonly candidates: CandidateStream;
   /** By which links are made, but to who takes them by TCP alone. */
   readonly protocol: LinkProtocol;
-  /** Where this device takes links now, as `Peer.address` has it. */
-  readonly address: () => string | undefined;
+  /** This device, and where it takes links now; undefined while it takes none. */
+  readonly self: () => Peer | undefined;
 }
 
 /** Super-nodes remembered as heard of, the newest last. */
@@ -44,6 +52,8 @@ const GREET_WITHIN_MS = 2000;
 export class Scout extends EventEmitter<ScoutEvents> {
   readonly #options: ScoutOptions;
   readonly #heard = new Map<Id, Peer>();
+  /** Who is being asked, at an address of the kind that ours is first. */
+  readonly #asked = new Map<Id, Promise<void>>();
 
   constructor(options: ScoutOptions) {
     super();
@@ -58,7 +68,7 @@ export class Scout extends EventEmitter<ScoutEvents> {
   /** Until the signal is aborted. */
   async follow(signal: AbortSignal): Promise<void> {
     for await (const candidate of this.#options.candidates.stream(signal)) {
-      void this.#tryOut(candidate, signal);
+      if (this.#speaks(candidate)) void this.#inTurn(candidate, signal);
     }
   }
 
@@ -77,11 +87,37 @@ export class Scout extends EventEmitter<ScoutEvents> {
     this.emit('others');
   }
 
+  /** An address of our further kind only where none of our first leads there: both would be one super-node. */
+  async #inTurn(candidate: Candidate, signal: AbortSignal): Promise<void> {
+    const { nodeId } = candidate;
+    if (nodeId === undefined) {
+      await this.#tryOut(candidate, signal);
+      return;
+    }
+    if (this.#isFurther(candidate)) {
+      const before = this.#asked.get(nodeId);
+      await before;
+      if (!signal.aborted && !(before && this.#heard.has(nodeId))) {
+        await this.#tryOut(candidate, signal);
+      }
+      return;
+    }
+    const turn = this.#tryOut(candidate, signal);
+    this.#asked.set(nodeId, turn);
+    await turn;
+    if (this.#asked.get(nodeId) === turn) this.#asked.delete(nodeId);
+  }
+
+  #isFurther({ host }: Candidate): boolean {
+    const own = this.#options.self();
+    return isIPv6(host) !== (own?.address.startsWith('[') ?? false);
+  }
+
   async #tryOut(candidate: Candidate, signal: AbortSignal): Promise<void> {
     const { candidates, protocol, logger } = this.#options;
     const by = linkProtocol(candidate);
     const isUsable = by === protocol || by === 'TCP';
-    if (!by || !isUsable || !this.#speaks(candidate)) return;
+    if (!by || !isUsable) return;
     const { host, port } = candidate;
     const address = peerAddress({ address: host, port }, by, protocol);
     try {
@@ -101,10 +137,23 @@ export class Scout extends EventEmitter<ScoutEvents> {
     }
   }
 
-  /** Whether its address is of the kind that we have. */
-  #speaks({ host }: Candidate): boolean {
-    const own = this.#options.address();
-    return own === undefined || isIPv6(host) === own.startsWith('[');
+  /** Whether its address is of a kind that we have. */
+  #speaks({ host, port }: Candidate): boolean {
+    const own = this.#options.self();
+    const address = formatEndpoint({ address: host, port });
+    return own === undefined || shareKind(own, { id: UNKNOWN_ID, address });
+  }
+
+  /** As it speaks of itself, so that it is one and the same however it was found; where it is behind something, at that. */
+  #foundAt({ address }: Peer, from: Peer): Peer {
+    const { protocol } = this.#options;
+    const asked = linkTarget(address, protocol);
+    const host = withoutZone(asked.endpoint.address);
+    const isTold = linkTargets(from, protocol).some(
+      ({ protocol: by, endpoint }) =>
+        by === asked.protocol && sameEndpoint(endpoint, { ...asked.endpoint, address: host }),
+    );
+    return isTold ? from : { id: from.id, address };
   }
 
   /** Who is there? */
@@ -120,7 +169,7 @@ export class Scout extends EventEmitter<ScoutEvents> {
         {
           answered: from => {
             timer.cancel();
-            resolve({ id: from.id, address: to.address });
+            resolve(this.#foundAt(to, from));
           },
           failed: error => {
             timer.cancel();

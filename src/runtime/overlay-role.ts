@@ -3,9 +3,11 @@
  * Wires discovery, identity, ring and names.
  */
 import { EventEmitter } from 'node:events';
+import { isIPv6 } from 'node:net';
 import { freemem, uptime } from 'node:os';
 import type { SipUri, Uri } from '@sip-stack/parser';
 import type { Clock } from '../core/clock.js';
+import { formatEndpoint } from '../core/endpoint.js';
 import type { Service } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
 import { onMainsPower } from '../core/power-supply.js';
@@ -45,14 +47,16 @@ export interface OverlayRoleOptions {
   readonly phoneName: () => string;
   /** Where it takes calls, by each protocol, best first; nowhere for who only asks. */
   readonly reachableAt: () => readonly Way[];
-  /** Where it takes links, over TLS or by TCP alone; undefined where it takes none. */
-  readonly linksAt: () => Way | undefined;
+  /** Where it takes links, all by one protocol, TLS or TCP alone, best first; nowhere where it takes none. */
+  readonly linksAt: () => readonly Way[];
   /** Who has ordinary phones that are reached through this one now, and which. */
   readonly users: () => readonly { readonly name: string; readonly phones: readonly string[] }[];
   readonly sources: (overlay: string, remembered: RememberedPeers) => readonly CandidateSource[];
   readonly announcer: (overlay: string) => Announcer;
   /** Phones of this LAN that are seen. */
   readonly phonesSeen: () => number;
+  /** Whether other phones of ours have an address of a kind, IPv4 or IPv6, of which this one has none. */
+  readonly lacksKind: () => boolean;
 }
 
 export interface OverlayRoleEvents {
@@ -118,7 +122,8 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
    * @throws {CodedError} `NOT_CERTIFIED` in a private overlay this device does not belong to yet
    */
   async start(): Promise<void> {
-    const { clock, random, logger, role, sources, phonesSeen } = this.#options;
+    const { clock, random, logger, role, sources, phonesSeen, lacksKind, userAgent } =
+      this.#options;
     const store = this.#options.store();
     const identity = this.#options.identity();
     const membership = await new StoredOverlay({ store, random }).membership();
@@ -129,6 +134,11 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
       ...this.#options,
       ring: overlay,
       identity,
+      reaches: remote =>
+        userAgent.localEndpointFor(remote).then(
+          () => true,
+          () => false,
+        ),
       phoneName: this.#options.givenName,
       self: () => {
         const called = this.#options.phoneName();
@@ -153,6 +163,7 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
         freeMemoryMb: freemem() / 2 ** 20,
         uptimeS: uptime(),
         reachable: this.#linkAddress() !== undefined,
+        lacksKind: lacksKind(),
       }),
       phones: () => phonesSeen() + 1,
     });
@@ -208,6 +219,7 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
       verifier,
       bootCount,
       address: () => this.#linkAddress(),
+      also: () => this.#furtherLinkAddress(),
       contact: () => this.#contacts(this.#options.phoneName())[0] ?? NOWHERE,
       candidates,
       limits: { maxNodes: MAX_NODES },
@@ -222,9 +234,16 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
   }
 
   #linkAddress(): string | undefined {
-    const { protocol, endpoint } = this.#options.linksAt() ?? {};
-    if (!endpoint) return undefined;
-    return peerAddress(endpoint, protocol === 'TLS' ? 'TLS' : 'TCP', LINKS_BY);
+    const [way] = this.#options.linksAt();
+    return way && peerAddress(way.endpoint, way.protocol === 'TLS' ? 'TLS' : 'TCP', LINKS_BY);
+  }
+
+  /** For those who have no address of the kind of the first: of the other kind. */
+  #furtherLinkAddress(): string | undefined {
+    const [first, ...others] = this.#options.linksAt();
+    const kind = (way: Way) => isIPv6(way.endpoint.address);
+    const other = others.find(way => first && kind(way) !== kind(first));
+    return other && formatEndpoint(other.endpoint);
   }
 }
 

@@ -1,5 +1,6 @@
 /** A phone as `ringline run` keeps it: a telephone with a memory, an identity, a name on the network. */
 import { EventEmitter } from 'node:events';
+import { isIPv6 } from 'node:net';
 import { autoAnswer } from '../calling/auto-answer.js';
 import type { Call } from '../calling/call.js';
 import { parseDialled } from '../calling/dialled.js';
@@ -105,6 +106,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
           onProblem: error => this.emit('problem', error),
         }),
       phonesSeen: () => this.telephone.browser.phones().length,
+      lacksKind: () => this.#lacksKind,
     });
     this.#overlay.on('problem', error => this.emit('problem', error));
     this.#system.watcher.on('change', () => this.#overlay.changed());
@@ -138,8 +140,11 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
     return this.#endpoints.map(formatEndpoint);
   }
 
+  /** Those of one link alone are worth telling people where there are no others. */
   get #endpoints(): Endpoint[] {
-    return this.#reachable(this.telephone.userAgent.local);
+    const own = this.#reachable(this.telephone.userAgent.local);
+    const routed = own.filter(each => !isLinkLocal(each.address));
+    return routed.length > 0 ? routed : own;
   }
 
   /** Every way by which calls come: UDP first. */
@@ -150,12 +155,20 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
   }
 
   /** Where others of the overlay open links to us: over TLS, or by TCP where that is not spoken. */
-  get #linksAt(): Way | undefined {
+  get #linksAt(): Way[] {
     const ways = this.#ways.filter(({ endpoint }) => !this.#isInternal(endpoint));
-    return (
-      ways.find(({ protocol }) => protocol === 'TLS') ??
-      ways.find(({ protocol }) => protocol === 'TCP')
-    );
+    const by = (wanted: SipProtocol) => ways.filter(({ protocol }) => protocol === wanted);
+    const overTls = by('TLS');
+    return overTls.length > 0 ? overTls : by('TCP');
+  }
+
+  get #lacksKind(): boolean {
+    const own = new Set(this.#linksAt.map(({ endpoint }) => isIPv6(endpoint.address)));
+    return this.telephone.browser
+      .phones()
+      .filter(({ deviceId }) => deviceId !== undefined && deviceId !== this.#deviceId)
+      .flatMap(({ endpoints }) => endpoints)
+      .some(endpoint => !this.#isInternal(endpoint) && !own.has(isIPv6(endpoint.address)));
   }
 
   #isInternal({ address }: Endpoint): boolean {
@@ -165,10 +178,9 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
 
   #reachable({ address, port }: Endpoint): Endpoint[] {
     if (!isWildcard(address)) return [{ address, port }];
-    const own = heardAt(address, this.#system.network.addresses()).filter(each => !each.internal);
-    // Those of one link alone are worth telling where there are no others.
-    const routed = own.filter(each => !isLinkLocal(each.address));
-    return (routed.length > 0 ? routed : own).map(entry => ({ address: entry.address, port }));
+    return heardAt(address, this.#system.network.addresses())
+      .filter(({ internal }) => !internal)
+      .map(entry => ({ address: entry.address, port }));
   }
 
   async start(signal?: AbortSignal): Promise<void> {

@@ -3,6 +3,7 @@
  * every datagram and segment. Seeded: the same seed and the same doings give the same trace.
  */
 import { createHash } from 'node:crypto';
+import { isIPv6 } from 'node:net';
 import type { Clock } from '../core/clock.js';
 import { formatEndpoint, isWildcard } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
@@ -85,15 +86,15 @@ export class VirtualNetwork {
     });
   }
 
-  /** The network as a host with this one address sees it. */
-  host(address: string): Network {
-    const host = new VirtualHost(this, address);
-    this.#hosts.set(address, host);
+  /** The network as a host with this address sees it; `further` are of the other kind, for who has only that. */
+  host(address: string, ...further: readonly string[]): Network {
+    const host = new VirtualHost(this, address, further);
+    for (const each of host.all) this.#hosts.set(each, host);
     return host;
   }
 
   /**
-   * A host gets another address in place of the one it had: sockets for all addresses go on at the new one; those
+   * A host gets another address in place of its first: sockets for all addresses go on at the new one; those
    * bound to the old are deaf and cannot send, and its connections are dead.
    */
   moveHost(from: string, to: string): void {
@@ -114,8 +115,10 @@ export class VirtualNetwork {
 
   /** Takes a host's link down or up. While it is down nothing comes or goes, and sending fails. */
   setLink(address: string, up: boolean): void {
-    if (up) this.#cut.delete(address);
-    else this.#cut.add(address);
+    for (const each of this.#hosts.get(address)?.all ?? [address]) {
+      if (up) this.#cut.delete(each);
+      else this.#cut.add(each);
+    }
   }
 
   isCut(address: string): boolean {
@@ -137,12 +140,14 @@ export class VirtualNetwork {
   }
 
   bind(socket: VirtualSocket): void {
-    this.#sockets.set(formatEndpoint(socket.source), socket);
+    for (const place of socket.places) this.#sockets.set(formatEndpoint(place), socket);
   }
 
   unbind(socket: VirtualSocket): void {
-    const key = formatEndpoint(socket.source);
-    if (this.#sockets.get(key) === socket) this.#sockets.delete(key);
+    for (const place of socket.places) {
+      const key = formatEndpoint(place);
+      if (this.#sockets.get(key) === socket) this.#sockets.delete(key);
+    }
   }
 
   join(member: VirtualMember): void {
@@ -171,7 +176,7 @@ export class VirtualNetwork {
       const { delayMs, jitterMs } = this.link;
       this.#clock.after(delayMs + this.#random.unit() * jitterMs, () => {
         for (const socket of this.#at(to)) {
-          if (this.isReachable(socket.source.address)) socket.onMessage(copy, from);
+          if (this.isReachable(socket.places[0].address)) socket.onMessage(copy, from);
         }
       });
     }
@@ -215,17 +220,29 @@ export class VirtualNetwork {
 class VirtualHost implements Network {
   address: string;
   readonly #network: VirtualNetwork;
+  readonly #further: readonly string[];
   #nextPort = FIRST_EPHEMERAL_PORT;
 
-  constructor(network: VirtualNetwork, address: string) {
+  constructor(network: VirtualNetwork, address: string, further: readonly string[]) {
     this.#network = network;
     this.address = address;
+    this.#further = further;
+  }
+
+  get all(): readonly [string, ...string[]] {
+    return [this.address, ...this.#further];
+  }
+
+  /** That of ours which is of the kind of `remote`; undefined where we have none. */
+  sourceFor(remote: string): string | undefined {
+    return this.all.find(own => isIPv6(own) === isIPv6(remote));
   }
 
   async bindDatagram({ address, port, shared }: DatagramOptions): Promise<DatagramSocket> {
     const socket = new VirtualSocket(this.#network, this, this.#endpoint(address, port));
-    if (this.#network.isBound(socket.source) && !shared) {
-      throw new CodedError('ADDRESS_IN_USE', `${formatEndpoint(socket.source)} is in use`);
+    const taken = socket.places.find(place => this.#network.isBound(place));
+    if (taken && !shared) {
+      throw new CodedError('ADDRESS_IN_USE', `${formatEndpoint(taken)} is in use`);
     }
     this.#network.bind(socket);
     return socket;
@@ -236,15 +253,24 @@ class VirtualHost implements Network {
     return new VirtualMember(this.#network, this, local, group);
   }
 
-  connectStream({ to, signal }: ConnectOptions): Promise<StreamConnection> {
-    const from = { address: this.address, port: this.#nextPort++ };
-    return this.#network.streams.connect(from, to, signal);
+  async connectStream({ to, signal }: ConnectOptions): Promise<StreamConnection> {
+    const address = this.sourceFor(to.address);
+    if (address === undefined) throw this.#noRoute(to.address);
+    return this.#network.streams.connect({ address, port: this.#nextPort++ }, to, signal);
   }
 
   async listenStream({ address, port, onConnection }: ListenOptions): Promise<StreamListener> {
     const local = this.#endpoint(address, port);
-    const at = { address: this.address, port: local.port };
-    return { ...this.#network.streams.listen(at, onConnection), local };
+    const at = isWildcard(address) ? this.all : [this.address];
+    const listeners = at.map(each =>
+      this.#network.streams.listen({ address: each, port: local.port }, onConnection),
+    );
+    return {
+      local,
+      close: () => {
+        for (const listener of listeners) listener.close();
+      },
+    };
   }
 
   secureStream(connection: StreamConnection, options: SecureOptions): Promise<StreamConnection> {
@@ -253,10 +279,11 @@ class VirtualHost implements Network {
 
   addresses(): readonly InterfaceAddress[] {
     if (this.#network.isCut(this.address)) return [];
-    const address = this.address;
-    const family = address.includes(':') ? 'IPv6' : 'IPv4';
-    const prefix = family === 'IPv6' ? 64 : 24;
-    return [{ name: 'virtual0', address, family, prefix, internal: false }];
+    return this.all.map(address => {
+      const family = isIPv6(address) ? 'IPv6' : 'IPv4';
+      const prefix = family === 'IPv6' ? 64 : 24;
+      return { name: 'virtual0', address, family, prefix, internal: false };
+    });
   }
 
   #endpoint(address: string, port: number): Endpoint {
@@ -267,10 +294,13 @@ class VirtualHost implements Network {
   }
 
   async sourceAddressFor(remote: string): Promise<string> {
-    if (this.#network.isCut(this.address)) {
-      throw new CodedError('NO_ROUTE', `no route from ${this.address} to ${remote}`);
-    }
-    return this.address;
+    const address = this.sourceFor(remote);
+    if (address === undefined || this.#network.isCut(address)) throw this.#noRoute(remote);
+    return address;
+  }
+
+  #noRoute(remote: string): CodedError {
+    return new CodedError('NO_ROUTE', `no route from ${this.address} to ${remote}`);
   }
 }
 
@@ -291,13 +321,18 @@ class VirtualSocket implements DatagramSocket {
     return isWildcard(this.local.address);
   }
 
-  /** Where what it sends comes from, and what is for it goes. */
-  get source(): Endpoint {
-    return this.isWildcard ? { address: this.host.address, port: this.local.port } : this.local;
+  /** Where what is for it goes. */
+  get places(): readonly [Endpoint, ...Endpoint[]] {
+    if (!this.isWildcard) return [this.local];
+    const { port } = this.local;
+    const [first, ...further] = this.host.all;
+    return [{ address: first, port }, ...further.map(address => ({ address, port }))];
   }
 
   send(data: Uint8Array, to: Endpoint, onFailure?: (error: Error) => void): void {
-    if (this.network.carry(data, this.source, to) !== 'unreachable') return;
+    const address = this.isWildcard ? this.host.sourceFor(to.address) : this.local.address;
+    const from = address === undefined ? undefined : { address, port: this.local.port };
+    if (from && this.network.carry(data, from, to) !== 'unreachable') return;
     const failed = onFailure ?? this.onError;
     const error = Object.assign(new Error('network is unreachable'), { code: 'ENETUNREACH' });
     // As a real socket does: never before `send` has returned.

@@ -72,6 +72,21 @@ export class Host {
     }
   }
 
+  /** While it speaks no IPv6, as many are set up. */
+  async withoutIPv6<Result>(work: () => Promise<Result>): Promise<Result> {
+    const disable = (value: 0 | 1) =>
+      run([
+        ...[...this.enter, 'sh', '-c'],
+        `echo ${value} > /proc/sys/net/ipv6/conf/eth0/disable_ipv6`,
+      ]);
+    await disable(1);
+    try {
+      return await work();
+    } finally {
+      await disable(0);
+    }
+  }
+
   /** Puts its cable into the switch of the other network, where DHCP gives it an address; `openRouter` comes first. */
   async moveTo(network: NetworkName): Promise<void> {
     const ip = [...this.enter, 'ip'];

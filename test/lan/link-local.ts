@@ -31,7 +31,7 @@ async function callByRing(site: Site): Promise<Figure[]> {
     phone.command('answer', '--echo', '--name', phone.host.name),
   );
   await Promise.all(answering.map(running => running.heard('ready', READY_WITHIN_MS)));
-  await Promise.all(answering.map(running => running.heard('named', GIVE_UP_MS)));
+  await Promise.all(phones.map(phone => phone.inRing(GIVE_UP_MS)));
   const caller = new Phone(site, 0);
   const took: number[] = [];
   let heard = 0;

@@ -12,6 +12,7 @@ import { behind } from './behind.js';
 import { coldStart } from './cold-start.js';
 import { conference } from './conference.js';
 import { expelled } from './expelled.js';
+import { families } from './families.js';
 import { hostile } from './hostile.js';
 import { linkLocal } from './link-local.js';
 import { linkLoss } from './link-loss.js';
@@ -28,6 +29,7 @@ const CHECKS = {
   'long-call': longCall,
   'link-loss': linkLoss,
   'link-local': linkLocal,
+  families,
   'address-change': addressChange,
   conference,
   avahi,

@@ -5,11 +5,13 @@ import { phoneStatus } from '../../src/runtime/control-client.js';
 import type { PhoneStatus } from '../../src/runtime/phone-status.js';
 import { temporaryDirectory } from '../harness/child.js';
 import type { Host, Lan } from '../harness/lan.js';
-import type { Cleanup } from '../harness/program.js';
+import { type Cleanup, PlainFailure } from '../harness/program.js';
 import { Ringline } from '../harness/ringline.js';
 
 /** How long a phone may take until it can be called: generous, since it is measured elsewhere. */
 export const READY_WITHIN_MS = 15_000;
+
+const LOOK_EVERY_MS = 250;
 
 export interface Site {
   readonly cleanup: Cleanup;
@@ -58,6 +60,19 @@ export class Phone {
   /** Undefined while it does not run. */
   status(): Promise<PhoneStatus | undefined> {
     return phoneStatus(this.#data);
+  }
+
+  /** Until it is a member of a ring, or attached to one. */
+  async inRing(withinMs: number): Promise<void> {
+    const until = performance.now() + withinMs;
+    for (;;) {
+      const { superNode, member } = (await this.status())?.overlay ?? {};
+      if (superNode !== undefined || member?.phase === 'member') return;
+      if (performance.now() > until) {
+        throw new PlainFailure(`${this.host.name} is in no ring within ${withinMs} ms`);
+      }
+      await new Promise(resolve => setTimeout(resolve, LOOK_EVERY_MS));
+    }
   }
 
   run(): Ringline {

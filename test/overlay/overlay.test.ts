@@ -60,6 +60,85 @@ t.test('links go by TCP to who takes them by that alone, though TLS is usual', a
   await village.stop();
 });
 
+t.test('hosts of IPv4, of IPv6, and of both are one ring', async t => {
+  const village = new Village(12);
+  const both: Device[] = [];
+  for (const n of [1, 2, 3]) {
+    both.push(await village.add(`10.0.0.${n}`, { also: `fe80::${n}` }));
+  }
+  const ofIPv6 = [await village.add('fe80::4'), await village.add('fe80::5')];
+  const ofIPv4 = await village.add('10.0.0.6');
+  const all = [...both, ...ofIPv6, ofIPv4];
+  const [first, second, third] = both as [Device, Device, Device];
+  await village.during(first.overlay.promote());
+  const reached = () => all.every(({ overlay }) => overlay.reached);
+  const took = await village.until(reached, 10_000);
+  t.ok(took < 1500, `attached after ${took} ms`);
+  await village.during(second.overlay.promote());
+  await village.during(third.overlay.promote());
+  await village.clock.advance(30_000);
+  const findAll = async (when: string) => {
+    for (const device of all) {
+      for (const { address } of all) {
+        const found = await village.during(device.overlay.get(idOf(address)));
+        t.equal(textOf(found), `${address} at ${address}`, `${device.address}, ${when}`);
+      }
+    }
+  };
+  for (const device of all) await village.during(device.overlay.put(device.record(device.address)));
+  await findAll('super-nodes have both');
+
+  const [member, node] = ofIPv6 as [Device, Device];
+  await village.during(member.overlay.promote());
+  await village.clock.advance(30_000);
+  for (const { overlay } of [...both, member]) {
+    t.equal(overlay.status.member?.successors.length, 3, 'four are one ring');
+    t.notOk(overlay.apart, 'each reaches each');
+  }
+  await findAll('one of IPv6 is a member');
+
+  // The address that only it is reached at by IPv6 is told by members, and by who hands its nodes over.
+  for (const { overlay } of both) await village.during(overlay.demote());
+  await village.until(() => [...both, node].every(({ overlay }) => overlay.reached), 30_000);
+  t.equal(second.overlay.status.superNode, '[fe80::4]:5060');
+  t.equal(member.overlay.status.nodes, 5, 'all were handed over');
+  t.notOk(ofIPv4.overlay.reached, 'but who has IPv4 alone cannot come');
+  await village.during(first.overlay.promote());
+  await village.until(reached, 60_000);
+  await village.clock.advance(30_000);
+  t.ok(ofIPv4.overlay.apart, 'one of IPv4 alone is to be no super-node beside that of IPv6');
+  await findAll('one of both is a super-node for who cannot speak to the other');
+
+  const links = village.network.trace.filter(({ what }) => what === 'SYN');
+  const kinds = links.filter(({ from, to }) => from.startsWith('[') !== to.startsWith('['));
+  t.same(kinds, [], 'no link was tried that cannot be');
+  const needless = links.filter(
+    ({ from, to }) => /^\[fe80::[123]\]/.test(from) && /^\[fe80::[123]\]/.test(to),
+  );
+  t.same(needless, [], 'nor one by IPv6 where both have IPv4');
+  await village.stop();
+});
+
+t.test('a member that comes to have another further address is reached there', async t => {
+  const village = new Village(13);
+  const first = await village.add('10.0.0.1');
+  await village.during(first.overlay.promote());
+  const second = await village.add('10.0.0.2', { also: 'fe80::2' });
+  await village.during(second.overlay.promote());
+  await village.clock.advance(30_000);
+  t.match(first.overlay.others, [{ also: '[fe80::2]:5060' }]);
+  second.readdress('10.0.0.2', 'fe80::22');
+  await village.clock.advance(10_000);
+  t.match(
+    first.overlay.others,
+    [{ address: '10.0.0.2:5060', also: '[fe80::22]:5060' }],
+    'in the table',
+  );
+  t.match(first.overlay.status.member?.successors, [{ also: '[fe80::22]:5060' }], 'as a neighbour');
+  t.equal(second.overlay.role, 'super-node', 'where it is');
+  await village.stop();
+});
+
 t.test('who is no super-node says so, and where one is', async t => {
   const village = new Village(4);
   const superNode = await village.add('10.0.0.1');

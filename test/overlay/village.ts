@@ -1,4 +1,5 @@
 /** Devices with overlays, on virtual time and network; super-nodes are found on a board that all can read. */
+import { ANY, formatEndpoint } from '../../src/core/endpoint.js';
 import { type Logger, silentLogger } from '../../src/core/logger.js';
 import type { Candidate } from '../../src/discovery/candidates/candidate.js';
 import { idSigned, signAsId } from '../../src/identity/id-signature.js';
@@ -9,7 +10,7 @@ import { Overlay, type OverlayOptions } from '../../src/overlay/overlay.js';
 import { idOf } from '../../src/overlay/ring/ids.js';
 import {
   type LinkProtocol,
-  linkTarget,
+  linkTargets,
   type Peer,
   peerAddress,
 } from '../../src/overlay/ring/peer.js';
@@ -36,7 +37,7 @@ export interface Device {
   /** Where it has been announced as one that may become a super-node. */
   readonly prepared: string[];
   /** Its address is another from now on, or there is none; whoever asks there hears nothing. */
-  readdress(address: string | undefined): void;
+  readdress(address: string | undefined, also?: string): void;
   /** A record of its own under the key of a name. */
   record(name: string, value?: Uint8Array): RingRecord;
   stop(): Promise<void>;
@@ -54,25 +55,28 @@ export interface DeviceOptions {
   /** Another one than that of this version. */
   readonly newOverlay?: (options: OverlayOptions) => Overlay;
   readonly logger?: Logger;
+  /** Of the other kind. */
+  readonly also?: string;
 }
 
 /** Whoever is announced is found by all, half a second later. */
 class Board {
-  readonly #announced = new Map<string, Candidate>();
+  readonly #announced = new Map<string, readonly Candidate[]>();
   readonly #readers = new Set<(candidate: Candidate) => void>();
 
   post(peer: Peer): void {
-    const { address: host, port } = linkTarget(peer.address, 'TCP').endpoint;
-    const candidate: Candidate = {
-      host,
-      port,
-      transport: 'tcp',
-      overlay: OVERLAY,
-      nodeId: peer.id,
-      source: 'mdns',
-    };
-    this.#announced.set(peer.id, candidate);
-    for (const read of this.#readers) read(candidate);
+    const candidates = linkTargets(peer, 'TCP').map(({ endpoint }): Candidate => {
+      return {
+        host: endpoint.address,
+        port: endpoint.port,
+        transport: 'tcp',
+        overlay: OVERLAY,
+        nodeId: peer.id,
+        source: 'mdns',
+      };
+    });
+    this.#announced.set(peer.id, candidates);
+    for (const read of this.#readers) for (const candidate of candidates) read(candidate);
   }
 
   remove(id: string): void {
@@ -93,7 +97,7 @@ class Board {
     return {
       start: () => {
         this.#readers.add(read);
-        for (const candidate of this.#announced.values()) read(candidate);
+        for (const candidate of [...this.#announced.values()].flat()) read(candidate);
       },
       stop: async () => {
         ended = true;
@@ -110,7 +114,7 @@ class Board {
       proved: () => undefined,
       failed: candidate => failed.push(candidate),
       look: () => {
-        for (const candidate of this.#announced.values()) read(candidate);
+        for (const candidate of [...this.#announced.values()].flat()) read(candidate);
       },
       networkChanged: () => undefined,
     };
@@ -135,8 +139,9 @@ export class Village {
   async add(address: string, of: DeviceOptions = {}): Promise<Device> {
     const { clock } = this;
     const { newOverlay = options => new Overlay(options), logger = silentLogger } = of;
+    let { also } = of;
     const random = new SeededRandom(this.#random.uint32());
-    const agent = await this.#agent(address, random);
+    const agent = await this.#agent(address, random, also);
     const signer = new Ed25519Signer(random.bytes(32));
     const verifier = new Ed25519Verifier();
     const id = deviceIdOf(signer.publicKey);
@@ -163,7 +168,9 @@ export class Village {
       verifier,
       bootCount: 1,
       address: () => told && peerAddress({ address: told, port: PORT }, 'TCP', this.#links),
-      contact: () => `sip:someone@${told ?? 'nowhere.invalid'}:${PORT}`,
+      also: () => also && formatEndpoint({ address: also, port: PORT }),
+      contact: () =>
+        `sip:someone@${told ? formatEndpoint({ address: told, port: PORT }) : 'nowhere.invalid'}`,
       candidates: this.board.reader(id, clock, failed),
       announcer: {
         prepare: peer => prepared.push(peer.address),
@@ -179,8 +186,9 @@ export class Village {
       address,
       failed,
       prepared,
-      readdress: next => {
+      readdress: (next, further = also) => {
         told = next;
+        also = further;
         overlay.networkChanged();
       },
       record: (name, value = Buffer.from(`${name} at ${address}`)) =>
@@ -248,13 +256,13 @@ export class Village {
     });
   }
 
-  async #agent(address: string, random: SeededRandom): Promise<UserAgent> {
+  async #agent(address: string, random: SeededRandom, also?: string): Promise<UserAgent> {
     const agent = new UserAgent({
-      network: this.network.host(address),
+      network: this.network.host(address, ...(also === undefined ? [] : [also])),
       clock: this.clock,
       random,
       logger: silentLogger,
-      listen: { address: '0.0.0.0', port: PORT },
+      listen: { address: ANY, port: PORT },
       product: 'test',
       resolve: resolverByLookup(async () => []),
     });

@@ -1,4 +1,5 @@
 /** Where a name is reached, as URIs: written for all ways there are to a phone, and read by who calls. */
+import { isIPv6 } from 'node:net';
 import { formatUri, isSipUri, parseUri, type SipUri, sipUri } from '@sip-stack/parser';
 import { isLinkLocal, withoutZone } from '../../core/endpoint.js';
 import type { Endpoint } from '../../core/network.js';
@@ -22,11 +23,15 @@ const TOLD: readonly SipProtocol[] = ['UDP', 'TLS', 'TCP'];
 
 /**
  * SIP URIs, best first; address by address, so that where there are more than a binding holds each has one way at
- * least. A link-local address of IPv6 says nothing beyond its link, so it is told by who has no other.
+ * least. A link-local address of IPv6 says nothing beyond its link, so it is told, last, by who has no other of IPv6:
+ * who has IPv6 alone may be on that link.
  */
 export function contactsAt(user: string, ways: readonly Way[]): string[] {
   const routed = ways.filter(({ endpoint }) => !isLinkLocal(endpoint.address));
-  const told = routed.length > 0 ? routed : ways;
+  const hasOther = routed.some(({ endpoint }) => isIPv6(endpoint.address));
+  const told = hasOther
+    ? routed
+    : [...routed, ...ways.filter(({ endpoint }) => isLinkLocal(endpoint.address))];
   const addresses = [...new Set(told.map(({ endpoint }) => endpoint.address))];
   const contacts = addresses.map(address =>
     TOLD.flatMap(protocol =>

@@ -51,6 +51,8 @@ export interface OverlayNamesOptions {
   readonly phoneName: string;
   /** What it is called now, and where that user part is reached: SIP URIs, best first. */
   readonly self: () => { readonly name: string; readonly contacts: readonly string[] };
+  /** Whether there is a route to an address. */
+  readonly reaches: (address: string) => Promise<boolean>;
   /** Ordinary phones that are reached through this one now, by their users' names. */
   readonly users: () => readonly {
     readonly name: string;

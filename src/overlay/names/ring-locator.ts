@@ -4,6 +4,7 @@
  * at once.
  */
 import type { SipUri } from '@sip-stack/parser';
+import { isLinkLocal } from '../../core/endpoint.js';
 import { errorCode } from '../../core/errors.js';
 import type { Logger } from '../../core/logger.js';
 import type { Location, Locator } from '../../discovery/locator.js';
@@ -34,6 +35,8 @@ export interface RingLocatorOptions {
   readonly logger: Logger;
   readonly lookup: { find(name: string, signal?: AbortSignal): Promise<FoundName | undefined> };
   readonly people: KnownPeople;
+  /** Whether there is a route to an address. */
+  readonly reaches: (address: string) => Promise<boolean>;
 }
 
 export class RingLocator implements Locator {
@@ -54,7 +57,7 @@ export class RingLocator implements Locator {
     const { lookup, people, logger } = this.#options;
     const known = people.known(name);
     if (known) {
-      const places = this.#locations(known, target, true);
+      const places = await this.#locations(known, target, true);
       if (places.length > 0) return places;
     }
     try {
@@ -72,17 +75,32 @@ export class RingLocator implements Locator {
     }
   }
 
-  #locations(found: FoundName, target: SipUri, remembered: boolean): Location[] {
+  async #locations(found: FoundName, target: SipUri, remembered: boolean): Promise<Location[]> {
     const { people } = this.#options;
-    return ringing(found.devices.slice(0, MAX_DEVICES_CALLED)).flatMap(({ device, as }) =>
-      placesOf(device.binding.contacts, target).map(place => ({
-        ...place,
-        device: as,
-        ...(remembered && { remembered }),
-        unreached: () => people.doubt(found.name),
-        answered: () => people.talked(found),
-      })),
-    );
+    const locations: Location[] = [];
+    for (const { device, as } of ringing(found.devices.slice(0, MAX_DEVICES_CALLED))) {
+      for (const place of await this.#usable(placesOf(device.binding.contacts, target))) {
+        locations.push({
+          ...place,
+          device: as,
+          ...(remembered && { remembered }),
+          unreached: () => people.doubt(found.name),
+          answered: () => people.talked(found),
+        });
+      }
+    }
+    return locations;
+  }
+
+  /** An address of a link alone leads nowhere from other links: it is for who has no route to any other. */
+  async #usable(places: readonly Location[]): Promise<readonly Location[]> {
+    const ofLink = places.filter(({ endpoint }) => isLinkLocal(endpoint.address));
+    if (ofLink.length === 0 || ofLink.length === places.length) return places;
+    const routed = places.filter(place => !ofLink.includes(place));
+    for (const { endpoint } of routed) {
+      if (await this.#options.reaches(endpoint.address)) return routed;
+    }
+    return ofLink;
   }
 }
 

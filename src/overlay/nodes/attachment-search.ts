@@ -157,7 +157,7 @@ export function attemptAnswered(
     return;
   }
   measure(state.attachTrip, state.now - pending.sentAt);
-  answeredWell(state.known, { id: from.id, address: pending.to.address }, state.now);
+  answeredWell(state.known, { ...pending.to, id: from.id }, state.now);
   const { current, moving } = state;
   const wanted = state.phase === 'searching' || moving?.address === pending.to.address;
   if (wanted) {
@@ -176,7 +176,7 @@ function settleWith(
   answer: Attached,
   before: AttachmentState['current'],
 ): void {
-  const peer = { id: from.id, address: pending.to.address };
+  const peer = { ...pending.to, id: from.id };
   state.phase = 'attached';
   state.moving = undefined;
   state.published ||= state.records.length > 0;

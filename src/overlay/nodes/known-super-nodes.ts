@@ -1,6 +1,6 @@
 /** Whom a node may ask, how each has answered so far, and who is next. Bounded. */
 import { UNKNOWN_ID } from '../ring/ids.js';
-import type { Peer } from '../ring/peer.js';
+import { type Peer, sameWays } from '../ring/peer.js';
 import { pauseMs } from './pace.js';
 
 export interface KnownSuperNode {
@@ -115,8 +115,10 @@ function note(
   const entry = known.get(peer.address);
   if (entry) {
     entry.seenAt = now;
-    if (peer.id === UNKNOWN_ID || entry.peer.id === peer.id) return entry;
-    // Another device has this address now.
+    const isNews =
+      entry.peer.id !== peer.id || (peer.also !== undefined && !sameWays(entry.peer, peer));
+    if (peer.id === UNKNOWN_ID || !isNews) return entry;
+    // Another device has this address now, or another further one.
     const another = { ...entry, peer };
     known.set(peer.address, another);
     return another;

@@ -4,7 +4,7 @@
  * and when it is gone the first of these owns them and has them.
  */
 import { ID_DIGITS, type Id, isId } from '../ring/ids.js';
-import type { Peer } from '../ring/peer.js';
+import { furtherAddress, type Peer } from '../ring/peer.js';
 
 export interface ListedNode {
   readonly peer: Peer;
@@ -29,10 +29,14 @@ export function pageOf(node: Id): number {
   return Number.parseInt(node[0] ?? '0', 16);
 }
 
-/** JSON: an array of `[id, address, contact]`; later versions may say more of each. */
+/** JSON: an array of `[id, address, contact]`, with a further address where there is one; later versions may say more of each. */
 export function writePage(nodes: readonly ListedNode[]): Uint8Array {
   return Buffer.from(
-    JSON.stringify(nodes.map(({ peer, contact }) => [peer.id, peer.address, contact])),
+    JSON.stringify(
+      nodes.map(({ peer: { id, address, also }, contact }) =>
+        also === undefined ? [id, address, contact] : [id, address, contact, also],
+      ),
+    ),
   );
 }
 
@@ -46,10 +50,10 @@ export function readPage(value: Uint8Array): ListedNode[] {
   }
   if (!Array.isArray(rows)) return [];
   return rows.slice(0, MAX_LISTED).flatMap((row: unknown) => {
-    const [id, address, contact]: unknown[] = Array.isArray(row) ? row : [];
+    const [id, address, contact, also]: unknown[] = Array.isArray(row) ? row : [];
     if (!isShortText(id) || !isShortText(address) || !isShortText(contact)) return [];
     if (!isId(id) || !address || !contact) return [];
-    return [{ peer: { id, address }, contact }];
+    return [{ peer: { id, address, ...furtherAddress(also) }, contact }];
   });
 }
 

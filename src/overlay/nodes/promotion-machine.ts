@@ -16,6 +16,8 @@ export interface Placement {
   readonly uptimeS: number;
   /** Others can open links to it: an address of the LAN or a public one, not one behind a NAT. */
   readonly reachable: boolean;
+  /** Others here have an address of a kind, IPv4 or IPv6, of which it has none: it does not reach all that they may. */
+  readonly lacksKind?: boolean;
 }
 
 /** Announced by somebody else. */
@@ -28,10 +30,14 @@ export interface SeenSuperNode {
 export type PromotionEvent = { readonly now: number } & (
   | { readonly type: 'start' }
   | { readonly type: 'placement'; readonly placement: Placement }
-  /** All super-nodes announced, but for ourselves; `phones` on this LAN, we among them, as far as they are seen. */
+  /**
+   * All super-nodes announced that we reach, but for ourselves; `apart`: one that we do not, for want of its kind of address,
+   * has a place in the ring, and somebody reaches both; `phones` on this LAN, we among them, as far as they are seen.
+   */
   | {
       readonly type: 'seen';
       readonly superNodes: readonly SeenSuperNode[];
+      readonly apart?: boolean;
       readonly phones: number;
     }
   /** We are attached; `nodes`: how many our super-node has. */
@@ -54,7 +60,7 @@ export type PromotionAction =
   /** In place of the one set before. */
   | { readonly type: 'set-timer'; readonly ms: number };
 
-type Plan = 'found' | 'join' | 'step-down' | 'retire';
+type Plan = 'found' | 'join' | 'step-down' | 'retire' | 'part';
 
 export interface PromotionState {
   readonly self: Id;
@@ -66,6 +72,7 @@ export interface PromotionState {
   started: boolean;
   placement: Placement | undefined;
   seen: readonly SeenSuperNode[];
+  apart: boolean;
   phones: number;
   attached: boolean;
   nobody: 'silent' | 'full' | undefined;
@@ -108,6 +115,10 @@ const JOIN_SPREAD_MS = 5_000;
 const SUPER_NODE_TERM_MS = 600_000;
 const BADLY_PLACED_TERM_MS = 60_000;
 const NODE_TERM_MS = 300_000;
+/** Later than those that reach all, so that there are enough of these where there can be. */
+const JOIN_LACKING_MS = 15_000;
+/** In a ring with somebody out of reach, of whom one may have to answer for the other. */
+const APART_AFTER_MS = 2_000;
 const STEP_DOWN_AFTER_MS = 60_000;
 const RETIRE_AFTER_MS = 20_000;
 const FIRST_RETRY_MS = 10_000;
@@ -125,6 +136,7 @@ export function newPromotion(self: Id, setting: RoleSetting, chance: () => numbe
     started: false,
     placement: undefined,
     seen: [],
+    apart: false,
     phones: 0,
     attached: false,
     nobody: undefined,
@@ -172,6 +184,7 @@ function note(state: PromotionState, event: PromotionEvent): void {
       const before = state.seen;
       state.seen = event.superNodes.filter(({ id }) => id !== state.self);
       state.phones = event.phones;
+      state.apart = event.apart ?? false;
       // Somebody has acted: whether more is needed is looked at from now on.
       if (sameIds(before, state.seen)) return;
       if (state.plan?.type !== 'found' || state.seen.length > 0) state.plan = undefined;
@@ -218,6 +231,7 @@ function rising(state: PromotionState): Plan | undefined {
   const others = Math.max(seen.length, attached ? 1 : 0);
   if (others === 0) return undefined;
   if (setting === 'always') return 'join';
+  if (isApart(state)) return undefined;
   if (!isWellPlaced(state) || state.now < state.since + (state.stepped ? NODE_TERM_MS : 0)) {
     return undefined;
   }
@@ -227,7 +241,10 @@ function rising(state: PromotionState): Plan | undefined {
 
 function falling(state: PromotionState): Plan | undefined {
   const { setting, seen } = state;
-  if (setting === 'always' || !goesNext(state)) return undefined;
+  if (setting === 'always') return undefined;
+  // Neighbours that cannot speak to each other would have no owner between them: those that reach both are left.
+  if (isApart(state)) return 'part';
+  if (!goesNext(state)) return undefined;
   const well = isWellPlaced(state);
   if (state.now < state.since + (well ? SUPER_NODE_TERM_MS : BADLY_PLACED_TERM_MS)) {
     return undefined;
@@ -236,6 +253,11 @@ function falling(state: PromotionState): Plan | undefined {
   const least = well ? NODES_FOR_ONE_LESS : NODES_FOR_ONE_MORE;
   if (seen.length < wanted(nodes, least)) return undefined;
   return well ? 'step-down' : 'retire';
+}
+
+/** Where phones of that kind are here to be seen: what members say of others anybody could. */
+function isApart({ apart, seen, placement }: PromotionState): boolean {
+  return apart && seen.length > 0 && placement?.lacksKind === true;
 }
 
 /** Of all super-nodes one at a time may go: one that is badly placed, else the last by id. All see the same order. */
@@ -256,7 +278,8 @@ function waitMs(state: PromotionState, type: Plan): number {
   const decades = Math.max(1, Math.log10(phones(state)));
   switch (type) {
     case 'found': {
-      const unfit = isWellPlaced(state) || state.setting === 'always' ? 0 : FOUND_UNFIT_MS;
+      const fit = isWellPlaced(state) && state.placement?.lacksKind !== true;
+      const unfit = fit || state.setting === 'always' ? 0 : FOUND_UNFIT_MS;
       const stale = state.seen.length > 0 ? STALE_MS : 0;
       const byId = late(positionOf(state.self) / RING_SIZE, phones(state));
       const ranked = FOUND_RANK_MS * rank(state) + FOUND_SPREAD_MS * decades * byId;
@@ -268,12 +291,15 @@ function waitMs(state: PromotionState, type: Plan): number {
         JOIN_AFTER_MS +
         JOIN_RANK_MS * rank(state) +
         JOIN_SPREAD_MS * decades * late(chance(), phones(state)) +
+        (state.placement?.lacksKind ? JOIN_LACKING_MS : 0) +
         again
       );
     case 'step-down':
       return STEP_DOWN_AFTER_MS * (1 + chance());
     case 'retire':
       return RETIRE_AFTER_MS * (1 + chance());
+    case 'part':
+      return APART_AFTER_MS * (1 + chance());
   }
 }
 
@@ -321,6 +347,7 @@ function act(state: PromotionState, type: Plan): PromotionAction[] {
       return [{ type: 'promote', found: type === 'found' }];
     case 'step-down':
     case 'retire':
+    case 'part':
       state.role = 'node';
       state.stepped = true;
       state.failures = 0;

@@ -187,6 +187,8 @@ export type MemberEvent =
     }
   /** Members seen by discovery: perhaps of another ring. */
   | { readonly type: 'contacts'; readonly now: number; readonly contacts: readonly Peer[] }
+  /** Where we are reached, at the same address as before and perhaps at another further one. */
+  | { readonly type: 'reached'; readonly now: number; readonly self: Peer }
   | { readonly type: 'leave'; readonly now: number };
 
 /** Who is told of the end: whoever gave the tag, or a larger value of which this is a part. */
@@ -314,7 +316,7 @@ export type Signal =
   | { readonly type: 'alone' };
 
 export interface MemberState {
-  readonly self: Peer;
+  self: Peer;
   readonly options: MemberOptions;
   readonly tools: MemberTools;
   phase: 'idle' | 'joining' | 'member' | 'left';

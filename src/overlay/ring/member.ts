@@ -71,6 +71,7 @@ import {
   compare,
   compared,
   membershipTold,
+  reachedAt,
   reportGone,
   spread,
   spreadUnanswered,
@@ -153,6 +154,9 @@ function handle(state: MemberState, event: MemberEvent): void {
     case 'contacts':
       state.contacts = event.contacts;
       for (const contact of event.contacts) lookThrough(state, contact);
+      return;
+    case 'reached':
+      reachedAt(state, event.self);
       return;
     case 'leave':
       if (state.phase === 'member') {

@@ -9,7 +9,7 @@ import type { MemberState, Purpose } from './member-state.js';
 import { Membership } from './membership.js';
 import { entryText, type MembershipEntry } from './membership-entry.js';
 import type { RingAnswer, RingRequest } from './messages.js';
-import type { Peer } from './peer.js';
+import { type Peer, sameWays } from './peer.js';
 import { aboutMs, ask, isSuspect, schedule, tell } from './requests.js';
 import { readdress } from './routing.js';
 
@@ -48,6 +48,15 @@ function announce(state: MemberState): void {
   state.announced = true;
   state.membership?.apply(entry);
   originate(state, entry);
+}
+
+/** Another further address is news for the table; neighbours hear it as they are spoken to. */
+export function reachedAt(state: MemberState, self: Peer): void {
+  if (sameWays(state.self, self)) return;
+  state.self = self;
+  if (state.phase !== 'member' || !state.announced) return;
+  state.version++;
+  announce(state);
 }
 
 function ownEntry({ self, version, tools }: MemberState): MembershipEntry {
@@ -157,13 +166,18 @@ function take(state: MemberState, entry: MembershipEntry): boolean {
     return false;
   if (!isSigned(state, entry)) return false;
   const isNews = membership.apply(entry);
-  const hasMoved = known !== undefined && known.peer.address !== entry.peer.address;
+  const hasMoved = known !== undefined && isElsewhere(entry.peer, known.peer);
   if (isNews && hasMoved && entry.state === 'present') readdress(state, entry.peer);
   return isNews;
 }
 
 function isSigned({ tools }: MemberState, entry: MembershipEntry): boolean {
   return tools.verify(entry.signer, entryText(entry), entry.signature);
+}
+
+/** That it has no further address any more may be a word that was lost on the way. */
+function isElsewhere(peer: Peer, known: Peer): boolean {
+  return peer.also === undefined ? peer.address !== known.address : !sameWays(peer, known);
 }
 
 /** Another ring was met: nobody of it is known here, and others of ours will meet it too. */

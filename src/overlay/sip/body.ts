@@ -5,6 +5,7 @@
 import { CodedError } from '../../core/errors.js';
 import type { AttachedNode } from '../nodes/node-messages.js';
 import type { MembershipEntry } from '../ring/membership-entry.js';
+import { furtherAddress, type Peer } from '../ring/peer.js';
 import type { RecordVersion, RingRecord } from '../ring/records.js';
 import { isAddress, readId } from './peer-uri.js';
 import { shown, Unreadable } from './refusal.js';
@@ -35,6 +36,8 @@ const OCTETS_FOLLOW = /^\+(\d{1,7})$/;
 const GONE = '-';
 /** The signer of an entry is the member it speaks of. */
 const ITSELF = '.';
+/** Before a further address of a member or node, after what every version reads. */
+const ALSO = 'also=';
 
 /** @throws {CodedError} `UNWRITABLE` */
 export function writeBody(items: Partial<Items>): Uint8Array {
@@ -56,13 +59,14 @@ export function writeBody(items: Partial<Items>): Uint8Array {
   for (const { peer, version, state, signer, signature } of items.entries ?? []) {
     if (!isAddress(peer.address)) throw unwritable('the address of a member', peer.address);
     const by = signer === peer.id ? ITSELF : word(signer);
-    line('member', peer.id, peer.address, count(version), state, by, word(signature));
+    const words = [peer.id, peer.address, count(version), state, by, word(signature)];
+    line('member', ...words, ...alsoWords(peer));
   }
   if (items.digests) line('digests', ...items.digests.map(digest => count(digest, 16)));
   for (const { peer, contact, expiresS, records } of items.nodes ?? []) {
     if (!isAddress(peer.address)) throw unwritable('the address of a node', peer.address);
     const words = [peer.id, peer.address, word(contact), count(expiresS), count(records.length)];
-    line('node', ...words);
+    line('node', ...words, ...alsoWords(peer));
     for (const record of records) writeRecord(record);
   }
   if (items.parts) line('parts', ...items.parts.map(part => count(part)));
@@ -159,10 +163,11 @@ function readEntry([
   state,
   by = '',
   signature = '',
+  ...more
 ]: string[]) {
   if (state !== 'present' && state !== 'gone') throw malformed('"present" or "gone"', state);
   if (!isAddress(address)) throw malformed('the address of a member', address);
-  const peer = { id: readId(id), address };
+  const peer = { id: readId(id), address, ...alsoIn(more) };
   const signer = by === ITSELF ? peer.id : readWord(by);
   return {
     peer,
@@ -173,14 +178,31 @@ function readEntry([
   } as const;
 }
 
-function readNode([, id = '', address = '', contact = '', expires = '', count = '']: string[]) {
+function readNode([
+  ,
+  id = '',
+  address = '',
+  contact = '',
+  expires = '',
+  count = '',
+  ...more
+]: string[]) {
   if (!isAddress(address)) throw malformed('the address of a node', address);
   const node = {
-    peer: { id: readId(id), address },
+    peer: { id: readId(id), address, ...alsoIn(more) },
     contact: readWord(contact),
     expiresS: readCount(expires),
   };
   return [node, readCount(count)] as const;
+}
+
+function alsoWords({ also }: Peer): string[] {
+  return also === undefined ? [] : [`${ALSO}${also}`];
+}
+
+function alsoIn(words: readonly string[]): Pick<Peer, 'also'> {
+  const found = words.find(each => each.startsWith(ALSO));
+  return furtherAddress(found?.slice(ALSO.length));
 }
 
 function versionWords({ key, publisher, sequence }: RecordVersion): string[] {

@@ -12,7 +12,7 @@ import {
 } from '@sip-stack/parser';
 import { CodedError } from '../../core/errors.js';
 import { type Id, idOf, isId, UNKNOWN_ID } from '../ring/ids.js';
-import { BY_TCP, type Peer } from '../ring/peer.js';
+import { BY_TCP, furtherAddress, type Peer } from '../ring/peer.js';
 import { shown, Unreadable } from './refusal.js';
 
 /** How the hash of names is called here, and by others. */
@@ -23,13 +23,17 @@ const ANYBODY = '0.0.0.0';
 const PEER_USERS: readonly (string | undefined)[] = ['p', 'peer'];
 const PEER_ID: readonly string[] = ['peer-ID', 'peerID', 'pID'];
 const RESOURCE_ID: readonly string[] = ['resource-ID', 'resourceID', 'rID'];
+/** A further address. */
+const ALSO = 'also';
 const MAX_ADDRESS_UNITS = 300;
 
 /** @throws {CodedError} `UNWRITABLE` */
 export function peerUri(peer: Peer): SipUri {
   const uri = uriOfAddress(peer.address, 'P');
   if (peer.id === UNKNOWN_ID) return uri;
-  return { ...uri, params: withTransport({ 'peer-ID': writableId(peer.id) }, uri) };
+  const { id, also } = peer;
+  const params = { 'peer-ID': writableId(id), ...(also !== undefined && { [ALSO]: also }) };
+  return { ...uri, params: withTransport(params, uri) };
 }
 
 /** `sip:<id>@192.0.2.1:5061;user=node;alg=sha1`, in From and in To of what a member says of itself. */
@@ -78,7 +82,9 @@ export function readPeer(value: NameAddr, idNeeded = true): Peer {
   const alg = param(value, ['alg']);
   if (alg !== undefined) checkAlgorithm(alg);
   const id = isNode(uri) ? uri.user : param(value, PEER_ID);
-  if (id !== undefined) return { id: readId(id), address };
+  if (id !== undefined) {
+    return { id: readId(id), address, ...furtherAddress(uri.params.get(ALSO)) };
+  }
   if (!idNeeded) return { id: UNKNOWN_ID, address };
   throw new Unreadable('BAD_ID', `expected a peer-ID with ${shown(formatUri(uri))}, found none`);
 }

@@ -251,7 +251,7 @@ function methodOf(name: string): string {
 /** To: the sender itself, what is looked for or handed over (a third-party registration), or whom we talk to. */
 function toward({ name, key }: Content, from: Peer, to: Peer): SipUri {
   if (saysOfItself(name)) return nodeUri(from);
-  if (key === undefined) return peerUri(to);
+  if (key === undefined) return peerUri({ id: to.id, address: to.address });
   return placeUri(key, name === 'find' ? 'peer-ID' : 'resource-ID');
 }
 

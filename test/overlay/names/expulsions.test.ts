@@ -95,6 +95,7 @@ class Office {
       store: () => store,
       phoneName: name,
       self: () => ({ name, contacts: [`sip:${name}@10.0.0.1:5060`] }),
+      reaches: async () => true,
       users: () => [],
     });
     const problems: string[] = [];

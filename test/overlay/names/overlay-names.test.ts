@@ -50,6 +50,7 @@ function namesOf(clock: VirtualClock, ring: RingAccess, seed: number, options: P
     store: () => store,
     phoneName: name,
     self: () => self,
+    reaches: async () => true,
     users,
   });
   const overlay = {

@@ -48,14 +48,27 @@ class Nobody implements KnownPeople {
   }
 }
 
-async function village(more: { enrolments?: Enrolments; ownDeviceId?: string } = {}) {
+async function village(
+  more: {
+    enrolments?: Enrolments;
+    ownDeviceId?: string;
+    reaches?: (address: string) => Promise<boolean>;
+  } = {},
+) {
+  const { reaches = async () => true } = more;
   const clock = new VirtualClock();
   const ring = new FakeRing(clock);
   const random = new SeededRandom(21);
   const at = await asker(clock, ring, more);
   const people = new Nobody();
   const { lookup } = at;
-  const locator = new RingLocator({ overlay: OVERLAY, logger: silentLogger, lookup, people });
+  const locator = new RingLocator({
+    overlay: OVERLAY,
+    logger: silentLogger,
+    lookup,
+    people,
+    reaches,
+  });
   const put = (...records: Parameters<FakeRing['put']>[0][]) =>
     during(clock, Promise.all(records.map(record => ring.put(record))));
   const locate = (target: string) => during(clock, locator.locate(uri(target), never));
@@ -132,6 +145,11 @@ t.test('all ways to a phone are told, address by address, and the one that fits 
     'sip:alice@[2001:db8::7]:5061;transport=tls',
     'sip:alice@[2001:db8::7]:5060;transport=tcp',
   ]);
+  t.same(
+    contactsAt('alice', [...ways('fe80::7').slice(0, 1), ...ways('192.0.2.7').slice(0, 1)]),
+    ['sip:alice@192.0.2.7:5060', 'sip:alice@[fe80::7]:5060'],
+    'that of its link is told, last, by who has no other of IPv6',
+  );
   t.same(found(contacts, 'sip:alice@local'), ['UDP 192.0.2.7 5060', 'UDP 2001:db8::7 5060']);
   t.same(found(contacts, 'sips:alice@local'), ['TLS 192.0.2.7 5061', 'TLS 2001:db8::7 5061']);
   t.same(found(contacts, 'sip:alice@local;transport=tcp'), [
@@ -146,6 +164,22 @@ t.test('all ways to a phone are told, address by address, and the one that fits 
   t.same(alone, ['sip:alice@[fe80::7]:5060'], 'who has no other address tells that of its link');
   t.same(found(alone, 'sip:alice@local'), ['UDP fe80::7 5060']);
   t.end();
+});
+
+t.test('an address of a link alone is for who has no route to another', async t => {
+  const contacts = ['sip:alice@192.0.2.7', 'sip:alice@198.51.100.7', 'sip:alice@[fe80::7]'];
+  const found = async (reached: readonly string[]) => {
+    const reaches = async (address: string) => reached.includes(address);
+    const { random, put, places } = await village({ reaches });
+    const { devices } = someone(random);
+    await put(recordOf(devices[0]!, 'alice', '192.0.2.7', { contacts }));
+    return places('sip:alice@local');
+  };
+  const routed = ['ring sip:alice@192.0.2.7', 'ring sip:alice@198.51.100.7'];
+  t.same(await found(['192.0.2.7', '198.51.100.7', 'fe80::7']), routed);
+  t.same(await found(['198.51.100.7']), routed);
+  t.same(await found(['fe80::7']), ['ring sip:alice@[fe80::7]']);
+  t.same(await found([]), ['ring sip:alice@[fe80::7]']);
 });
 
 t.test('a phone that is registered at several super-nodes rings once', async t => {

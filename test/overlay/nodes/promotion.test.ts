@@ -97,6 +97,65 @@ t.test('a phone that finds nobody founds a ring, the better placed the sooner', 
   t.ok(first({ ...GOOD, uptimeS: 80_000 }) < first(GOOD), 'uptime counts');
 });
 
+t.test('who lacks a kind of address that others have waits for them', async t => {
+  const founds = (placement: Placement) => {
+    const phone = new Candidate('same', 'auto', placement);
+    phone.step({ type: 'nobody', reason: 'silent' });
+    return phone.wait();
+  };
+  const joins = (placement: Placement) => {
+    const phone = new Candidate('same', 'auto', placement);
+    phone.sees('s1');
+    phone.step({ type: 'attached', nodes: 1 });
+    return phone.wait();
+  };
+  const lacking = { ...GOOD, lacksKind: true };
+  t.equal(founds(lacking) - founds(GOOD), 4_000, 'a ring of its own');
+  t.equal(joins(lacking) - joins(GOOD), 15_000, 'a place in theirs');
+});
+
+t.test(
+  'of two super-nodes that cannot reach each other none stays where there is a third',
+  async t => {
+    const lacking = { ...GOOD, lacksKind: true };
+    const node = new Candidate('node', 'auto', lacking);
+    node.sees('s1');
+    node.step({ type: 'attached', nodes: 1 });
+    const cannotReach = (phone: Candidate, ...names: readonly string[]) =>
+      phone.step({
+        type: 'seen',
+        superNodes: names.map(name => ({ id: idOf(name) })),
+        apart: true,
+        phones: 10,
+      });
+    cannotReach(node, 's1');
+    node.run(MINUTE);
+    t.same(node.actions, [], 'a node does not become one');
+    cannotReach(node);
+    node.step({ type: 'lost' });
+    node.step({ type: 'nobody', reason: 'silent' });
+    node.run(MINUTE);
+    t.same(node.actions, [{ type: 'promote', found: true }], 'but where nobody else is there');
+    node.run(MINUTE);
+    t.equal(node.state.role, 'super-node', 'and while nobody is, it stays one');
+    cannotReach(node, 's2');
+    t.ok(node.wait() <= 4_000);
+    t.equal(node.state.role, 'node');
+    const told = new Candidate('told', 'always', lacking);
+    told.step({ type: 'nobody', reason: 'silent' });
+    told.run(MINUTE);
+    cannotReach(told, 's2');
+    told.run(MINUTE);
+    t.equal(told.state.role, 'super-node', 'who was told to be one stays one');
+    const alike = new Candidate('alike');
+    alike.step({ type: 'nobody', reason: 'silent' });
+    alike.run(MINUTE);
+    cannotReach(alike, 's2');
+    alike.run(MINUTE);
+    t.equal(alike.state.role, 'super-node', 'nor does who sees no phone of that kind believe it');
+  },
+);
+
 t.test('who sees a super-node announced while it waits does not found a ring', async t => {
   const phone = new Candidate();
   phone.step({ type: 'nobody', reason: 'silent' });

@@ -151,7 +151,11 @@ const host = fc.oneof(
 const address = fc
   .tuple(host, port)
   .map(([name, of]) => (of === undefined ? name : `${name}:${of}`));
-const peer: fc.Arbitrary<Peer> = fc.record({ id, address });
+const also = fc.constantFrom('[fe80::1]:5061', '[2001:db8::7]:443', '192.0.2.7:5061');
+const peer: fc.Arbitrary<Peer> = fc.record(
+  { id, address, also },
+  { requiredKeys: ['id', 'address'] },
+);
 const maybePeer = fc.option(peer, { nil: undefined });
 const peers = fc.oneof(
   fc.array(peer, { maxLength: 6 }),

@@ -28,7 +28,7 @@ interface Step {
 
 type Name = (RingRequest | RingAnswer)['type'];
 
-/** With the keys of devices, and addresses for documentation (RFC 5737). */
+/** With the keys of devices, and addresses for documentation (RFC 5737, RFC 3849); every second member has IPv6 too. */
 class CapturedRing extends SimulatedRing {
   readonly steps: Step[] = [];
   readonly #keys: SigningKeys;
@@ -44,7 +44,9 @@ class CapturedRing extends SimulatedRing {
 
   override newPeer(): { peer: Peer; host: number } {
     const { peer, host } = super.newPeer();
-    return { peer: { id: peer.id, address: `192.0.2.${host + 1}:5061` }, host };
+    const number = host + 1;
+    const at = { id: peer.id, address: `192.0.2.${number}:5061` };
+    return { peer: number % 2 === 0 ? { ...at, also: `[2001:db8::${number}]:5061` } : at, host };
   }
 
   override toolsOf(peer: Peer): MemberTools {

@@ -105,7 +105,7 @@ export class Street {
       givenName: name,
       phoneName: () => name,
       reachableAt: () => [{ protocol: 'UDP', endpoint: { address, port: SIP_PORT } }],
-      linksAt: () => ({ protocol: 'TLS', endpoint: { address, port: LINK_PORT } }),
+      linksAt: () => [{ protocol: 'TLS', endpoint: { address, port: LINK_PORT } }],
       users: () => server.registered,
       sources: () => [
         new FixedSource({
@@ -120,6 +120,7 @@ export class Street {
         withdraw: async () => undefined,
       }),
       phonesSeen: () => 0,
+      lacksKind: () => false,
     });
     const server = new ServerRole({
       ...seams,
