@@ -51,8 +51,13 @@ class Bench {
     this.#take({ kind: 'ask', now: this.now });
   }
 
-  hear(records: readonly PhoneRecord[], link = 'eth0', direct = false): void {
-    this.#take({ kind: 'heard', now: this.now, link, records, direct });
+  hear(
+    records: readonly PhoneRecord[],
+    link = 'eth0',
+    direct = false,
+    source = '169.254.7.2',
+  ): void {
+    this.#take({ kind: 'heard', now: this.now, link, source, records, direct });
   }
 
   overhear(questions: readonly Question[], known: readonly string[] = []): void {
@@ -542,6 +547,21 @@ t.test(
     t.ok(questions.length < 1000, `${questions.length} questions in 10 s`);
   },
 );
+
+t.test('one that tells of a thousand phones that can be reached keeps no other out', async t => {
+  const bench = new Bench().start();
+  bench.hear(announcement('early'), 'eth0', false, '169.254.7.3');
+  for (let i = 0; i < 2 * MAX_PHONES; i++) {
+    bench.hear(announcement(`bogus${i}`), 'eth0', false, '169.254.66.6');
+  }
+  t.equal(bench.size.instances, MAX_PHONES);
+  bench.told();
+  for (const name of ['late', 'later'])
+    bench.hear(announcement(name), 'eth0', false, '169.254.7.4');
+  t.same(bench.told(), ['up late', 'down bogus0', 'up later', 'down bogus1']);
+  t.equal(bench.size.instances, MAX_PHONES);
+  t.ok(bench.phone('early'));
+});
 
 t.test(
   'whatever is heard in whatever order: up, changed and down come in turn, and all ends when all falls silent',

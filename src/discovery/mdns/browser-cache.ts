@@ -189,7 +189,7 @@ function hear(state: BrowserState, event: BrowserEvent & { kind: 'heard' }): voi
 function hearPointer(
   state: BrowserState,
   record: PhoneRecord & { type: 'PTR' },
-  { link, now, direct }: BrowserEvent & { kind: 'heard' },
+  { link, source, now, direct }: BrowserEvent & { kind: 'heard' },
 ): void {
   const name = phoneNameOf(record.instance, state.service);
   if (name === undefined) return;
@@ -202,7 +202,7 @@ function hearPointer(
     instance.pointer = pointer;
     instance.link = link;
     instance.doubt = undefined;
-  } else if (record.ttl > 0 && makeRoom(state)) {
+  } else if (record.ttl > 0 && makeRoom(state, source, now)) {
     state.instances.set(key, {
       fullName: record.instance,
       name,
@@ -210,6 +210,7 @@ function hearPointer(
       server: undefined,
       text: undefined,
       link,
+      source,
       askAt: askMissingAt(state, now),
       askPauseMs: FIRST_INTERVAL_MS,
       doubt: undefined,
@@ -218,15 +219,32 @@ function hearPointer(
   }
 }
 
-/** A flood of names nobody stands behind gives way to phones that can be reached. */
-function makeRoom(state: BrowserState): boolean {
+/**
+ * A flood of names nobody stands behind gives way to phones that can be reached; and where all can, one of whoever has told
+ * of most gives way to what another tells of.
+ */
+function makeRoom(state: BrowserState, source: string, now: number): boolean {
   if (state.instances.size < MAX_PHONES) return true;
   for (const [key, instance] of state.instances) {
     if (instance.seen) continue;
     state.instances.delete(key);
     return true;
   }
-  return false;
+  const bySource = new Map<string, string[]>();
+  for (const [key, instance] of state.instances) {
+    const told = bySource.get(instance.source) ?? [];
+    told.push(key);
+    bySource.set(instance.source, told);
+  }
+  let crowd: readonly string[] = [];
+  for (const told of bySource.values()) if (told.length > crowd.length) crowd = told;
+  const first = crowd[0] ?? '';
+  const instance = state.instances.get(first);
+  if (!instance || crowd.length <= (bySource.get(source)?.length ?? 0) + 1) return false;
+  instance.pointer.expiresAt = now;
+  instance.pointer.refreshAt = [];
+  state.touched.add(first);
+  return true;
 }
 
 function hearInstance(

@@ -37,6 +37,8 @@ export type BrowserEvent =
       readonly kind: 'heard';
       readonly now: number;
       readonly link: string;
+      /** The address that it came from. */
+      readonly source: string;
       readonly records: readonly PhoneRecord[];
       /** In answer to a direct question: lifetimes are short in these and say nothing (RFC 6762 §6.7). */
       readonly direct?: boolean;
@@ -80,6 +82,8 @@ export interface Instance {
       })
     | undefined;
   link: string;
+  /** The address that told of it first. */
+  readonly source: string;
   /** Asking for what is missing: the next time, and the pause after that. */
   askAt: number;
   askPauseMs: number;

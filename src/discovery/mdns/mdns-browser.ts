@@ -105,14 +105,14 @@ export class MdnsBrowser extends EventEmitter<BrowserEvents> implements Browser 
     heard: heard => this.#hear(heard),
   };
 
-  #hear({ link, message, own, via }: Heard): void {
+  #hear({ link, source: { address }, message, own, via }: Heard): void {
     const now = this.#clock.now();
     if (message.response) {
       const records = phoneRecords(message, this.#state.service);
       const { interfaceName } = link;
       const direct = via === 'direct';
       if (records.length > 0)
-        this.#take({ kind: 'heard', now, link: interfaceName, records, direct });
+        this.#take({ kind: 'heard', now, link: interfaceName, source: address, records, direct });
     } else if (!own && via === 'group' && !message.truncated) {
       const questions = questionsForAll(message);
       const known = message.answers.flatMap(({ data }) => (data.type === 'PTR' ? data.target : []));
