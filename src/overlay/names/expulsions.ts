@@ -28,6 +28,9 @@ import { RING_WITHIN_MS } from './name-lookup.js';
 /** One member holds the list for all: a phone reads no more of it than 10 octets a second, some 70 minutes for 1000 users. */
 const MS_PER_OCTET = 100;
 
+/** Several rings that began at once, as after a power cut, are one by then. */
+const MET_BY_THEN_MS = 60_000;
+
 export interface ExpulsionsEvents {
   /** There is a newer list. */
   list: [];
@@ -64,6 +67,7 @@ export class Expulsions extends EventEmitter<ExpulsionsEvents> {
     this.#own = own.ok ? own.value : undefined;
     this.#looking = new LookAgain({
       ...options,
+      onceMoreMs: MET_BY_THEN_MS,
       look: async () => void (await this.tell()),
       everyMs: () => Math.max(LOOK_AGAIN_MS, MS_PER_OCTET * (this.#newest?.value?.length ?? 0)),
     });

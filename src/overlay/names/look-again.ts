@@ -6,7 +6,7 @@ import { type Random, randomUnit } from '../../core/random.js';
 export const LOOK_AGAIN_MS = 600_000;
 /** After there is a ring, or another: first all names are put. */
 const SOON_MS = 10_000;
-/** Of both, taken off by chance. */
+/** Of all, taken off by chance. */
 const SPREAD = 0.2;
 
 export interface LookAgainOptions {
@@ -16,18 +16,22 @@ export interface LookAgainOptions {
   readonly look: () => Promise<void>;
   /** From one look to the next, in ms; `LOOK_AGAIN_MS` by default. */
   readonly everyMs?: () => number;
+  /** From the look that was soon to the next, in ms; the same by default. */
+  readonly onceMoreMs?: number;
 }
 
 export class LookAgain {
   readonly #options: LookAgainOptions;
   #timer: Timer | undefined;
   #stopped = false;
+  #wasSoon = false;
 
   constructor(options: LookAgainOptions) {
     this.#options = options;
   }
 
   soon(): void {
+    this.#wasSoon = true;
     this.#after(SOON_MS);
   }
 
@@ -40,6 +44,13 @@ export class LookAgain {
     this.#timer?.cancel();
   }
 
+  #next(): void {
+    const { onceMoreMs } = this.#options;
+    if (this.#wasSoon && onceMoreMs !== undefined) this.#after(onceMoreMs);
+    else this.later();
+    this.#wasSoon = false;
+  }
+
   #after(ms: number): void {
     if (this.#stopped) return;
     const { clock, random } = this.#options;
@@ -47,7 +58,7 @@ export class LookAgain {
     const timer = clock.after(ms * (1 - SPREAD * randomUnit(random)), () => {
       void this.#options.look().then(() => {
         // It was to be soon, since there is another ring than the one that was asked.
-        if (this.#timer === timer) this.later();
+        if (this.#timer === timer) this.#next();
       });
     });
     this.#timer = timer;

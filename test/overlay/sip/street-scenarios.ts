@@ -46,7 +46,7 @@ async function attaches(): Promise<Scenario> {
     about:
       `Eve (3) has been told where ada (1) is, a super-node, and asks who is there (\`ping\`). She attaches with her records, ` +
       `and has ada publish them; she asks for \`sip:ada@${OVERLAY}\`, and for \`sip:nobody@${OVERLAY}\` (404). Some seconds later she asks ` +
-      'who was expelled from the overlay (404: nobody), and for her own name. Before half of ' +
+      'who was expelled from the overlay (404: nobody), a minute later once more, and for her own name. Before half of ' +
       'what ada granted is over, more or less a fifth of that, she attaches again. In between each sends CRLF CRLF when ' +
       'the other was silent for 2 s, and gets CRLF back (RFC 5626 §4.4.1); those are no messages, and not shown.',
     notes: octets => [...signedNote(octets, 'attach'), ...recordNotes(octets, 'attach')],
