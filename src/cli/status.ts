@@ -33,6 +33,7 @@ function describe(status: PhoneStatus): string {
     ],
     ['calls are', status.attended ? 'answered' : 'left ringing (`ringline answer` takes them)'],
     ['overlay', describeOverlay(status)],
+    ...keptForRing(status),
     ['new messages', String(status.newMessages)],
     ['in its room', String(status.roomMembers)],
     ...status.accounts.map(account => [account.aor, describeAccount(account)]),
@@ -69,6 +70,14 @@ function describeOverlay({ overlay }: PhoneStatus): string {
   if (!overlay) return 'none';
   const { name, expelled } = overlay;
   return `${name}, ${placeIn(overlay)}${expelled ? '; its user was EXPELLED from it' : ''}`;
+}
+
+/** Nothing for who keeps nothing. */
+function keptForRing({ overlay }: PhoneStatus): [string, string][] {
+  const { records, bytes, failures } = overlay?.lasting ?? { records: 0, bytes: 0, failures: 0 };
+  if (records + failures === 0) return [];
+  const failed = failures > 0 ? `; ${failures} could NOT be written (the log says why)` : '';
+  return [['keeps for the ring', `${records} on its card, ${Math.ceil(bytes / 1000)} kB${failed}`]];
 }
 
 function placeIn({

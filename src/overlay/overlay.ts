@@ -12,6 +12,7 @@ import type { Random } from '../core/random.js';
 import type { Verifier } from '../identity/signing.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import { Attachment } from './attachment.js';
+import type { LastingRecords } from './lasting-records.js';
 import type { ListedNode } from './nodes/node-list.js';
 import type { SuperNodeOptions, SuperNodeTools } from './nodes/super-node-state.js';
 import { type Id, UNKNOWN_ID } from './ring/ids.js';
@@ -63,6 +64,8 @@ export interface OverlayOptions {
   readonly tools: Omit<SuperNodeTools, 'chance' | 'verifyRecord'>;
   readonly member?: Partial<MemberOptions>;
   readonly limits?: Partial<SuperNodeOptions>;
+  /** Keeps what is held for the ring and meant to last. */
+  readonly lasting?: LastingRecords;
 }
 
 export interface OverlayEvents {
@@ -409,6 +412,8 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     running.attachment = attachment;
     attachment.on('attached', (to, nodes) => {
       running.scout.hear(to);
+      // What it kept as a member, before the power went or it gave its place up.
+      void this.#options.lasting?.giveTo(this, () => running.attachment === attachment);
       this.emit('ring');
       this.emit('attached', to, nodes);
     });

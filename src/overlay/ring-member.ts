@@ -7,6 +7,7 @@ import type { Clock, Timer } from '../core/clock.js';
 import { CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import { type Random, randomUnit } from '../core/random.js';
+import type { LastingRecords } from './lasting-records.js';
 import type { LinkAnswer, LinkRequest } from './link-messages.js';
 import { Responders } from './responders.js';
 import type { Id } from './ring/ids.js';
@@ -36,6 +37,8 @@ export interface RingMemberOptions {
   readonly verifyRecord: (record: RingRecord) => boolean;
   readonly member?: Partial<MemberOptions>;
   readonly bounds?: RecordBounds;
+  /** Keeps what is meant to last; without, all is held in memory only. */
+  readonly lasting?: LastingRecords;
   /** Of what it says of itself in the table: higher than what it said at another address; 1 by default. */
   readonly version?: number;
 }
@@ -97,7 +100,8 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
       verify: keys.verify,
       verifyRecord,
     };
-    this.#state = newMember(options.self, tools, options.member, options.bounds, options.version);
+    const { self, member, bounds, version, lasting } = options;
+    this.#state = newMember(self, tools, member, bounds, version, lasting !== undefined);
   }
 
   get self(): Peer {
@@ -145,6 +149,10 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
 
   /** Joins through the first of `contacts` that answers; founds a ring of its own where there are none. */
   start(contacts: readonly Peer[]): void {
+    const { lasting } = this.#options;
+    const kept = lasting?.records ?? [];
+    for (const record of kept) this.#state.records.put(record, this.#now);
+    this.#state.records.flushed(kept);
     this.#step({ type: 'start', now: this.#now, contacts });
   }
 
@@ -259,6 +267,12 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
         return;
       case 'left':
         return;
+      case 'keep':
+        void this.#keep(action.number, action.records);
+        return;
+      case 'forget':
+        this.#options.lasting?.forget(action.records);
+        return;
       case 'merged':
         this.#log('another ring was met');
         this.emit('merged', action.with);
@@ -276,6 +290,17 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
         return;
       }
     }
+  }
+
+  async #keep(number: number, records: readonly RingRecord[]): Promise<void> {
+    let ok = true;
+    try {
+      await this.#options.lasting?.keep(records);
+    } catch {
+      // Told by who keeps them; who wanted it kept is told that it is not.
+      ok = false;
+    }
+    this.#step({ type: 'kept', now: this.#now, number, ok });
   }
 
   #send(to: Peer, number: number, request: RingRequest): void {

@@ -21,6 +21,7 @@ import { deviceIdOf, type IdentityProvider } from '../identity/identity.js';
 import { RememberingVerifier } from '../identity/remembering-verifier.js';
 import { Ed25519Verifier, type Signer } from '../identity/signing.js';
 import { StoredOverlay } from '../identity/stored-overlay.js';
+import { LastingRecords, type LastingStatus } from '../overlay/lasting-records.js';
 import { contactsAt, type Way, withPhones } from '../overlay/names/contacts.js';
 import { OverlayNames } from '../overlay/names/overlay-names.js';
 import { DEFAULT_OVERLAY } from '../overlay/names/own-user.js';
@@ -28,7 +29,7 @@ import type { RoleSetting } from '../overlay/nodes/promotion-machine.js';
 import { type Announcer, Overlay, type OverlayStatus } from '../overlay/overlay.js';
 import { Promotion } from '../overlay/promotion.js';
 import { peerAddress } from '../overlay/ring/peer.js';
-import { recordSignatureBy } from '../overlay/ring/record-signature.js';
+import { recordIsSigned, recordSignatureBy } from '../overlay/ring/record-signature.js';
 import type { RingRecord } from '../overlay/ring/records.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import type { Store } from '../storage/store.js';
@@ -39,6 +40,8 @@ export interface OverlayRoleOptions {
   readonly logger: Logger;
   readonly userAgent: UserAgent;
   readonly role: RoleSetting;
+  /** It stays, and keeps for the ring what is meant to last. */
+  readonly keepsRecords?: boolean;
   /** Keeps users, peers, pins and buddies; asked for when it starts. */
   readonly store: () => Store;
   readonly identity: () => IdentityProvider;
@@ -73,6 +76,8 @@ const NOWHERE = 'sip:nowhere.invalid';
 export interface OverlayPlaceStatus extends OverlayStatus {
   /** The user of this phone was expelled: nobody of the overlay calls it by its name. */
   readonly expelled: boolean;
+  /** What it keeps for the ring on its card. */
+  readonly lasting: LastingStatus | undefined;
 }
 
 interface Running {
@@ -80,6 +85,7 @@ interface Running {
   readonly names: OverlayNames;
   readonly promotion: Promotion;
   readonly remembered: RememberedPeers;
+  readonly lasting: LastingRecords | undefined;
 }
 
 export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Service, Locator {
@@ -93,8 +99,8 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
 
   get status(): OverlayPlaceStatus | undefined {
     if (!this.#running) return undefined;
-    const { overlay, names } = this.#running;
-    return { ...overlay.status, expelled: names.expelled };
+    const { overlay, names, lasting } = this.#running;
+    return { ...overlay.status, expelled: names.expelled, lasting: lasting?.status };
   }
 
   async locate(target: SipUri, signal: AbortSignal): Promise<readonly Location[]> {
@@ -122,14 +128,15 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
    * @throws {CodedError} `NOT_CERTIFIED` in a private overlay this device does not belong to yet
    */
   async start(): Promise<void> {
-    const { clock, random, logger, role, sources, phonesSeen, lacksKind, userAgent } =
+    const { clock, random, logger, role, sources, phonesSeen, lacksKind, userAgent, keepsRecords } =
       this.#options;
     const store = this.#options.store();
     const identity = this.#options.identity();
     const membership = await new StoredOverlay({ store, random }).membership();
     const { name } = membership?.overlay ?? { name: DEFAULT_OVERLAY };
     const remembered = await RememberedPeers.load({ store, clock, logger, overlay: name });
-    const overlay = await this.#overlay(name, identity, sources(name, remembered));
+    const lasting = keepsRecords ? await this.#lasting(name) : undefined;
+    const overlay = await this.#overlay(name, identity, sources(name, remembered), lasting);
     const names = new OverlayNames({
       ...this.#options,
       ring: overlay,
@@ -167,7 +174,7 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
       }),
       phones: () => phonesSeen() + 1,
     });
-    this.#running = { overlay, names, promotion, remembered };
+    this.#running = { overlay, names, promotion, remembered, lasting };
     await overlay.start();
     promotion.start();
     await names.start();
@@ -176,13 +183,14 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
   async stop(): Promise<void> {
     const running = this.#running;
     if (!running) return;
-    const { overlay, names, promotion, remembered } = running;
+    const { overlay, names, promotion, remembered, lasting } = running;
     // What it has under way ends with the overlay.
     const promoted = promotion.stop();
     await names.stop();
     await overlay.stop(names.records);
     await promoted;
     await remembered.close();
+    await lasting?.close();
     this.#running = undefined;
   }
 
@@ -197,10 +205,21 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
     this.#running?.names.changed();
   }
 
+  #lasting(overlay: string): Promise<LastingRecords> {
+    const verifier = new Ed25519Verifier();
+    return LastingRecords.load({
+      ...this.#options,
+      store: this.#options.store(),
+      overlay,
+      verifyRecord: record => recordIsSigned(verifier, record),
+    });
+  }
+
   async #overlay(
     name: string,
     identity: IdentityProvider,
     sources: readonly CandidateSource[],
+    lasting: LastingRecords | undefined,
   ): Promise<Overlay> {
     const signer = await identity.signer();
     const bootCount = await identity.bootCount();
@@ -222,6 +241,7 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
       also: () => this.#furtherLinkAddress(),
       contact: () => this.#contacts(this.#options.phoneName())[0] ?? NOWHERE,
       candidates,
+      ...(lasting && { lasting }),
       limits: { maxNodes: MAX_NODES },
       announcer: this.#options.announcer(name),
       // What is vouched for is published by the super-node itself, never by a node.

@@ -86,6 +86,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       ...this.#system,
       userAgent: this.telephone.userAgent,
       role: settings.overlayRole === 'off' ? 'never' : settings.overlayRole,
+      keepsRecords: true,
       store: () => this.#opened,
       identity: () => this.#makeIdentity(),
       givenName: settings.name,

@@ -5,6 +5,7 @@ import type { Candidate } from '../../src/discovery/candidates/candidate.js';
 import { idSigned, signAsId } from '../../src/identity/id-signature.js';
 import { deviceIdOf } from '../../src/identity/identity.js';
 import { Ed25519Signer, Ed25519Verifier } from '../../src/identity/signing.js';
+import type { LastingRecords } from '../../src/overlay/lasting-records.js';
 import type { LinkAnswer, LinkRequest } from '../../src/overlay/link-messages.js';
 import { Overlay, type OverlayOptions } from '../../src/overlay/overlay.js';
 import { idOf } from '../../src/overlay/ring/ids.js';
@@ -39,7 +40,7 @@ export interface Device {
   /** Its address is another from now on, or there is none; whoever asks there hears nothing. */
   readdress(address: string | undefined, also?: string): void;
   /** A record of its own under the key of a name. */
-  record(name: string, value?: Uint8Array): RingRecord;
+  record(name: string, value?: Uint8Array, lifeMs?: number): RingRecord;
   stop(): Promise<void>;
 }
 
@@ -57,6 +58,8 @@ export interface DeviceOptions {
   readonly logger?: Logger;
   /** Of the other kind. */
   readonly also?: string;
+  /** What it keeps for the ring. */
+  readonly lasting?: LastingRecords;
 }
 
 /** Whoever is announced is found by all, half a second later. */
@@ -138,7 +141,7 @@ export class Village {
 
   async add(address: string, of: DeviceOptions = {}): Promise<Device> {
     const { clock } = this;
-    const { newOverlay = options => new Overlay(options), logger = silentLogger } = of;
+    const { newOverlay = options => new Overlay(options), logger = silentLogger, lasting } = of;
     let { also } = of;
     const random = new SeededRandom(this.#random.uint32());
     const agent = await this.#agent(address, random, also);
@@ -178,6 +181,7 @@ export class Village {
         withdraw: async () => this.board.remove(id),
       },
       tools: { isVouched: () => false, sign: signed },
+      ...(lasting && { lasting }),
     });
     await overlay.start();
     const device: Device = {
@@ -191,8 +195,8 @@ export class Village {
         also = further;
         overlay.networkChanged();
       },
-      record: (name, value = Buffer.from(`${name} at ${address}`)) =>
-        signed({ key: idOf(name), lifeMs: 3_600_000, value }),
+      record: (name, value = Buffer.from(`${name} at ${address}`), lifeMs = 3_600_000) =>
+        signed({ key: idOf(name), lifeMs, value }),
       stop: async () => {
         await this.during(overlay.stop());
         await this.during(agent.stop());

@@ -111,6 +111,12 @@ export interface Confirm {
   waiting: number;
 }
 
+/** Records being written, and who is answered when they are. */
+export interface Flush {
+  readonly records: readonly RingRecord[];
+  readonly confirm: Confirm | undefined;
+}
+
 /** A recursive lookup passed on; `tried` are not asked again. */
 export interface Relay {
   readonly to: Peer;
@@ -189,6 +195,8 @@ export type MemberEvent =
   | { readonly type: 'contacts'; readonly now: number; readonly contacts: readonly Peer[] }
   /** Where we are reached, at the same address as before and perhaps at another further one. */
   | { readonly type: 'reached'; readonly now: number; readonly self: Peer }
+  /** What was to be kept of that number would survive a power cut, or could not be written. */
+  | { readonly type: 'kept'; readonly now: number; readonly number: number; readonly ok: boolean }
   | { readonly type: 'leave'; readonly now: number };
 
 /** Who is told of the end: whoever gave the tag, or a larger value of which this is a part. */
@@ -285,6 +293,10 @@ export type MemberAction =
       readonly value: Uint8Array | undefined;
       readonly failure?: ValueFailure;
     }
+  /** To be written where a power cut does not reach it; `kept` tells how it went. */
+  | { readonly type: 'keep'; readonly number: number; readonly records: readonly RingRecord[] }
+  /** These are held no more, if they are what is written there. */
+  | { readonly type: 'forget'; readonly records: readonly RingRecord[] }
   | { readonly type: 'merged'; readonly with: Peer }
   | { readonly type: 'routing'; readonly routing: Routing };
 
@@ -363,6 +375,8 @@ export interface MemberState {
   readonly gets: Map<number, GetOperation>;
   readonly transfers: Map<number, Transfer>;
   readonly records: RecordStore;
+  /** By number. */
+  readonly flushes: Map<number, Flush>;
   /** Raised when what is owned, or by how many others it is to be held, changes. */
   ownedStamp: number;
   /** A predecessor that has not got all that it owns: some seconds later it is offered again. */

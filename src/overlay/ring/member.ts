@@ -46,6 +46,7 @@ import type { Peer } from './peer.js';
 import { answerFind, relayAnswered } from './relay.js';
 import {
   copiesAnswered,
+  flushed,
   foundHome,
   handAllOver,
   handOver,
@@ -85,6 +86,8 @@ export function stepMember(state: MemberState, event: MemberEvent): MemberAction
   if (state.phase !== 'left') {
     handle(state, event);
     settle(state);
+    const gone = state.records.takeGone();
+    if (gone.length > 0) state.out.push({ type: 'forget', records: gone });
   } else if (event.type === 'message') handOverWanted(state, event.message);
   return state.out;
 }
@@ -157,6 +160,9 @@ function handle(state: MemberState, event: MemberEvent): void {
       return;
     case 'reached':
       reachedAt(state, event.self);
+      return;
+    case 'kept':
+      flushed(state, event.number, event.ok);
       return;
     case 'leave':
       if (state.phase === 'member') {

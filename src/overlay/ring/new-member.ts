@@ -14,6 +14,7 @@ export function newMember(
   options: Partial<MemberOptions> = {},
   bounds?: RecordBounds,
   version = 1,
+  lasting = false,
 ): MemberState {
   const all = { ...MEMBER_OPTIONS, ...options };
   const routing = all.routing === 'auto' ? 'table' : all.routing;
@@ -53,7 +54,8 @@ export function newMember(
     puts: new Map(),
     gets: new Map(),
     transfers: new Map(),
-    records: new RecordStore(bounds),
+    records: new RecordStore(bounds, lasting),
+    flushes: new Map(),
     ownedStamp: 1,
     owedTo: undefined,
     synced: new Map(),

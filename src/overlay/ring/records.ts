@@ -28,6 +28,8 @@ export type RecordVersion = Pick<RingRecord, 'key' | 'publisher' | 'sequence'>;
 export const MAX_VALUE_BYTES = 65_536;
 /** 30 days. */
 export const MAX_LIFE_MS = 30 * 86_400_000;
+/** What is to live for longer is kept where a power cut does not reach it; all else is put again by its publisher. */
+export const LASTING_MS = 86_400_000;
 
 /** Octets count the values, and what else a record costs. */
 export interface RecordBounds {
@@ -59,6 +61,8 @@ export interface HeldRecord {
   readonly expiresAt: number;
   /** When its owner last said that it belongs here. */
   wantedAt: number;
+  /** It lies where a power cut does not reach it. */
+  flushed: boolean;
 }
 
 /** What a publisher signs. The value is in it by its octets, so sign a hash of this. */
@@ -75,9 +79,13 @@ export class RecordStore {
   #records = 0;
   #expiredAt = Number.NEGATIVE_INFINITY;
   readonly #bounds: RecordBounds;
+  /** Whether there is a place that a power cut does not reach. */
+  readonly lasting: boolean;
+  #gone: RingRecord[] = [];
 
-  constructor(bounds: RecordBounds = RECORD_BOUNDS) {
+  constructor(bounds: RecordBounds = RECORD_BOUNDS, lasting = false) {
     this.#bounds = bounds;
+    this.lasting = lasting;
   }
 
   get size(): number {
@@ -112,8 +120,32 @@ export class RecordStore {
     if (known) this.#remove(known.record);
     const isHere = known !== undefined || isOwnPlace(record.key, record.publisher);
     const longest = isHere || !isCrowded ? life : CROWDED_LIFE_MS;
-    this.#add({ record, expiresAt: now + Math.min(life, longest), wantedAt: now });
+    const expiresAt = now + Math.min(life, longest);
+    this.#add({ record, expiresAt, wantedAt: now, flushed: false });
     return undefined;
+  }
+
+  /** Those of `records` that are held, are meant to last, and would not survive a power cut. */
+  unflushed(records: readonly RingRecord[]): RingRecord[] {
+    if (!this.lasting) return [];
+    return records.filter(
+      record => record.lifeMs > LASTING_MS && this.#same(record)?.flushed === false,
+    );
+  }
+
+  /** They would survive a power cut now. */
+  flushed(records: readonly RingRecord[]): void {
+    for (const record of records) {
+      const held = this.#same(record);
+      if (held) held.flushed = true;
+    }
+  }
+
+  /** Records that were meant to last, and are held no more; each once. */
+  takeGone(): readonly RingRecord[] {
+    const gone = this.#gone;
+    if (gone.length > 0) this.#gone = [];
+    return gone;
   }
 
   /**
@@ -181,9 +213,15 @@ export class RecordStore {
     this.#count(record, 1);
   }
 
+  #same({ key, publisher, signature }: RingRecord): HeldRecord | undefined {
+    const held = this.#held.get(key)?.get(publisher);
+    return held?.record.signature === signature ? held : undefined;
+  }
+
   #remove(record: RingRecord): void {
     const ofKey = this.#held.get(record.key);
     if (!ofKey?.delete(record.publisher)) return;
+    if (this.lasting && record.lifeMs > LASTING_MS) this.#gone.push(record);
     if (ofKey.size === 0) this.#held.delete(record.key);
     this.#count(record, -1);
   }

@@ -7,7 +7,13 @@ import type { FinishedLookup } from './lookup-state.js';
 import type { Confirm, MemberState, Purpose } from './member-state.js';
 import type { RingAnswer } from './messages.js';
 import type { Peer } from './peer.js';
-import { type HeldRecord, type RecordVersion, type RingRecord, versionOf } from './records.js';
+import {
+  type HeldRecord,
+  LASTING_MS,
+  type RecordVersion,
+  type RingRecord,
+  versionOf,
+} from './records.js';
 import { answer, ask, schedule } from './requests.js';
 import { holdersOfCopies, owns } from './routing.js';
 
@@ -18,7 +24,9 @@ const MAX_STORED_BYTES = 262_144;
 const RETRY_MS = 5_000;
 /** What its owner has not asked to be held for so many rounds of offers goes home. */
 const UNWANTED_ROUNDS = 3;
-/** Records taken home in one round, each by a lookup. */
+/** Who has to write what it holds answers later than others: twice the timeout. */
+const WRITE_ATTEMPT = 2;
+/** Records taken home in one round, each by a lookup; written in one. */
 const HOMEWARD = 20;
 
 /** A record from its publisher, or from who found it missing here. */
@@ -28,7 +36,7 @@ export function keepAsOwner(
   number: number,
   records: readonly RingRecord[],
 ): void {
-  const confirm: Confirm = { to: from, number, copies: 1, waiting: 0 };
+  const confirm: Confirm = { to: from, number, copies: 0, waiting: 1 };
   for (const record of records) {
     const refusal = !owns(state, record.key)
       ? 'not-owner'
@@ -40,12 +48,13 @@ export function keepAsOwner(
       return;
     }
   }
+  const attempt = records.some(({ lifeMs }) => lifeMs > LASTING_MS) ? WRITE_ATTEMPT : 1;
   for (const peer of holdersOfCopies(state)) {
     confirm.waiting++;
     const request = { type: 'store', records, copy: true } as const;
-    ask(state, peer, request, { type: 'replicate', stamp: undefined, confirm });
+    ask(state, peer, request, { type: 'replicate', stamp: undefined, confirm }, attempt);
   }
-  if (confirm.waiting === 0) answer(state, from, number, { type: 'stored', copies: 1 });
+  flush(state, records, confirm);
 }
 
 /** A copy, for whoever owns it. */
@@ -64,7 +73,48 @@ export function keepCopies(
       return;
     }
   }
-  answer(state, from, number, { type: 'stored', copies: 1 });
+  flush(state, records, { to: from, number, copies: 0, waiting: 1 });
+}
+
+/** What is meant to last is acknowledged only when it would survive a power cut; all else at once. */
+function flush(state: MemberState, records: readonly RingRecord[], confirm: Confirm): void {
+  const unflushed = state.records.unflushed(records);
+  if (unflushed.length === 0) {
+    confirmed(state, confirm, true);
+    return;
+  }
+  const number = state.nextNumber++;
+  state.flushes.set(number, { records: unflushed, confirm });
+  state.out.push({ type: 'keep', number, records: unflushed });
+}
+
+/** They are held in any case; where they could not be written, that is not said to be a copy. */
+export function flushed(state: MemberState, number: number, ok: boolean): void {
+  const written = state.flushes.get(number);
+  if (!written) return;
+  state.flushes.delete(number);
+  if (ok) state.records.flushed(written.records);
+  if (written.confirm) confirmed(state, written.confirm, ok);
+}
+
+/** What could not be written, or came while the day's share was used up: once more. */
+function flushAgain(state: MemberState): void {
+  const held = [...state.records.all()].map(({ record }) => record);
+  const records = state.records.unflushed(held).slice(0, HOMEWARD);
+  if (records.length === 0) return;
+  const number = state.nextNumber++;
+  state.flushes.set(number, { records, confirm: undefined });
+  state.out.push({ type: 'keep', number, records });
+}
+
+/** One of those who are to keep it has, or has not. */
+function confirmed(state: MemberState, confirm: Confirm, kept: boolean): void {
+  if (kept) confirm.copies++;
+  if (--confirm.waiting > 0) return;
+  const { to, number, copies } = confirm;
+  const body: RingAnswer =
+    copies > 0 ? { type: 'stored', copies } : { type: 'refused', reason: 'full' };
+  answer(state, to, number, body);
 }
 
 /** A holder has kept its copies, or has not answered. */
@@ -81,10 +131,7 @@ export function copiesAnswered(
     schedule(state, 'replicate', RETRY_MS);
     if (body?.type !== 'refused') oweTo(state, holder);
   }
-  if (!confirm) return;
-  if (kept) confirm.copies++;
-  if (--confirm.waiting > 0) return;
-  answer(state, confirm.to, confirm.number, { type: 'stored', copies: confirm.copies });
+  if (confirm) confirmed(state, confirm, kept);
 }
 
 /** Offers what we own to those holders who have not confirmed all of it. */
@@ -106,6 +153,7 @@ export function replicate(state: MemberState): void {
 /** Everything once more, whatever was confirmed; and what nobody wants here goes home. */
 export function offerAll(state: MemberState): Id[] {
   state.records.expire(state.now);
+  if (state.records.lasting) flushAgain(state);
   state.synced.clear();
   replicate(state);
   const unwantedSince = state.now - UNWANTED_ROUNDS * state.options.offerMs;
