@@ -91,7 +91,7 @@ export class LastingRecords {
     this.#startedAt = options.clock.now();
   }
 
-  /** Reads what was kept before. Throws what the store throws; what is no record is passed over. */
+  /** Reads what was kept before. Throws what the store throws; what is no record, or of a later version, is passed over. */
   static async load(options: LastingRecordsOptions): Promise<LastingRecords> {
     const lasting = new LastingRecords(options);
     await lasting.#load();
@@ -173,7 +173,7 @@ export class LastingRecords {
     for (const key of await store.keys(this.#prefix)) {
       const [id = '', publisher = ''] = key.slice(this.#prefix.length).split('-');
       if (!isId(id)) continue;
-      const held = heldOf(id, publisher, await store.get<Partial<Stored>>(key));
+      const held = heldOf(id, publisher, await this.#read(key));
       if (!held) continue;
       // Where the count of hours was lost.
       const endsAt = Math.min(held.endsAt, this.#ran + lifeOf(held.record));
@@ -183,6 +183,15 @@ export class LastingRecords {
     if (this.#held.size === 0) return;
     logger.info({ ...this.status }, 'records of the ring were kept here');
     this.#countLater();
+  }
+
+  async #read(key: string): Promise<Partial<Stored> | undefined> {
+    try {
+      return await this.#options.store.get<Partial<Stored>>(key);
+    } catch (error) {
+      this.#options.logger.warn({ key, reason: asError(error).message }, 'a record is passed over');
+      return undefined;
+    }
   }
 
   async #keep(record: RingRecord): Promise<void> {

@@ -28,6 +28,7 @@ const random = new SeededRandom(9);
 class Card implements Store {
   readonly writes: string[] = [];
   failure: string | undefined;
+  tooNew: string | undefined;
   readonly #clock: Clock;
   readonly #writeMs: number;
   readonly #flushed: MemoryStore;
@@ -45,7 +46,10 @@ class Card implements Store {
     return new Card(this.#clock, this.#writeMs, this.#flushed);
   }
 
-  get<T extends Storable>(key: string): Promise<T | undefined> {
+  async get<T extends Storable>(key: string): Promise<T | undefined> {
+    if (this.tooNew !== undefined && key.includes(this.tooNew)) {
+      throw new CodedError('STORE_TOO_NEW', 'as the test wants it');
+    }
     return this.#flushed.get<T>(key);
   }
 
@@ -236,6 +240,13 @@ t.test(
     );
     await clock.advance(HOUR);
     t.notOk((await card.keys()).includes(key), 'what nobody signed is gone');
+    await during(third.keep([record('new')]));
+    card.tooNew = idOf('new');
+    t.equal(
+      (await load(clock, card)).status.records,
+      1,
+      'what a later version wrote is left alone',
+    );
     t.end();
   },
 );

@@ -19,6 +19,7 @@ import { test } from 'tap';
 import { idSigned } from '../../../src/identity/id-signature.js';
 import { Ed25519Verifier } from '../../../src/identity/signing.js';
 import type { LinkAnswer } from '../../../src/overlay/link-messages.js';
+import { LOOK_AGAIN_MS } from '../../../src/overlay/names/look-again.js';
 import { MAX_NAME_VALUE_OCTETS } from '../../../src/overlay/names/name-record.js';
 import { LIFE_S } from '../../../src/overlay/names/publishing-machine.js';
 import { PING_MS } from '../../../src/overlay/nodes/attachment-search.js';
@@ -29,6 +30,7 @@ import { SUPER_NODE_OPTIONS } from '../../../src/overlay/nodes/super-node-state.
 import { LOOKUP_MS, RELAY_MARGIN_MS } from '../../../src/overlay/ring/lookup.js';
 import { MEMBER_OPTIONS } from '../../../src/overlay/ring/member-state.js';
 import type { Peer } from '../../../src/overlay/ring/peer.js';
+import { LASTING_MS, MAX_LIFE_MS } from '../../../src/overlay/ring/records.js';
 import { PART_BYTES } from '../../../src/overlay/ring/values.js';
 import { readBody } from '../../../src/overlay/sip/body.js';
 import {
@@ -144,6 +146,9 @@ test('the times and bounds of RULES.md are those of the code', t => {
     `vouched for ${LIFE_S.voucher} s`,
     `up to ${MAX_NAME_VALUE_OCTETS} octets`,
     `A value above ${PART_BYTES} octets`,
+    `life ${MAX_LIFE_MS}, signed by the overlay's key`,
+    `then about every ${minutes(LOOK_AGAIN_MS)}, or 0.1 s for each octet`,
+    `a life of more than ${LASTING_MS === 86_400_000 ? 'a day' : s(LASTING_MS)} so that`,
   ];
   for (const text of told) t.ok(rules.includes(text), text);
   t.end();
