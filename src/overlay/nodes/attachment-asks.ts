@@ -39,14 +39,15 @@ export function startOperation(
     return;
   }
   const deadline = state.now + withinMs;
-  state.operations.set(tag, { request, deadline, tried: [], nextAt: state.now, waiting: 0 });
+  const { now: nextAt } = state;
+  state.operations.set(tag, { request, deadline, nothing: false, tried: [], nextAt, waiting: 0 });
 }
 
 /** Sends what is due to be sent, while attached, and ends what has taken too long. */
 export function pursueOperations(state: AttachmentState): void {
   for (const [tag, operation] of state.operations) {
     if (operation.deadline <= state.now) {
-      end(state, tag, failure(operation.tried.length > 0 ? 'no-answer' : 'no-ring'));
+      giveUp(state, tag, operation, operation.tried.length > 0 ? 'no-answer' : 'no-ring');
     } else if (state.current && operation.nextAt <= state.now) {
       sendNext(state, tag, operation, state.current.peer);
     }
@@ -68,6 +69,7 @@ export function askAnswered(state: AttachmentState, asked: Asked, answer: NodeAn
     case 'records':
       if (operation.request.type !== 'query') break;
       measure(state.askTrip, state.now - asked.sentAt);
+      if (answer.records.length === 0 && asksAnother(state, asked, operation)) return;
       end(state, asked.tag, answer);
       return;
     case 'stored':
@@ -125,10 +127,10 @@ function sendNext(state: AttachmentState, tag: number, operation: Operation, cur
   if (tried.length >= MAX_TRIES) {
     // Who was asked may answer until the deadline.
     operation.nextAt = Number.POSITIVE_INFINITY;
-    if (operation.waiting === 0) end(state, tag, failure('no-answer'));
+    if (operation.waiting === 0) giveUp(state, tag, operation, 'no-answer');
     return;
   }
-  const to = nextFor(state, tried, current);
+  const to = nextFor(state, operation, current);
   const number = send(state, to, request);
   const { now: sentAt } = state;
   state.pending.set(number, { type: 'ask', to, sentAt, tag, dueAt: operation.deadline });
@@ -137,23 +139,60 @@ function sendNext(state: AttachmentState, tag: number, operation: Operation, cur
   operation.waiting++;
 }
 
+/** A super-node that says of everybody that they are not there would be believed by all that are attached to it. */
+function asksAnother(state: AttachmentState, asked: Asked, operation: Operation): boolean {
+  const { current } = state;
+  if (operation.nothing || current?.peer.address !== asked.to.address) return false;
+  operation.nothing = true;
+  const isAsked = operation.waiting > 1;
+  if (!isAsked && !another(state, operation, current.peer)) return false;
+  operation.waiting--;
+  operation.nextAt = isAsked ? Number.POSITIVE_INFINITY : state.now;
+  const patience = 2 * patienceMs(state.askTrip, PATIENCE);
+  operation.deadline = Math.min(operation.deadline, state.now + patience);
+  // What was asked of others besides is waited for no more.
+  for (const pending of state.pending.values()) {
+    if (pending.type === 'ask' && pending.tag === asked.tag) pending.dueAt = operation.deadline;
+  }
+  return true;
+}
+
 /** Ours first, then the others, none twice; then ours again. */
-function nextFor(state: AttachmentState, tried: readonly string[], current: Peer): Peer {
-  if (!tried.includes(current.address)) return current;
-  const other = inOrder(state.known).find(
+function nextFor(state: AttachmentState, operation: Operation, current: Peer): Peer {
+  if (!operation.tried.includes(current.address)) return current;
+  return another(state, operation, current) ?? current;
+}
+
+/** Where nothing was found, rather one whom ours has not named. */
+function another(
+  state: AttachmentState,
+  { tried, nothing }: Operation,
+  current: Peer,
+): Peer | undefined {
+  const others = inOrder(state.known).filter(
     ({ peer, failures }) =>
       failures === 0 && peer.id !== current.id && !tried.includes(peer.address),
   );
-  return other?.peer ?? current;
+  return (nothing ? others.at(-1) : others[0])?.peer;
 }
 
 function goOn(state: AttachmentState, tag: number, operation: Operation, pauseMs: number): void {
   if (operation.tried.length >= MAX_TRIES) {
-    if (operation.waiting === 0) end(state, tag, failure('no-answer'));
+    if (operation.waiting === 0) giveUp(state, tag, operation, 'no-answer');
     return;
   }
   const pause = pauseMs * 2 ** operation.tried.length * (0.5 + state.chance() / 2);
   operation.nextAt = Math.min(operation.nextAt, state.now + pause);
+}
+
+/** Nobody else has said otherwise. */
+function giveUp(
+  state: AttachmentState,
+  tag: number,
+  { nothing }: Operation,
+  why: NodeFailure,
+): void {
+  end(state, tag, nothing ? { type: 'records', records: [] } : failure(why));
 }
 
 function end(state: AttachmentState, tag: number, result: NodeResult): void {

@@ -169,7 +169,9 @@ export interface Current {
 
 export interface Operation {
   readonly request: NodeAsk;
-  readonly deadline: number;
+  deadline: number;
+  /** One has said that nothing is there: another is asked before that is believed. */
+  nothing: boolean;
   /** Whom it was sent to, by address. */
   readonly tried: string[];
   /** Sent to the next one then, unless there is an answer before. */

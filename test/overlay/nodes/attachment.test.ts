@@ -428,9 +428,46 @@ t.test('a slow answer is taken too, and each thing asked is answered once', asyn
   for (const each of supers) each.afterMs = 1_500;
   phone.step({ type: 'query', tag: 1, key: idOf('bob') });
   lan.run(1_600);
+  t.notOk(phone.results.has(1), 'the next one was asked after a second: it may know more');
+  lan.run(1_000);
   t.same(phone.results.get(1), [{ type: 'records', records: [] }]);
   lan.run(20_000);
   t.equal(phone.results.get(1)?.length, 1);
+  t.equal(supers[2]?.requests('query'), 0);
+});
+
+t.test('that nobody has a name is believed when another super-node says so too', async t => {
+  const { lan, phone, supers } = attached();
+  const [s1, s2, s3] = supers as [ScriptedSuperNode, ScriptedSuperNode, ScriptedSuperNode];
+  const bob = record('p', 'bob');
+  // One whom ours has not named is asked rather.
+  const found = new ScriptedSuperNode(lan, 's4');
+  found.says = request =>
+    request.type === 'query' ? { type: 'records', records: [bob] } : found.usual(request);
+  phone.step({ type: 'candidate', peer: found.peer });
+  phone.step({ type: 'query', tag: 1, key: bob.key });
+  lan.run(50);
+  t.same(phone.results.get(1), [{ type: 'records', records: [bob] }]);
+  t.same(
+    [s1, s2, s3].map(each => each.requests('query')),
+    [1, 0, 0],
+  );
+
+  found.says = () => undefined;
+  const at = lan.now;
+  phone.step({ type: 'query', tag: 2, key: bob.key });
+  while (!phone.results.has(2)) lan.run(10);
+  t.same(phone.results.get(2), [{ type: 'records', records: [] }]);
+  t.ok(lan.now - at <= 1000, `where that one is silent, after ${lan.now - at} ms`);
+
+  const alone = attached(2, ['s1']);
+  alone.phone.step({ type: 'query', tag: 1, key: bob.key });
+  alone.lan.run(20);
+  t.same(
+    alone.phone.results.get(1),
+    [{ type: 'records', records: [] }],
+    'where there is one alone',
+  );
 });
 
 t.test(

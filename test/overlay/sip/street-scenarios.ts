@@ -74,8 +74,9 @@ async function isSentElsewhere(): Promise<Scenario> {
 async function isHandedOver(): Promise<Scenario> {
   const street = new Street(23, OVERLAY);
   const ada = await superNode(street, 'ada', ADA);
-  await superNode(street, 'bob', BOB, [ADA]);
   await street.house('eve', EVE, { role: 'never', bootstrap: [ADA] });
+  await street.clock.advance(SETTLED_MS);
+  await superNode(street, 'bob', BOB, [ADA]);
   await street.clock.advance(SETTLED_MS);
   const before = begun(street);
   await ada.stop();
@@ -84,8 +85,8 @@ async function isHandedOver(): Promise<Scenario> {
     ...(await end(street, before)),
     title: 'A super-node leaves, and hands its node over',
     about:
-      'Ada (1) takes her own name back: she stores a tombstone, of which bob (2), who owns that key, sends her a copy, since she ' +
-      'is still a member. Then she hands bob what she knows of eve (3), a third-party registration, and tells eve to ' +
+      'Ada (1) takes her own name back: she owns its key herself, and sends a copy of the tombstone to bob (2). Then she ' +
+      'hands bob what she knows of eve (3), a third-party registration, and tells eve to ' +
       'attach to him (`move`, a REFER, without a subscription: RFC 4488 is neither asked for nor needed). Eve ' +
       'attaches to bob, who has her records already. Last, ada leaves the ring.',
   };
