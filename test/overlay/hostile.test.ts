@@ -130,6 +130,10 @@ t.test(
       return told.said;
     };
     t.equal(await tell(1001), 'TOO_LARGE', 'in one message');
+    const versions = Array.from({ length: 1001 }, (_, n) => {
+      return { key: idOf('x'), publisher: key.id, sequence: n };
+    });
+    t.match(await village.during(key.ask(to, { type: 'offer', versions })), { said: 'TOO_LARGE' });
     const said: string[] = [];
     for (let n = 0; n < 5; n++) said.push(await tell(950));
     t.same(

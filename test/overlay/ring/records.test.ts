@@ -197,9 +197,12 @@ test('what is put into a store that is more than half full is gone after an hour
     simulatedRecord(name, { sequence, lifeMs: DAY, value: new Uint8Array(size) });
   t.equal(store.put(of('early', 5000), 0), undefined);
   t.equal(store.put(of('late', 0), 0), undefined);
+  const own = simulatedRecord('own', { publisher: idOf('own'), lifeMs: DAY });
+  t.equal(store.put(own, 0), undefined);
   t.equal(store.put(of('early', 5000, 2), 0), undefined);
   const later = HOUR + MINUTE;
   t.equal(store.get(idOf('late'), later).length, 0);
+  t.equal(store.get(idOf('own'), later).length, 0, 'at its own place too: everybody has one');
   t.match(store.get(idOf('early'), later), [{ sequence: 2 }], 'what was there lives on');
 });
 
