@@ -414,6 +414,13 @@ t.test('the list of nodes stands in the ring, under keys its successor will own'
     bench.run(100_000);
   }
   t.ok(bench.puts.length > changes + 8, 'all pages are put again, in case some are missing');
+  const further = [
+    {
+      peer: { id: idOf('n'), address: '192.0.2.7:5061', also: '[fe80::7]:5061' },
+      contact: 'sip:n',
+    },
+  ];
+  t.same(readPage(writePage(further)), further);
   t.same(readPage(Buffer.from('{')), []);
   t.same(readPage(Buffer.from('[[1],["x","y","z"],["a"],7]')), []);
   const later = JSON.stringify([[idOf('a'), 'a:5061', 'sip:a@a', 7, { zone: 'north' }]]);

@@ -47,6 +47,8 @@ function request(
   return { kind: 'request', from: SELF, number, request: of };
 }
 
+const PING = { kind: 'request', from: SELF, number: 17, request: { type: 'ping' } } as const;
+
 /** Octets by their digits, whatever class holds them. */
 function plain(message: unknown): unknown {
   if (message instanceof Uint8Array) return Buffer.from(message).toString('hex');
@@ -173,6 +175,28 @@ test('every spelling of earlier work says the same', t => {
     { type: 'find', withinMs: 4_000 },
     'recursive',
   );
+  t.end();
+});
+
+test('of a further address only what a link could lead to is believed', t => {
+  const alsoOf = (told: string) => {
+    const peer = { ...SELF, also: '[fe80::1]:5061' };
+    const [sip] = encodeRequest({ ...PING, from: peer }, FRAME);
+    const octets = Buffer.from(octetsOf(sip!)).toString();
+    const decoded = accepted(
+      decodeRequest(requestIn(Buffer.from(octets.replace('also=[fe80::1]:5061', told))), EXPECTED),
+    );
+    assert(decoded.type === 'part');
+    t.equal(decoded.origin.from.address, SELF.address);
+    return decoded.origin.from.also;
+  };
+  t.equal(alsoOf('also=[fe80::1]:5061'), '[fe80::1]:5061');
+  t.equal(alsoOf('also=192.0.2.7:5061'), '192.0.2.7:5061');
+  t.equal(alsoOf('also=[fe80::1%25eth0]:5061'), '[fe80::1]:5061', 'the zone is one of theirs');
+  for (const told of ['kitchen.local:5061', '[fe80::1]', '192.0.2.7:99999', '[::', ':5061']) {
+    t.equal(alsoOf(`also=${told}`), undefined, told);
+  }
+  t.equal(alsoOf('also'), undefined);
   t.end();
 });
 
