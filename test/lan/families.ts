@@ -162,7 +162,12 @@ async function called(from: Resident, to: Resident): Promise<Outcome> {
   const who = `${from.phone.host.name} to ${to.phone.host.name}`;
   const until = performance.now() + CALL_WITHIN_MS;
   for (let attempts = 1; ; attempts++) {
-    const call = from.phone.command('call', `sip:${to.phone.host.name}@ringline`, '--seconds', '1');
+    const call = from.phone.command(
+      'call',
+      `sip:${to.phone.host.name}@ringline`,
+      '--seconds',
+      '0.3',
+    );
     const { code, message, statistics } = await call.heard('ended', CALL_WITHIN_MS);
     await call.child.ended;
     const ringing = call.events.find(({ event }) => event === 'ringing');
