@@ -118,8 +118,8 @@ export class OverlayRole extends EventEmitter<OverlayRoleEvents> implements Serv
   }
 
   /** Called us, or is watched: to be known beforehand. */
-  met(who: Uri): void {
-    this.#running?.names.met(who);
+  met(who: Uri, calledUs = false): void {
+    this.#running?.names.met(who, calledUs);
   }
 
   /**

@@ -70,7 +70,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
       overlay: {
         // Users of the configuration are asked about before there is an overlay.
         address: () => (this.#overlay as OverlayRole | undefined)?.address,
-        met: who => this.#overlay.met(who),
+        calledUs: who => this.#overlay.met(who, true),
       },
       product: productName(),
       store: () => this.#store,

@@ -105,7 +105,7 @@ export interface OverlayPlace {
   /** Who calls, to people of the overlay; undefined while it belongs to none. */
   readonly address: () => { readonly user: string; readonly host: string } | undefined;
   /** Somebody who called was talked to. */
-  readonly met: (who: Uri) => void;
+  readonly calledUs: (who: Uri) => void;
 }
 
 /** `users`: those of this phone, who prove it by their password. */
@@ -214,7 +214,7 @@ export class Telephone implements Service {
     calls.on('call', call => {
       if (call.direction === 'outgoing') return;
       call.on('phase', phase => {
-        if (phase === 'connected' && call.remoteUri) this.#overlay?.met(call.remoteUri);
+        if (phase === 'connected' && call.remoteUri) this.#overlay?.calledUs(call.remoteUri);
       });
     });
     this.referrals = new Referrals({

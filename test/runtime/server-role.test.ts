@@ -251,7 +251,7 @@ async function inOverlay(t: Tap, places: Record<string, string>, ...users: strin
     },
   };
   const address = () => ({ user: 'kitchen', host: OVERLAY });
-  await house.open({ overlay: { address, met: () => undefined }, locator }, ...users);
+  await house.open({ overlay: { address, calledUs: () => undefined }, locator }, ...users);
   t.teardown(() => house.close());
   return { house, asked };
 }

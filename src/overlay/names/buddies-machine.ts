@@ -40,7 +40,8 @@ export type BuddiesEvent = { readonly now: number; readonly chance: number } & (
       readonly type: 'load';
       readonly names: readonly string[];
     }
-  | /** Called, called by, watched. */ { readonly type: 'met'; readonly name: string }
+  /** Called, or watched; `calledUs`: anybody may do that, under any name. */
+  | { readonly type: 'met'; readonly name: string; readonly calledUs?: boolean }
   | { readonly type: 'found'; readonly found: FoundName }
   /** Nobody has the name now, or several claim it. */
   | { readonly type: 'nobody'; readonly name: string }
@@ -67,7 +68,8 @@ export function stepBuddies(state: BuddiesState, event: BuddiesEvent): BuddiesAc
       for (const name of event.names.slice(-MAX_BUDDIES)) add(state, name, now);
       return next(state, now);
     case 'met': {
-      const keep = meet(state, event.name, now);
+      const { name, calledUs } = event;
+      const keep = calledUs ? noteCaller(state, name, now) : meet(state, name, now);
       return [...keep, ...next(state, now)];
     }
     case 'found': {
@@ -126,6 +128,17 @@ function meet(state: BuddiesState, name: string, now: number): BuddiesAction[] {
   add(state, name, now);
   for (const oldest of [...buddies.keys()].slice(0, -MAX_BUDDIES)) buddies.delete(oldest);
   return wasLate ? [] : [{ type: 'keep', names: [...buddies.keys()] }];
+}
+
+/** Where there is room, and as the one met longest ago: who calls over and over displaces nobody. */
+function noteCaller(state: BuddiesState, name: string, now: number): BuddiesAction[] {
+  const { buddies } = state;
+  if (buddies.has(name) || buddies.size >= MAX_BUDDIES) return [];
+  const others = [...buddies];
+  buddies.clear();
+  add(state, name, now);
+  for (const [other, buddy] of others) buddies.set(other, buddy);
+  return [{ type: 'keep', names: [...buddies.keys()] }];
 }
 
 function answered(

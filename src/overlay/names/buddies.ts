@@ -37,7 +37,8 @@ interface BuddiesRecord {
 type Happening =
   | { readonly type: 'load'; readonly names: readonly string[] }
   | { readonly type: 'found'; readonly found: FoundName }
-  | { readonly type: 'met' | 'nobody' | 'failed' | 'doubted'; readonly name: string }
+  | { readonly type: 'met'; readonly name: string; readonly calledUs?: boolean }
+  | { readonly type: 'nobody' | 'failed' | 'doubted'; readonly name: string }
   | { readonly type: 'timer' };
 
 export class Buddies implements KnownPeople, Service {
@@ -77,9 +78,9 @@ export class Buddies implements KnownPeople, Service {
   }
 
   /** Called, called by, or watched: for who is to be reached without a look-up. No name: nothing happens. */
-  met(name: string): void {
+  met(name: string, calledUs = false): void {
     const folded = foldedName(name);
-    if (folded !== undefined) this.#step({ type: 'met', name: folded });
+    if (folded !== undefined) this.#step({ type: 'met', name: folded, calledUs });
   }
 
   known(name: string): FoundName | undefined {

@@ -171,11 +171,11 @@ export class OverlayNames extends EventEmitter<OverlayNamesEvents> implements Se
   }
 
   /** Called us, or is watched: to be known beforehand, where they are of this overlay. */
-  met(who: Uri): void {
+  met(who: Uri, calledUs = false): void {
     if (!this.#running || !isSipUri(who)) return;
     const { own, buddies } = this.#running;
     const name = nameIn(who, own.overlay.name);
-    if (name !== undefined) buddies.met(name);
+    if (name !== undefined) buddies.met(name, calledUs);
   }
 
   async #assemble(): Promise<Running> {

@@ -140,6 +140,24 @@ t.test('a hundred buddies: the ring is asked in turn, those met lately more ofte
   await buddies.stop();
 });
 
+t.test('who calls over and over, under many names, displaces nobody that was called', async t => {
+  const { store, buddies } = await village();
+  for (let i = 0; i < 30; i++) buddies.met(`friend${i}`);
+  for (let i = 0; i < 500; i++) buddies.met(`stranger${i}`, true);
+  const friends = buddies.names.slice(-30);
+  t.ok(
+    friends.every(name => name.startsWith('friend')),
+    'they are those met last',
+  );
+  t.equal(buddies.names.length, MAX_BUDDIES);
+  store.written = 0;
+  for (let i = 0; i < 500; i++) buddies.met(`more${i}`, true);
+  t.equal(store.written, 0, 'and the card is spared');
+  for (let i = 30; i < 80; i++) buddies.met(`friend${i}`);
+  t.equal(buddies.names.filter(name => name.startsWith('friend')).length, 80);
+  await buddies.stop();
+});
+
 t.test(
   'after a restart they are known again, and calling them often does not wear the card',
   async t => {

@@ -55,7 +55,7 @@ function namesOf(clock: VirtualClock, ring: RingAccess, seed: number, options: P
   });
   const overlay = {
     address: () => names.address,
-    met: (who: Uri) => names.met(who),
+    calledUs: (who: Uri) => names.met(who, true),
   };
   return { names, self, store, random, overlay };
 }
