@@ -372,7 +372,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     const { member, attachment } = this.#running ?? {};
     const self = this.#reachableSelf();
     if (!self) return false;
-    const known = member?.others ?? attachment?.known ?? [];
+    const known = member?.neighbours ?? attachment?.known ?? [];
     const far = known.filter(peer => !shareKind(self, peer));
     return far.some(peer => this.serving.some(each => shareKind(each, peer)));
   }

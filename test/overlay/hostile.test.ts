@@ -3,17 +3,17 @@ import t from 'tap';
 import { between, type Id, idAfter, idOf } from '../../src/overlay/ring/ids.js';
 import type { Peer } from '../../src/overlay/ring/peer.js';
 import type { StrangersKey } from './stranger.js';
-import { type Device, Village } from './village.js';
+import { type Device, type DeviceOptions, Village } from './village.js';
 
 function peerOf({ overlay, address }: Device): Peer {
   return { id: overlay.id, address: `${address}:5060` };
 }
 
 /** A super-node, and a node that is attached to it. */
-async function smallRing(village: Village): Promise<[Device, Device]> {
+async function smallRing(village: Village, of: DeviceOptions = {}): Promise<[Device, Device]> {
   const superNode = await village.add('10.0.0.1');
   await village.during(superNode.overlay.promote());
-  const node = await village.add('10.0.0.2');
+  const node = await village.add('10.0.0.2', of);
   await village.until(() => node.overlay.reached, 5000);
   return [superNode, node];
 }
@@ -111,6 +111,29 @@ t.test('who never agrees about the table is asked no more until the next minute'
   for (let s = 0; s < 900 && compared < 5000; s++) await village.clock.advance(1000);
   t.ok(compared > 0 && compared < 1100, `asked ${compared} times in a quarter of an hour`);
   t.same(superNode.overlay.serving, [], 'nor does it count for a super-node: it follows nobody');
+  await stranger.stop();
+  await village.stop();
+});
+
+t.test('nobody is out of reach, or serves, for being in the table alone', async t => {
+  const village = new Village(28);
+  // The other one has addresses of both kinds: it could reach whom the first cannot.
+  const [first, second] = await smallRing(village, { also: 'fe80::2' });
+  await village.during(second.overlay.promote());
+  await village.clock.advance(30_000);
+  const stranger = await village.stranger('10.0.0.9');
+  const entries = ['[2001:db8::1]:5060', '10.0.0.77:5060', '10.0.0.78:5060'].map(address => {
+    const key = stranger.key();
+    return key.entry(1, 'present', { id: key.id, address });
+  });
+  const told = { type: 'membership', hops: 0, entries } as const;
+  await village.during(stranger.key().ask(peerOf(first), told));
+  t.equal(first.overlay.others.length, 4, 'it says so');
+  t.same(
+    first.overlay.serving.map(({ id }) => id),
+    [second.overlay.id],
+  );
+  t.notOk(first.overlay.apart);
   await stranger.stop();
   await village.stop();
 });
