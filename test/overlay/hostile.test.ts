@@ -1,7 +1,9 @@
 /** What somebody on the network can do to phones of a ring who has keys of their own, and keeps no rule. */
+import fc from 'fast-check';
 import t from 'tap';
 import { between, type Id, idAfter, idOf } from '../../src/overlay/ring/ids.js';
 import type { Peer } from '../../src/overlay/ring/peer.js';
+import { anyAnswer, anyRequest } from './sip/any-message.js';
 import type { StrangersKey } from './stranger.js';
 import { type Device, type DeviceOptions, Village } from './village.js';
 
@@ -260,4 +262,45 @@ t.test('who leaves cannot name somebody behind it as the one before it', async t
   t.equal(await village.during(superNode.overlay.put(record)), 1);
   await stranger.stop();
   await village.stop();
+});
+
+t.test('whatever a member asks and answers, all of it signed, the ring outlives it', async t => {
+  for (const seed of [31, 32]) {
+    const village = new Village(seed);
+    const [first, node] = await smallRing(village);
+    const second = await village.add('10.0.0.3');
+    await village.during(second.overlay.promote());
+    await village.clock.advance(20_000);
+    const stranger = await village.stranger('10.0.0.9');
+    const [key, ...others] = Array.from({ length: 4 }, () => stranger.key());
+    const answers = fc.sample(anyAnswer, { numRuns: 500, seed });
+    let asked = 0;
+    stranger.answer(key!, () => answers[asked++ % answers.length]!);
+    // It is in the table, and perhaps a neighbour: so it is asked.
+    for (const member of [first, second]) {
+      const entries = [key!.entry(1)];
+      const notify = { type: 'notify', joining: true, predecessor: undefined } as const;
+      await village.during(key!.ask(peerOf(member), { type: 'membership', hops: 2, entries }));
+      await village.during(key!.ask(peerOf(member), notify));
+    }
+    const keys = [key!, ...others];
+    const said = new Set<string>();
+    for (const [n, request] of fc.sample(anyRequest, { numRuns: 300, seed }).entries()) {
+      const to = peerOf([first, second, node][n % 3]!);
+      void keys[n % 4]!.ask(to, request).then(
+        told => said.add(told.said),
+        () => undefined,
+      );
+      await village.clock.advance(n % 10 === 0 ? 200 : 5);
+    }
+    await village.clock.advance(60_000);
+    t.ok(asked > 20 && said.size > 10, `seed ${seed}: it asked, and was asked ${asked} times`);
+    await stranger.stop();
+    await village.clock.advance(150_000);
+    const record = node.record('ada');
+    t.equal(await village.during(node.overlay.put(record)), 2, 'both keep what is put');
+    t.equal((await village.during(second.overlay.get(record.key))).length, 1);
+    t.same([first.overlay.role, second.overlay.role], ['super-node', 'super-node']);
+    await village.stop();
+  }
 });
