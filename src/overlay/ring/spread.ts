@@ -26,6 +26,8 @@ const FEW = 2;
 /** On the wire, both measured: a signed REGISTER with its answer, and each DHT-Link in it. */
 const MESSAGE_BYTES = 1_660;
 const LINK_BYTES = 113;
+/** More of each that has a further address. */
+const FURTHER_BYTES = 38;
 /** A tree over more members than there can be. */
 const MAX_HOPS = 32;
 /** Nobody misses so many versions of a member: who says that it is gone with a higher one has made it up. */
@@ -100,7 +102,9 @@ export function spread(state: MemberState): void {
     const entries = all.slice(0, MAX_TOLD);
     const to = aliveAfter(state, membership, 2 ** hops);
     if (to && to.id !== self.id) {
-      state.membershipBytes += MESSAGE_BYTES + LINK_BYTES * entries.length;
+      const further = entries.filter(({ peer }) => peer.also !== undefined).length;
+      state.membershipBytes +=
+        MESSAGE_BYTES + LINK_BYTES * entries.length + FURTHER_BYTES * further;
       ask(state, to, { type: 'membership', hops, entries }, { type: 'spread', attempt: 1 });
     }
   }
