@@ -105,6 +105,8 @@ const MAX_CONTACTS = 8;
 const GET_WITHIN_MS = 6000;
 const GET_PAUSE_MS = 200;
 
+const NO_SUPER_NODE = 'this phone is no super-node';
+
 export class Overlay extends EventEmitter<OverlayEvents> implements Service, RingAccess {
   readonly #options: OverlayOptions;
   #running: Running | undefined;
@@ -448,7 +450,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     const { member, superNode, attachment } = this.#running ?? {};
     if (isRingRequest(request)) {
       if (member) member.take(from, number, request, respond);
-      else respond(refused('NOT_MEMBER', 'this phone is no super-node'));
+      else respond(refused('NOT_MEMBER', NO_SUPER_NODE));
     } else if (request.type === 'move') {
       if (attachment) attachment.moved(from, number, request.to, respond);
       else respond({ type: 'accepted' });
@@ -458,8 +460,9 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     } else if (superNode) {
       superNode.take(from, number, request, respond, source);
     } else {
-      const at = attachment?.current ? [attachment.current] : [];
-      respond(at.length > 0 ? { type: 'elsewhere', at } : { type: 'busy' });
+      const at = attachment?.current;
+      // Who is "busy" would be taken for a super-node: of phones that remember each other none would become one.
+      respond(at ? { type: 'elsewhere', at: [at] } : refused('NOT_MEMBER', NO_SUPER_NODE));
     }
   }
 

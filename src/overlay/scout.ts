@@ -2,20 +2,13 @@
 import { EventEmitter } from 'node:events';
 import { isIPv6 } from 'node:net';
 import type { Clock, Timer } from '../core/clock.js';
-import { formatEndpoint, sameEndpoint, withoutZone } from '../core/endpoint.js';
+import { formatEndpoint } from '../core/endpoint.js';
 import { asError, CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Candidate } from '../discovery/candidates/candidate.js';
 import type { Candidates } from '../discovery/candidates/candidates.js';
 import { type Id, UNKNOWN_ID } from './ring/ids.js';
-import {
-  type LinkProtocol,
-  linkTarget,
-  linkTargets,
-  type Peer,
-  peerAddress,
-  shareKind,
-} from './ring/peer.js';
+import { foundAt, type LinkProtocol, type Peer, peerAddress, shareKind } from './ring/peer.js';
 import type { RingLinks } from './ring-links.js';
 
 /** What discovery does for the overlay: whom to try, and what came of it. */
@@ -144,18 +137,6 @@ export class Scout extends EventEmitter<ScoutEvents> {
     return own === undefined || shareKind(own, { id: UNKNOWN_ID, address });
   }
 
-  /** As it speaks of itself, so that it is one and the same however it was found; where it is behind something, at that. */
-  #foundAt({ address }: Peer, from: Peer): Peer {
-    const { protocol } = this.#options;
-    const asked = linkTarget(address, protocol);
-    const host = withoutZone(asked.endpoint.address);
-    const isTold = linkTargets(from, protocol).some(
-      ({ protocol: by, endpoint }) =>
-        by === asked.protocol && sameEndpoint(endpoint, { ...asked.endpoint, address: host }),
-    );
-    return isTold ? from : { id: from.id, address };
-  }
-
   /** Who is there? */
   #greet(to: Peer): Promise<Peer> {
     return new Promise((resolve, reject) => {
@@ -169,7 +150,7 @@ export class Scout extends EventEmitter<ScoutEvents> {
         {
           answered: from => {
             timer.cancel();
-            resolve(this.#foundAt(to, from));
+            resolve(foundAt(to.address, from));
           },
           failed: error => {
             timer.cancel();

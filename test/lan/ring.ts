@@ -28,6 +28,9 @@ const SUPER_NODES = 3;
 const RUNS = Number(process.env.RING_RUNS ?? 20);
 const COLD_GOAL_MS = 3000;
 const REACHED_GOAL_MS = 5000;
+/** In order, and by a power cut. */
+const RESTARTS = 2;
+const RESTART_GOAL_MS = 15_000;
 const GIVE_UP_MS = 30_000;
 /** Until a ring that was disturbed has mended itself, as its members say. */
 const SETTLED_WITHIN_MS = 60_000;
@@ -189,6 +192,7 @@ export async function ring(site: Site): Promise<Figure[]> {
   await Promise.all(residents.map(resident => resident.ready()));
   await settled(residents);
   const caller = await Prober.start(site, site.hosts[PHONES]!);
+  figures.push(...(await restarted(residents, caller)));
   const calls = startCalls(site, residents.at(-1)!);
   figures.push(
     ...(await superNodeLost(residents, caller, 'killed')),
@@ -253,6 +257,29 @@ async function startAll(site: Site, generation: string) {
       await Promise.all(phones.map(phone => phone.kill()));
     }
   }
+}
+
+/** The power goes everywhere, or everybody is switched off in order; then all start at once, with what they remember. */
+async function restarted(residents: readonly Resident[], caller: Prober): Promise<Figure[]> {
+  const times: number[] = [];
+  for (const how of ['stop', 'kill'] as const) {
+    for (let run = 1; run <= RESTARTS; run++) {
+      await Promise.all(residents.map(resident => resident[how]()));
+      const ready = Promise.all(residents.map(resident => resident.ready()));
+      const rang = await Promise.all(residents.map(({ name }) => caller.reach(name)));
+      times.push(Math.max(...rang));
+      await ready;
+      await settled(residents);
+      progress(
+        `lan: all were ${how === 'stop' ? 'stopped' : 'killed'}, ${run}/${RESTARTS}: all ring after ${times.at(-1)} ms`,
+      );
+    }
+  }
+  const name = `all ${PHONES} phones start again: all ring by the ring`;
+  return [
+    plain(`${name}, median`, median(times), 'ms'),
+    atMost(RESTART_GOAL_MS, `${name}, longest of ${times.length}`, Math.max(...times), 'ms'),
+  ];
 }
 
 async function superNodeLost(

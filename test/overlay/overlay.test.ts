@@ -155,6 +155,21 @@ t.test('who is no super-node says so, and where one is', async t => {
   await village.stop();
 });
 
+t.test('of phones that remember each other none takes another for a super-node', async t => {
+  const village = new Village(14);
+  const [one, other] = [await village.add('10.0.0.1'), await village.add('10.0.0.2')];
+  const told: string[] = [];
+  for (const { overlay } of [one, other]) overlay.on('nobody', reason => told.push(reason));
+  for (const { overlay, address } of [one, other]) {
+    village.board.post({ id: overlay.id, address: `${address}:5060` });
+  }
+  await village.until(() => told.length === 2, 5000);
+  t.same(told, ['silent', 'silent'], 'there is no ring that they could wait for');
+  await village.during(one.overlay.promote());
+  await village.until(() => other.overlay.reached, 5000);
+  await village.stop();
+});
+
 t.test('a node becomes a super-node, and a node again', async t => {
   const village = new Village(2);
   const devices: Device[] = [];
@@ -373,7 +388,7 @@ t.test('super-nodes that are elsewhere one after the other are one ring each tim
   await village.stop();
 });
 
-t.test('a super-node that comes back to where it was is there for all at once', async t => {
+t.test('a super-node that comes back to where it was is there for all soon', async t => {
   const village = new Village(4);
   const { members, areOne } = await threeSuperNodes(village);
   const [mover] = members as [Device];
@@ -382,7 +397,7 @@ t.test('a super-node that comes back to where it was is there for all at once', 
     await village.clock.advance(awayMs);
     village.move(mover, '10.0.0.1');
     const tookMs = await village.until(areOne, 60_000);
-    t.ok(tookMs <= 2000, `away for ${awayMs} ms: all know where it is after ${tookMs} ms`);
+    t.ok(tookMs <= 6000, `away for ${awayMs} ms: all know where it is after ${tookMs} ms`);
     await village.clock.advance(20_000);
   }
   await village.stop();

@@ -1,6 +1,6 @@
 /** Finding a super-node that takes us: up to three are asked at once, the first to say yes has us. */
 import { UNKNOWN_ID } from '../ring/ids.js';
-import type { Peer } from '../ring/peer.js';
+import { foundAt, type Peer } from '../ring/peer.js';
 import {
   ATTACH_RATE,
   type AttachmentState,
@@ -157,7 +157,7 @@ export function attemptAnswered(
     return;
   }
   measure(state.attachTrip, state.now - pending.sentAt);
-  answeredWell(state.known, { ...pending.to, id: from.id }, state.now);
+  answeredWell(state.known, foundAt(pending.to.address, from), state.now);
   const { current, moving } = state;
   const wanted = state.phase === 'searching' || moving?.address === pending.to.address;
   if (wanted) {
@@ -176,7 +176,7 @@ function settleWith(
   answer: Attached,
   before: AttachmentState['current'],
 ): void {
-  const peer = { ...pending.to, id: from.id };
+  const peer = foundAt(pending.to.address, from);
   state.phase = 'attached';
   state.moving = undefined;
   state.published ||= state.records.length > 0;

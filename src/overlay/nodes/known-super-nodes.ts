@@ -26,17 +26,21 @@ export const MAX_NAMED = 8;
 /** Between two attempts at one that fails: from 1 s to 30 s. */
 const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 30_000;
-/** Who failed, and is announced again, may be asked again after so long. */
+/** Who failed, and is seen again, may be asked again after so long … */
 const SIGHTED_RETRY_MS = 3_000;
+/** … or so long, where it is a super-node by now: it has said so itself to who found it. */
+const PROVED_RETRY_MS = 500;
 
 /** Where we were told to go. */
 export const TOLD = -1;
 const FOUND = 1_000;
 
-/** Discovery has seen it. */
+/** Discovery has seen it; whose id is known has answered as a super-node. */
 export function sighted(known: KnownSuperNodes, peer: Peer, now: number): void {
   const entry = note(known, peer, now, FOUND);
-  if (entry) entry.retryAt = Math.min(entry.retryAt, entry.triedAt + SIGHTED_RETRY_MS);
+  if (!entry) return;
+  const ms = peer.id === UNKNOWN_ID ? SIGHTED_RETRY_MS : PROVED_RETRY_MS;
+  entry.retryAt = Math.min(entry.retryAt, entry.triedAt + ms);
 }
 
 /** A super-node names others, best first; `preference` of the first. */

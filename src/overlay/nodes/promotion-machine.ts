@@ -226,8 +226,10 @@ function plan(state: PromotionState): void {
 
 function rising(state: PromotionState): Plan | undefined {
   const { setting, attached, seen, nobody } = state;
-  // Nobody answers: a ring of our own is better than none, even for a phone that is not fit for it.
-  if (!attached && nobody === 'silent') return 'found';
+  // Nobody answers, or nobody that is a super-node: a ring of our own is better than none, even for a phone that is not
+  // fit for it.
+  if (!attached && (nobody === 'silent' || (nobody === 'full' && seen.length === 0)))
+    return 'found';
   const others = Math.max(seen.length, attached ? 1 : 0);
   if (others === 0) return undefined;
   if (setting === 'always') return 'join';

@@ -61,6 +61,17 @@ function kindsOf({ address, also }: Peer): ('IPv4' | 'IPv6')[] {
   return all.map(each => (each.startsWith('[') ? 'IPv6' : 'IPv4'));
 }
 
+/**
+ * Who has answered at `asked`: as it speaks of itself, so that it is one and the same however it was found; where it is
+ * behind something, at that.
+ */
+export function foundAt(asked: string, from: Peer): Peer {
+  const [, params = ''] = /(;.*)$/.exec(from.address) ?? [];
+  const place = asked.replace(/%[^\]]*/, '');
+  const isTold = place === from.address || (from.also && place === `${from.also}${params}`);
+  return isTold ? from : { id: from.id, address: asked };
+}
+
 /** Whether two say the same of where somebody is reached. */
 export function sameWays(one: Peer, other: Peer): boolean {
   return one.address === other.address && one.also === other.also;

@@ -212,6 +212,10 @@ t.test(
     full.step({ type: 'nobody', reason: 'full' });
     t.equal(full.run(MINUTE), 'super-node', 'where none has room, one more is');
     t.same(full.actions, [{ type: 'promote', found: false }]);
+    const misled = new Candidate();
+    misled.step({ type: 'nobody', reason: 'full' });
+    misled.run(MINUTE);
+    t.same(misled.actions, [{ type: 'promote', found: true }], 'where there is none at all too');
   },
 );
 
