@@ -16,6 +16,7 @@ import {
   type SuperNodeTools,
 } from './nodes/super-node-state.js';
 import { Responders } from './responders.js';
+import { between } from './ring/ids.js';
 import type { Peer } from './ring/peer.js';
 import type { Respond, RingLinks } from './ring-links.js';
 import type { RingMember } from './ring-member.js';
@@ -104,8 +105,11 @@ export class SuperNode {
     const before = this.#predecessor;
     this.#predecessor = predecessor;
     this.#step({ type: 'neighbours', successors });
-    // Whoever was before us and is not any more may have died; one that left has sent its nodes away.
-    if (before && before.id !== predecessor?.id) this.#step({ type: 'member-lost', peer: before });
+    if (!before || before.id === predecessor?.id) return;
+    // Somebody has joined between us: whoever it was before is now its to look after.
+    if (predecessor && between(predecessor.id, before.id, this.#options.member.self.id)) return;
+    // It may have died; one that left has sent its nodes away.
+    this.#step({ type: 'member-lost', peer: before });
   }
 
   #step(event: Untimed<SuperNodeEvent>): void {

@@ -5,6 +5,7 @@
  */
 import { ID_DIGITS, type Id, isId } from '../ring/ids.js';
 import { furtherAddress, type Peer } from '../ring/peer.js';
+import { MAX_VALUE_BYTES } from '../ring/records.js';
 
 export interface ListedNode {
   readonly peer: Peer;
@@ -29,15 +30,21 @@ export function pageOf(node: Id): number {
   return Number.parseInt(node[0] ?? '0', 16);
 }
 
-/** JSON: an array of `[id, address, contact]`, with a further address where there is one; later versions may say more of each. */
+/**
+ * JSON: an array of `[id, address, contact]`, with a further address where there is one; later versions may say more of
+ * each. Who has no room in a record any more is left out: it looks for a super-node by itself.
+ */
 export function writePage(nodes: readonly ListedNode[]): Uint8Array {
-  return Buffer.from(
-    JSON.stringify(
-      nodes.map(({ peer: { id, address, also }, contact }) =>
-        also === undefined ? [id, address, contact] : [id, address, contact, also],
-      ),
-    ),
-  );
+  const rows: string[] = [];
+  let octets = 2;
+  for (const { peer, contact } of nodes) {
+    const { id, address, also } = peer;
+    const row = JSON.stringify([id, address, contact, ...(also === undefined ? [] : [also])]);
+    octets += Buffer.byteLength(row) + 1;
+    if (octets > MAX_VALUE_BYTES) break;
+    rows.push(row);
+  }
+  return Buffer.from(`[${rows.join()}]`);
 }
 
 /** What cannot be read is left out: it only means that a node looks for a super-node by itself. */

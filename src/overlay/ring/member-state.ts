@@ -143,6 +143,7 @@ export type TimerName =
   | 'offer'
   | 'replicate'
   | 'merge'
+  | 'seek'
   | 'spread'
   | 'compare'
   /** Compare before that is due. */
@@ -362,6 +363,8 @@ export interface MemberState {
   readonly suspects: Map<Id, number>;
   /** Who was in the ring and did not answer any more: where another part of it may be. */
   readonly lost: Map<Id, Peer>;
+  /** Looks for them since one was lost last. */
+  seeks: number;
   contacts: readonly Peer[];
   readonly pending: Map<number, Pending>;
   nextNumber: number;

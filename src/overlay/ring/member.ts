@@ -14,7 +14,7 @@ import type {
   Signal,
   Timer,
 } from './member-state.js';
-import { followMerge, foundRing, lookForRing, lookThrough } from './merge.js';
+import { followMerge, foundRing, lookForRing, lookThrough, seek, seekSoon } from './merge.js';
 import type { RingAnswer, RingMessage, RingRequest } from './messages.js';
 import {
   beginRing,
@@ -192,6 +192,7 @@ function settle(state: MemberState): void {
 function takeSignal(state: MemberState, signal: Signal): void {
   switch (signal.type) {
     case 'died':
+      seekSoon(state);
       dropFinger(state, signal.peer);
       reportGone(state, signal.peer);
       return;
@@ -330,6 +331,9 @@ function takeTimer(state: MemberState, timer: Timer): void {
       return;
     case 'merge':
       lookForRing(state);
+      return;
+    case 'seek':
+      seek(state);
       return;
     case 'spread':
       spread(state);

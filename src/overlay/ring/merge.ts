@@ -20,8 +20,26 @@ import { compareSoon } from './spread.js';
 
 /** Word of another ring is followed once in so long. */
 const FOLLOW_MS = 30_000;
+/** Doubled until others look as often. */
+const FIRST_SEEK_MS = 3_000;
 /** Beside the successor, so many others are told. */
 const TOLD = 4;
+
+/** A neighbour is taken for dead. Perhaps the network was cut: it is looked for soon, and then ever more seldom. */
+export function seekSoon(state: MemberState): void {
+  state.seeks = 0;
+  schedule(state, 'seek', aboutMs(state, FIRST_SEEK_MS));
+}
+
+/** One look, through whom we lost last; and one through another, who may be with those that we know no more. */
+export function seek(state: MemberState): void {
+  const lost = [...state.lost.values()];
+  const last = lost.pop();
+  const other = lost[Math.floor(state.tools.chance() * lost.length)];
+  for (const peer of [last, other]) if (peer) lookThrough(state, peer);
+  const ms = FIRST_SEEK_MS * 2 ** ++state.seeks;
+  if (last && ms < state.options.mergeMs) schedule(state, 'seek', aboutMs(state, ms));
+}
 
 /** One look, through somebody who was lost or discovered. */
 export function lookForRing(state: MemberState): void {

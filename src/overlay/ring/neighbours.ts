@@ -179,13 +179,15 @@ export function notifyAnswered(state: MemberState, from: Peer, body: RingAnswer 
   }
   const { predecessor, previous, beyond } = body;
   if (predecessor?.id === state.self.id) {
-    if (state.phase !== 'joining') return;
-    // What lies after `previous` was our successor's until now: the two parts never overlap.
-    changePredecessor(state, previous);
-    state.beyond = beyond;
-    becomeMember(state);
+    if (state.phase === 'joining') {
+      // What lies after `previous` was our successor's until now: the two parts never overlap.
+      changePredecessor(state, previous);
+      state.beyond = beyond;
+      becomeMember(state);
+    }
     // Until its next round it would not know of us, and should others die, nor would anybody.
-    if (previous && previous.id !== from.id) tell(state, previous, { type: 'ping' });
+    const isOther = previous && previous.id !== from.id && previous.id !== state.self.id;
+    if (isOther) tell(state, previous, { type: 'ping' });
     return;
   }
   if (predecessor && between(predecessor.id, state.self.id, from.id)) {
@@ -219,6 +221,8 @@ function notify(state: MemberState, successor: Peer): void {
 export function heardOfNearer(state: MemberState, from: Peer): void {
   const head = state.successors[0];
   if (state.phase !== 'member' || !head || !between(from.id, state.self.id, head.id)) return;
+  // Whoever was dead a moment ago is back.
+  state.suspects.delete(from.id);
   if (state.stabilising) again(state);
   else stabilise(state);
 }

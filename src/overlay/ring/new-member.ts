@@ -42,6 +42,7 @@ export function newMember(
     version,
     suspects: new Map(),
     lost: new Map(),
+    seeks: 0,
     contacts: [],
     pending: new Map(),
     nextNumber: 1,

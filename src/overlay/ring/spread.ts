@@ -170,9 +170,18 @@ function take(state: MemberState, entry: MembershipEntry): boolean {
     return false;
   if (!isSigned(state, entry)) return false;
   const isNews = membership.apply(entry);
+  if (isNews && entry.state === 'gone') tellNeighbour(state, entry);
   const hasMoved = known !== undefined && isElsewhere(entry.peer, known.peer);
   if (isNews && hasMoved && entry.state === 'present') readdress(state, entry.peer);
   return isNews;
+}
+
+/** Others say that a neighbour of ours is gone, which lives as far as we know: only itself can say that it is not so. */
+function tellNeighbour(state: MemberState, entry: MembershipEntry): void {
+  const { id } = entry.peer;
+  const own = [state.predecessor, ...state.successors].find(peer => peer?.id === id);
+  if (!own || isSuspect(state, own)) return;
+  tell(state, own, { type: 'membership', hops: 0, entries: [entry] });
 }
 
 function isSigned({ tools }: MemberState, entry: MembershipEntry): boolean {

@@ -15,6 +15,7 @@ import {
 import { idOf } from '../../../src/overlay/ring/ids.js';
 import type { Peer } from '../../../src/overlay/ring/peer.js';
 import type { RingRecord } from '../../../src/overlay/ring/records.js';
+import { MAX_VALUE_BYTES } from '../../../src/overlay/ring/records.js';
 import { SeededRandom } from '../../../src/simulation/seeded-random.js';
 import { record, type Untimed } from './node-lan.js';
 
@@ -430,6 +431,15 @@ t.test('the list of nodes stands in the ring, under keys its successor will own'
     listedLater,
     'what a later version says more is passed over',
   );
+});
+
+t.test('a page of the list holds as many nodes as a record has room for', async t => {
+  const contact = `sip:${'x'.repeat(490)}`;
+  const nodes = Array.from({ length: 300 }, (_, i) => ({ peer: peer(`n${i}`), contact }));
+  const value = writePage(nodes);
+  t.ok(value.length > MAX_VALUE_BYTES - 1000 && value.length <= MAX_VALUE_BYTES);
+  const read = readPage(value);
+  t.same(read, nodes.slice(0, read.length));
 });
 
 t.test('when a neighbour dies its nodes are told to come, but for those that are here', async t => {

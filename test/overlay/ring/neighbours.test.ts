@@ -6,7 +6,7 @@ import { stepMember } from '../../../src/overlay/ring/member.js';
 import type { MemberAction } from '../../../src/overlay/ring/member-state.js';
 import { newMember } from '../../../src/overlay/ring/new-member.js';
 import type { Peer } from '../../../src/overlay/ring/peer.js';
-import { isSuspect } from '../../../src/overlay/ring/requests.js';
+import { isSuspect, suspect } from '../../../src/overlay/ring/requests.js';
 import { settle } from '../../../src/simulation/settled-ring.js';
 import { type SimulatedMember, SimulatedRing } from '../../../src/simulation/simulated-ring.js';
 
@@ -198,4 +198,34 @@ test('a successor that is asked as it goes to another address is asked there, an
   }
   t.notOk(isSuspect(member, from));
   t.same(member.successors, [from]);
+});
+
+test('who was dead and is back between its neighbours is one of them at once', async t => {
+  const ids = ['one', 'two', 'three'].map(idOf).sort();
+  const [self, back, successor] = ids.map((id, i) => ({ id, address: `10.0.0.${i + 1}:5060` })) as [
+    Peer,
+    Peer,
+    Peer,
+  ];
+  const member = newMember(self, {
+    chance: () => 0.5,
+    sign: () => '',
+    verify: () => true,
+    verifyRecord: () => true,
+  });
+  Object.assign(member, { phase: 'member', predecessor: successor, successors: [successor] });
+  suspect(member, back);
+  const requests = (actions: MemberAction[]) =>
+    actions.flatMap(action => {
+      if (action.type !== 'send' || action.message.kind !== 'request') return [];
+      const { number, request } = action.message;
+      return [{ to: action.to.id, type: request.type, number }];
+    });
+  const pings = { kind: 'request', from: back, number: 1, request: { type: 'ping' } } as const;
+  const [asked] = requests(stepMember(member, { type: 'message', now: 100, message: pings }));
+  t.match(asked, { to: successor.id, type: 'neighbours' });
+  const links = { type: 'links', predecessor: back, successors: [self] } as const;
+  const answer = { kind: 'answer', from: successor, number: asked!.number, answer: links } as const;
+  const next = requests(stepMember(member, { type: 'message', now: 110, message: answer }));
+  t.match(next, [{ to: back.id, type: 'neighbours' }], 'it is asked, and not passed over');
 });
