@@ -29,7 +29,7 @@ const RUNS = Number(process.env.RING_RUNS ?? 20);
 const COLD_GOAL_MS = 3000;
 const REACHED_GOAL_MS = 5000;
 /** In order, and by a power cut. */
-const RESTARTS = 2;
+const RESTARTS = Math.ceil(RUNS / 4);
 const RESTART_GOAL_MS = 15_000;
 const GIVE_UP_MS = 30_000;
 /** Until a ring that was disturbed has mended itself, as its members say. */
