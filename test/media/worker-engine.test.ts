@@ -81,6 +81,18 @@ async function until(found: () => Promise<boolean>): Promise<void> {
   while (!(await found())) await new Promise(resolve => setTimeout(resolve, 10));
 }
 
+/** Samples. */
+const LATE_STEP = 8;
+
+/** As `follow`, also where the very first of it is among what is missing. */
+function followLate(heard: Int16Array, expected: Int16Array) {
+  for (let late = 0; late < RATE; late += LATE_STEP) {
+    const { start, missing } = follow(heard, expected.subarray(late));
+    if (start >= 0) return { start, missing: missing + late };
+  }
+  return { start: -1, missing: expected.length };
+}
+
 t.test('a chirp crosses from thread to thread while the main thread is busy', async t => {
   const a = new WorkerMediaEngine({ onError: error => t.fail(error) });
   const b = new WorkerMediaEngine({ onError: error => t.fail(error) });
@@ -113,11 +125,11 @@ t.test('a chirp crosses from thread to thread while the main thread is busy', as
   t.ok(clock.ticks > 100);
 
   const expected = throughCodec(pcma, signal);
-  const passage = follow((await readWav(heardFile)).samples, expected);
+  const { start, missing } = followLate((await readWav(heardFile)).samples, expected);
   // A machine under test may stand still; whatever it does, no more is missing than is said to be.
   const { compressedMs, concealedMs, underruns, overruns } = statistics;
   const most = ((2 * compressedMs + concealedMs + 5 * underruns + 20 * overruns) * RATE) / 1000;
-  t.ok(passage.start >= 0 && passage.missing <= most, `${passage.missing} of ${most} missing`);
+  t.ok(start >= 0 && missing <= most + LATE_STEP, `${missing} of ${most} missing`);
 
   await Promise.all([a.stop(), b.stop()]);
   await t.rejects(near.statistics(), { code: 'ENGINE_STOPPED' });

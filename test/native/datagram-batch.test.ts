@@ -55,14 +55,22 @@ function testBatch(native: Native): void {
       await pause(30);
       batch.receive();
       t.match(atB, [{ text: 'one', from: a.local }]);
-      t.ok(atB[0]!.ageMs >= 25 && atB[0]!.ageMs < 5000, `${atB[0]!.ageMs} ms old`);
+      // The kernel begins to note when they come a while after the first socket has asked for that.
+      for (let more = 0; more < 50 && atB.at(-1)!.ageMs < 25; more++) {
+        a.send(octets('one more'), b.local);
+        batch.flush();
+        await pause(30);
+        batch.receive();
+      }
+      const { ageMs } = atB.at(-1)!;
+      t.ok(ageMs >= 25 && ageMs < 5000, `${ageMs} ms old`);
       // From now on it is where b sends to, too.
       b.send(octets('two'), a.local);
       a.send(octets('three'), b.local);
       batch.flush();
       batch.receive();
       t.match(atA, [{ text: 'two', from: b.local }]);
-      t.match(atB[1], { text: 'three', from: a.local });
+      t.match(atB.at(-1), { text: 'three', from: a.local });
       a.close();
       b.close();
     });
