@@ -119,7 +119,8 @@ t.test('a chirp crosses from thread to thread while the main thread is busy', as
   clearInterval(busy);
   await recorder.close();
   const statistics = await far.statistics();
-  t.match(statistics, { packetsLost: 0, packetsRefused: 0, sendErrors: 0 });
+  // Not `packetsRefused`: what strays here from another test of this machine is rightly refused.
+  t.match(statistics, { packetsLost: 0, sendErrors: 0 });
   t.ok(statistics.packetsReceived > 100);
   const clock = await b.clockStatistics();
   t.ok(clock.ticks > 100);
