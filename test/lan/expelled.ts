@@ -14,6 +14,8 @@ import { Phone, READY_WITHIN_MS, type Site } from './site.js';
 
 const OVERLAY = 'office';
 const GIVE_UP_MS = 100_000;
+/** As many as a ring of few phones comes to have. */
+const SUPER_NODES = 3;
 /** A phone asks 10 s after it has a ring, or is a super-node, and a minute later: several rings may have begun at once. */
 const KNOWN_GOAL_MS = 90_000;
 
@@ -46,6 +48,16 @@ export async function expelled(site: Site): Promise<Figure[]> {
       async () => (await call(eve, phone)) === 'connected',
     );
   }
+  // What only the founder's phone held would be gone with it.
+  const phones = [founder, bob, eve, dan];
+  await until(`${SUPER_NODES} of them are one ring`, async () => {
+    const told = await Promise.all(phones.map(phone => phone.status()));
+    const members = told.flatMap(status => status?.overlay?.member ?? []);
+    const areOne = members.every(({ phase, known }) => {
+      return phase === 'member' && known === members.length;
+    });
+    return members.length >= SUPER_NODES && areOne;
+  });
   const expelling = ['overlay', 'expel', OVERLAY, keys.get(bob) ?? '', ...sealed];
   const { inRing: told } = await said(founder, 'expelled', ...expelling);
   await Promise.all([...running.values()].map(killed));
