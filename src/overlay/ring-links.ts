@@ -7,16 +7,16 @@ import type { Clock, Timer } from '../core/clock.js';
 import { withoutZone } from '../core/endpoint.js';
 import { asError, CodedError, errorCode } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
-import type { Endpoint } from '../core/network.js';
 import { type Random, randomToken } from '../core/random.js';
 import type { ServerTransaction } from '../sip/transaction/layer.js';
 import type { Source, Target } from '../sip/transport/transport.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import type { LinkAnswer, LinkRequest } from './link-messages.js';
+import { LinkRoutes } from './link-routes.js';
 import { ReplayWindow } from './replay-window.js';
 import { ASKED_ON_WORK, RequestRate } from './request-rate.js';
 import type { Id } from './ring/ids.js';
-import { type LinkProtocol, linkTargets, type Peer } from './ring/peer.js';
+import type { LinkProtocol, Peer } from './ring/peer.js';
 import { type KeptAnswerAction, KeptAnswers } from './sip/kept-answers.js';
 import { type AssemblyAction, type Part, PartAssembler, type PartOrigin } from './sip/parts.js';
 import { refused, type WireRefusal } from './sip/refusal.js';
@@ -81,8 +81,6 @@ export type RequestTaker = (
 const MAX_ASKED = 4096;
 /** The ring waits no longer for anybody: who says nothing at all for so long is not at the other end of a connection. */
 const SILENT_MS = 4000;
-/** Members and nodes of whom it is remembered that their first address leads nowhere, those asked last. */
-const MAX_DETOURS = 512;
 /** Numbers of one boot (`FRESHNESS_BOUNDS`). */
 const NUMBERS_PER_BOOT = 2 ** 32;
 
@@ -98,8 +96,7 @@ export class RingLinks {
   readonly #asked = new Map<string, Asked>();
   readonly #kept = new KeptAnswers();
   readonly #timers = new Set<Timer>();
-  /** By address, of who was asked at another last. */
-  readonly #detours = new Map<string, Target>();
+  readonly #routes: LinkRoutes;
   readonly #callId: string;
   #sequence = 0;
   #number: number;
@@ -108,6 +105,7 @@ export class RingLinks {
 
   constructor(options: RingLinksOptions) {
     this.#options = options;
+    this.#routes = new LinkRoutes(options);
     this.#number = options.bootCount * NUMBERS_PER_BOOT;
     this.#callId = randomToken(options.random, 16);
   }
@@ -119,7 +117,7 @@ export class RingLinks {
 
   /** Where the link to somebody leads who was asked before. */
   targetOf(peer: Peer): Target {
-    return this.#detours.get(peer.address) ?? linkTargets(peer, this.#options.protocol)[0];
+    return this.#routes.targetOf(peer);
   }
 
   /** Asks somebody; whose id is not known is told by the answer. */
@@ -220,7 +218,7 @@ export class RingLinks {
   async #send(asked: Asked, sip: SipRequest): Promise<void> {
     const { userAgent, keys, clock } = this.#options;
     const { transactions } = userAgent;
-    const { target, local } = await this.#wayTo(asked.to);
+    const { target, local } = await this.#routes.find(asked.to);
     if (this.#stopped) return;
     sip.headers.set(Via, {
       transport: 'UDP',
@@ -237,33 +235,6 @@ export class RingLinks {
     this.#after(SILENT_MS, () => {
       if (this.#isWaiting(asked)) userAgent.transports.giveUpSilent(target, since);
     });
-  }
-
-  /** By the first of its addresses that there is a route to: of a kind that we have too, that is. */
-  async #wayTo(to: Peer): Promise<{ readonly target: Target; readonly local: Endpoint }> {
-    const { userAgent, protocol } = this.#options;
-    const targets = linkTargets(to, protocol);
-    let failure: unknown;
-    for (const target of targets) {
-      try {
-        const local = await userAgent.localEndpointFor(target.endpoint.address);
-        this.#detour(to, target === targets[0] ? undefined : target);
-        return { target, local };
-      } catch (error) {
-        failure ??= error;
-      }
-    }
-    throw failure;
-  }
-
-  #detour({ address }: Peer, target: Target | undefined): void {
-    this.#detours.delete(address);
-    if (!target) return;
-    this.#detours.set(address, target);
-    for (const oldest of this.#detours.keys()) {
-      if (this.#detours.size <= MAX_DETOURS) break;
-      this.#detours.delete(oldest);
-    }
   }
 
   #receive(asked: Asked, sip: SipResponse): void {
