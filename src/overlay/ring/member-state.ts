@@ -144,6 +144,7 @@ export type TimerName =
   | 'replicate'
   | 'merge'
   | 'seek'
+  | 'homeward'
   | 'spread'
   | 'compare'
   /** Compare before that is due. */
@@ -201,7 +202,8 @@ export type MemberEvent =
   | { readonly type: 'leave'; readonly now: number };
 
 /** Who is told of the end: whoever gave the tag, or a larger value of which this is a part. */
-export type PutAsker = { readonly tag: number } | { readonly transfer: number };
+/** `homeward`: nobody waits; it was ours, and is put where it belongs. */
+export type PutAsker = { readonly tag: number } | { readonly transfer: number } | 'homeward';
 export type GetAsker =
   | { readonly tag: number }
   | { readonly transfer: number; readonly part: number | undefined };

@@ -50,6 +50,7 @@ import {
   foundHome,
   handAllOver,
   handOver,
+  homeward,
   keepAsOwner,
   keepCopies,
   offerAll,
@@ -325,6 +326,9 @@ function takeTimer(state: MemberState, timer: Timer): void {
       schedule(state, 'offer', aboutMs(state, options.offerMs));
       for (const key of offerAll(state))
         startLookup(state, { key, purpose: { type: 'home', key } });
+      return;
+    case 'homeward':
+      for (const record of homeward(state)) startPut(state, record, 'homeward');
       return;
     case 'replicate':
       replicate(state);

@@ -244,6 +244,8 @@ export function notified(
     state.previous = state.self;
     replaceSuccessors(state, [from]);
     state.signals.push({ type: 'neighbour', peer: from });
+    // It may have others before it already, nearer to us.
+    again(state);
   } else if (!predecessor || between(from.id, predecessor.id, state.self.id)) {
     changePredecessor(state, from);
     state.signals.push({ type: 'neighbour', peer: from });

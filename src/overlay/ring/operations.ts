@@ -67,6 +67,7 @@ function endPut(
   reason?: PutFailure,
 ): void {
   state.puts.delete(operation);
+  if (asker === 'homeward') return;
   if ('transfer' in asker) {
     state.signals.push({ type: 'part-put', transfer: asker.transfer, copies, reason });
     return;

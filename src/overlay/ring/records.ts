@@ -61,6 +61,8 @@ export interface HeldRecord {
   readonly expiresAt: number;
   /** When its owner last said that it belongs here. */
   wantedAt: number;
+  /** It was ours until now, and nobody who owns it has said yet that it has it. */
+  isDisowned: boolean;
   /** It lies where a power cut does not reach it. */
   flushed: boolean;
 }
@@ -120,7 +122,7 @@ export class RecordStore {
     if (known) this.#remove(known.record);
     const longest = known || !isCrowded ? life : CROWDED_LIFE_MS;
     const expiresAt = now + Math.min(life, longest);
-    this.#add({ record, expiresAt, wantedAt: now, flushed: false });
+    this.#add({ record, expiresAt, wantedAt: now, isDisowned: false, flushed: false });
     return undefined;
   }
 
@@ -178,6 +180,12 @@ export class RecordStore {
     if (!held || held.record.sequence < sequence) return false;
     held.wantedAt = now;
     return true;
+  }
+
+  /** Its owner has it. */
+  takenOver({ key, publisher, sequence }: RecordVersion): void {
+    const held = this.#held.get(key)?.get(publisher);
+    if (held && held.record.sequence <= sequence) held.isDisowned = false;
   }
 
   *all(): IterableIterator<HeldRecord> {

@@ -2,7 +2,7 @@
  * Copies: the owner of a record and its next successors hold it, and an offer of what should be where
  * goes out as soon as the set changes. Who lacks something asks for it; who has it is spared the octets.
  */
-import type { Id } from './ids.js';
+import { type Id, within } from './ids.js';
 import type { FinishedLookup } from './lookup-state.js';
 import type { Confirm, MemberState, Purpose } from './member-state.js';
 import type { RingAnswer } from './messages.js';
@@ -28,6 +28,9 @@ const UNWANTED_ROUNDS = 3;
 const WRITE_ATTEMPT = 2;
 /** Records taken home in one round, each by a lookup; written in one. */
 const HOMEWARD = 20;
+/** Whose it is now has offered it back by then, as one of those who hold copies. */
+const HOMEWARD_AFTER_MS = 2_500;
+const HOMEWARD_AGAIN_MS = 1_000;
 
 /** A record from its publisher, or from who found it missing here. */
 export function keepAsOwner(
@@ -157,21 +160,52 @@ export function offerAll(state: MemberState): Id[] {
   state.synced.clear();
   replicate(state);
   const unwantedSince = state.now - UNWANTED_ROUNDS * state.options.offerMs;
-  const homeward = new Set<Id>();
+  const keys = new Set<Id>();
   for (const held of state.records.all()) {
-    if (homeward.size === HOMEWARD) break;
+    if (keys.size === HOMEWARD) break;
     if (held.wantedAt < unwantedSince && !owns(state, held.record.key)) {
-      homeward.add(held.record.key);
+      keys.add(held.record.key);
       held.wantedAt = state.now;
     }
   }
-  return [...homeward];
+  return [...keys];
+}
+
+/** What was ours, and whose it is has not said that it has it: to be put where it belongs. */
+export function homeward(state: MemberState): RingRecord[] {
+  const records: RingRecord[] = [];
+  for (const held of state.records.all()) {
+    if (!held.isDisowned) continue;
+    if (records.length === HOMEWARD) {
+      schedule(state, 'homeward', HOMEWARD_AGAIN_MS);
+      break;
+    }
+    held.isDisowned = false;
+    if (owns(state, held.record.key)) continue;
+    const record = state.records.find(held.record, state.now);
+    if (record) records.push(record);
+  }
+  return records;
 }
 
 /** A new predecessor: what it owns now, and what it is to hold for those before it. */
 export function handOver(state: MemberState, predecessor: Peer): void {
   const theirs = versionsHeld(state, ({ record }) => !owns(state, record.key));
   offer(state, predecessor, theirs, false);
+  disown(state);
+}
+
+/** In a ring the new predecessor owns what was ours; where it came with another ring, others before it may. */
+function disown(state: MemberState): void {
+  const { previous, self, records } = state;
+  if (!previous) return;
+  for (const held of records.all()) {
+    const { key } = held.record;
+    const wasOurs = previous.id === self.id || within(key, previous.id, self.id);
+    if (!wasOurs || owns(state, key)) continue;
+    held.isDisowned = true;
+    schedule(state, 'homeward', HOMEWARD_AFTER_MS);
+  }
 }
 
 /** It has not got what it owns, or is no member yet: until it has, nobody sees to the copies of that. */
@@ -244,7 +278,17 @@ export function takeOffer(
     return held && held.sequence > version.sequence ? versionOf(held) : [];
   });
   offer(state, from, newer, false);
+  if (from.id === state.predecessor?.id) takenOver(state, versions);
   return wantedOf(state, versions);
+}
+
+/** Our predecessor has these of what was ours; where it owns them, all is well. */
+function takenOver(state: MemberState, versions: readonly RecordVersion[]): void {
+  const { predecessor, beyond, records } = state;
+  if (!predecessor || !beyond) return;
+  for (const version of versions) {
+    if (within(version.key, beyond.id, predecessor.id)) records.takenOver(version);
+  }
 }
 
 function wantedOf(state: MemberState, versions: readonly RecordVersion[]): RecordVersion[] {

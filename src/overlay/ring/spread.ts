@@ -179,6 +179,7 @@ function take(state: MemberState, entry: MembershipEntry): boolean {
 /** Others say that a neighbour of ours is gone, which lives as far as we know: only itself can say that it is not so. */
 function tellNeighbour(state: MemberState, entry: MembershipEntry): void {
   const { id } = entry.peer;
+  if (entry.signer === id) return;
   const own = [state.predecessor, ...state.successors].find(peer => peer?.id === id);
   if (!own || isSuspect(state, own)) return;
   tell(state, own, { type: 'membership', hops: 0, entries: [entry] });

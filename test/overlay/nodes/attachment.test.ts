@@ -84,6 +84,30 @@ t.test('a super-node that is slow is taken all the same', async t => {
   t.equal(phone.sent.get('attach'), 1);
 });
 
+t.test('who was none, and has answered as a super-node since, is asked at once', async t => {
+  const tookMs = (seen: (peer: Peer) => Peer) => {
+    const { lan, phone, supers } = scene();
+    const [superNode] = supers as [ScriptedSuperNode];
+    const { peer, says } = superNode;
+    superNode.says = () => BUSY;
+    phone.step({ type: 'start' });
+    phone.step({ type: 'candidate', peer: unknown(peer) });
+    // It has refused again and again: it is asked next in some 15 s.
+    lan.run(60_000);
+    const asked = phone.sent.get('attach');
+    while (phone.sent.get('attach') === asked) lan.run(20);
+    superNode.says = says;
+    lan.run(700);
+    phone.step({ type: 'candidate', peer: seen(peer) });
+    const from = lan.now;
+    while (phone.at === undefined) lan.run(20);
+    return lan.now - from;
+  };
+  const [proved, sighted] = [tookMs(peer => peer), tookMs(unknown)];
+  t.ok(proved < 100, `${proved} ms`);
+  t.ok(sighted > 1000, `${sighted} ms where it is only heard of`);
+});
+
 t.test(
   'of a super-node with several addresses one that is no good does not hold up the next',
   async t => {

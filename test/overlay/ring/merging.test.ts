@@ -60,6 +60,34 @@ for (const routing of ['base16', 'table'] as const) {
   });
 }
 
+test('what two rings held that meet is where it belongs within 5 s, whoever of them owned it', async t => {
+  for (const members of [4, 8, 16]) {
+    for (let seed = 1; seed <= 6; seed++) {
+      const ring = new SimulatedRing({ seed, member: { routing: 'table' } });
+      ring.truthIsDivided = true;
+      const firsts = [0, 1].map(part => ring.start([], { part }));
+      for (let i = 2; i < members; i++) ring.start([firsts[i % 2]!.peer], { part: i % 2 });
+      ring.run(5 * MINUTE);
+      const names = Array.from({ length: 40 }, (_, i) => `${seed}-${i}`);
+      for (const [i, name] of names.entries()) {
+        const record = simulatedRecord(name, { value: new Uint8Array(10) });
+        ring.put(firsts[i % 2]!, record, () => undefined);
+      }
+      ring.run(ring.now + MINUTE);
+      for (const member of ring.members) member.part = 0;
+      const [one, other] = firsts;
+      ring.step(one!, { type: 'contacts', now: ring.now, contacts: [other!.peer] });
+      t.ok(ring.runUntil(() => inOrder(ring), 5 * MINUTE));
+      ring.run(ring.now + 5000);
+      const lacking = names.filter(name => {
+        const owner = ring.memberOf(ring.ownerOf(idOf(name))!);
+        return owner.state.records.under(idOf(name), ring.now).length === 0;
+      });
+      t.same(lacking, [], `${members} members, seed ${seed}`);
+    }
+  }
+});
+
 test('a ring cut in two heals on both sides, and is one again when the cut is', async t => {
   const ring = new SimulatedRing({ seed: 22, member: { routing: 'base16' } });
   const first = ring.start([]);

@@ -93,6 +93,19 @@ test('who is said to be gone, and is not, says so', async t => {
   t.ok(accused!.state.version > said.version);
 });
 
+test('a neighbour that others take for gone hears so at once, before it is told to all', async t => {
+  const ring = grown(3, 57);
+  const [first] = ring.members as [SimulatedMember];
+  const successor = first.state.successors[0]!;
+  const from = ring.members.find(({ peer }) => ![first.peer.id, successor.id].includes(peer.id))!;
+  const known = first.state.membership!.entry(successor.id)!;
+  const said = { peer: successor, version: known.version, state: 'gone' } as const;
+  const signature = from.state.tools.sign(entryText(said));
+  tell(ring, first, from, { ...said, signature, signer: from.peer.id });
+  ring.run(ring.now + 2000);
+  t.equal(ring.memberOf(successor).state.version, known.version + 1, 'it says otherwise');
+});
+
 test('a table that costs more than its budget gives way to fingers, and lookups go on', async t => {
   const member = { routing: 'auto', tableBudget: 20 } as const;
   const ring = new SimulatedRing({ seed: 56, member });
