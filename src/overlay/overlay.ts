@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events';
 import { type Clock, sleep, type Timer } from '../core/clock.js';
 import { isLinkLocal } from '../core/endpoint.js';
-import { asError, CodedError, errorCode } from '../core/errors.js';
+import { asError, CodedError } from '../core/errors.js';
 import type { Service } from '../core/lifecycle.js';
 import type { Logger } from '../core/logger.js';
 import type { Random } from '../core/random.js';
@@ -20,7 +20,7 @@ import type { MemberOptions } from './ring/member-state.js';
 import { type LinkProtocol, type Peer, shareKind } from './ring/peer.js';
 import { recordIsSigned } from './ring/record-signature.js';
 import type { RingRecord } from './ring/records.js';
-import type { RingAccess } from './ring-access.js';
+import { getAgain, type RingAccess } from './ring-access.js';
 import { type LinkKeys, type RequestTaker, RingLinks } from './ring-links.js';
 import { isRingRequest, type MemberStatus, RingMember } from './ring-member.js';
 import { type CandidateStream, Scout } from './scout.js';
@@ -101,9 +101,6 @@ export interface OverlayStatus {
 
 /** Contacts handed to a member that joins. */
 const MAX_CONTACTS = 8;
-/** As long as who calls somebody waits for the ring, and the pause before it is asked again. */
-const GET_WITHIN_MS = 6000;
-const GET_PAUSE_MS = 200;
 
 const NO_SUPER_NODE = 'this phone is no super-node';
 
@@ -200,20 +197,9 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     this.#running.attachment?.keep(records);
   }
 
-  /** Asks again while the way to the ring changes: whoever was asked may have died in this moment. */
-  async get(key: Id, signal?: AbortSignal): Promise<readonly RingRecord[]> {
+  get(key: Id, signal?: AbortSignal): Promise<readonly RingRecord[]> {
     const { clock } = this.#options;
-    const until = clock.now() + GET_WITHIN_MS;
-    for (;;) {
-      try {
-        return await this.#way().get(key, signal);
-      } catch (error) {
-        const code = errorCode(error);
-        const passes = code === 'NO_ANSWER' || code === 'NO_RING';
-        if (!passes || clock.now() + GET_PAUSE_MS > until || !this.#running) throw error;
-      }
-      await sleep(clock, GET_PAUSE_MS, signal);
-    }
+    return getAgain({ clock, way: () => this.#way(), isOver: () => !this.#running }, key, signal);
   }
 
   async put(record: RingRecord): Promise<number> {
@@ -269,7 +255,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     // Whoever is there hears it at once; who is elsewhere by now is not waited for.
     await Promise.race([member.leave(), sleep(this.#options.clock, GOODBYE_MS)]);
     try {
-      if (!stopped.signal.aborted) await this.promote(REJOIN_WITHIN_MS);
+      if (!stopped.signal.aborted) await this.promote({ withinMs: REJOIN_WITHIN_MS });
     } catch (error) {
       logger.info({ reason: asError(error).message }, 'the ring does not take it there');
       // Its address may be yet another meanwhile.
@@ -281,20 +267,19 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
   }
 
   /**
-   * Takes a place in the ring: joins it through those who are known, or founds one.
+   * Takes a place in the ring: joins it through those who are known, or founds one where nobody is.
    * Resolves when it is a member; rejects with `CodedError` `NO_ADDRESS`, `NOT_JOINED`.
+   *
+   * @param founds though others are known: none of them answers
    */
-  async promote(withinMs = JOIN_WITHIN_MS): Promise<void> {
+  async promote({ founds = false, withinMs = JOIN_WITHIN_MS } = {}): Promise<void> {
     const running = this.#running;
     if (!running || running.member) return;
-    const { clock, logger, verifier, member: options, limits, tools, announcer } = this.#options;
+    const { logger, verifier, member: options, limits, tools, announcer } = this.#options;
     if (this.#options.address() === undefined) {
       throw new CodedError('NO_ADDRESS', 'a super-node needs an address that others reach it at');
     }
     const { attachment, links, scout } = running;
-    const contacts = [attachment?.current, ...[...scout.heard].reverse()]
-      .flatMap(peer => peer ?? [])
-      .slice(0, MAX_CONTACTS);
     const verifyRecord = (record: RingRecord) => recordIsSigned(verifier, record);
     const member = new RingMember({
       ...this.#options,
@@ -305,20 +290,11 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
       version: running.version,
     });
     running.member = member;
-    const { signal } = running.stopped;
-    const joined = new Promise<boolean>(resolve => {
-      const end = (outcome: boolean) => {
-        timer.cancel();
-        signal.removeEventListener('abort', giveUp);
-        resolve(outcome);
-      };
-      const giveUp = () => end(false);
-      const timer = clock.after(withinMs, giveUp);
-      signal.addEventListener('abort', giveUp);
-      member.once('joined', () => end(true));
-    });
-    member.start(contacts);
-    if (!(await joined) || running.member !== member) {
+    // Should they be there after all, discovery has the rings meet.
+    const known = founds ? [] : [attachment?.current, ...[...scout.heard].reverse()];
+    const contacts = known.flatMap(peer => peer ?? []).slice(0, MAX_CONTACTS);
+    const joined = await member.join(contacts, withinMs, running.stopped.signal);
+    if (!joined || running.member !== member) {
       if (running.member === member) running.member = undefined;
       member.stop();
       throw new CodedError('NOT_JOINED', 'the ring did not take this phone as a member in time');

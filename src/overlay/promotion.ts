@@ -97,7 +97,7 @@ export class Promotion {
         this.#work = this.#work.then(async () => {
           if (this.#stopped) return;
           try {
-            await overlay.promote();
+            await overlay.promote({ founds: action.found });
           } catch (error) {
             logger.info({ reason: asError(error).message }, 'this is no super-node after all');
             this.#step({ type: 'failed' });

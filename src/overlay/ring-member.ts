@@ -156,6 +156,23 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
     this.#step({ type: 'start', now: this.#now, contacts });
   }
 
+  /** As `start`; whether it is a member within this time, and before the signal. */
+  join(contacts: readonly Peer[], withinMs: number, signal: AbortSignal): Promise<boolean> {
+    const joined = new Promise<boolean>(resolve => {
+      const end = (outcome: boolean) => {
+        timer.cancel();
+        signal.removeEventListener('abort', giveUp);
+        resolve(outcome);
+      };
+      const giveUp = () => end(false);
+      const timer = this.#options.clock.after(withinMs, giveUp);
+      signal.addEventListener('abort', giveUp);
+      this.once('joined', () => end(true));
+    });
+    this.start(contacts);
+    return joined;
+  }
+
   /** Other members were discovered: of this ring, or of another that is to become one with it. */
   meet(contacts: readonly Peer[]): void {
     this.#step({ type: 'contacts', now: this.#now, contacts });

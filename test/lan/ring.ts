@@ -35,8 +35,6 @@ const GIVE_UP_MS = 30_000;
 /** Until a ring that was disturbed has mended itself, as its members say. */
 const SETTLED_WITHIN_MS = 60_000;
 const CUT_MS = 20_000;
-/** One cut in four leaves somebody unfound for half a minute, as yet. */
-const CUTS = process.env.RING_CUT !== 'off';
 /** Of each of the calls that go on while all this happens. */
 const CALL_MS = 10_000;
 /** A super-node stays away for so long: its nodes notice, and go to another. */
@@ -199,7 +197,7 @@ export async function ring(site: Site): Promise<Figure[]> {
   figures.push(
     ...(await superNodeLost(residents, caller, 'killed')),
     ...(await superNodeLost(residents, caller, 'cut off')),
-    ...(CUTS ? await cutAndHealed(site, residents, caller) : []),
+    ...(await cutAndHealed(site, residents, caller)),
     ...(await calls.ended()),
   );
   await caller.stop();

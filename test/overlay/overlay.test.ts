@@ -170,6 +170,17 @@ t.test('of phones that remember each other none takes another for a super-node',
   await village.stop();
 });
 
+t.test('who founds a ring though another is there has it met at once', async t => {
+  const village = new Village(16);
+  const [first, second] = [await village.add('10.0.0.1'), await village.add('10.0.0.2')];
+  await village.during(first.overlay.promote());
+  await village.until(() => second.overlay.reached, 5000);
+  await village.during(second.overlay.promote({ founds: true }));
+  const areOne = () => [first, second].every(({ overlay }) => overlay.others.length === 1);
+  t.ok((await village.until(areOne, 10_000)) < 5000);
+  await village.stop();
+});
+
 t.test('a node becomes a super-node, and a node again', async t => {
   const village = new Village(2);
   const devices: Device[] = [];
@@ -375,6 +386,36 @@ async function threeSuperNodes(village: Village) {
     );
   return { members, areOne };
 }
+
+t.test('who joins between two super-nodes leaves each of them its nodes', async t => {
+  const village = new Village(15);
+  const [first, second] = [await village.add('10.0.0.1'), await village.add('10.0.0.2')];
+  await village.during(first.overlay.promote());
+  const nodes = [await village.add('10.0.0.3'), await village.add('10.0.0.4')];
+  await village.until(() => nodes.every(({ overlay }) => overlay.reached), 5000);
+  await village.during(second.overlay.promote());
+  // Those that come now hear of the second alone.
+  village.board.remove(first.overlay.id);
+  nodes.push(await village.add('10.0.0.5'), await village.add('10.0.0.6'));
+  await village.until(() => nodes.every(({ overlay }) => overlay.reached), 5000);
+  t.same(
+    [first, second].map(({ overlay }) => overlay.status.nodes),
+    [2, 2],
+  );
+  await village.clock.advance(20_000);
+  const [joiner] = nodes as [Device];
+  const before = village.network.trace.length;
+  await village.during(joiner.overlay.promote());
+  await village.clock.advance(20_000);
+  const said = village.network.trace.slice(before).map(({ what }) => what);
+  t.ok(said.some(what => what.includes(' REGISTER ')));
+  t.same(
+    said.filter(what => what.includes(' REFER ')),
+    [],
+    'nobody is told to move',
+  );
+  await village.stop();
+});
 
 t.test('super-nodes that are elsewhere one after the other are one ring each time', async t => {
   const village = new Village(3);
