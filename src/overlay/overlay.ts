@@ -299,6 +299,8 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
       member.stop();
       throw new CodedError('NOT_JOINED', 'the ring did not take this phone as a member in time');
     }
+    // It came in through one of them; another may be of a ring that none of the first can speak to, or has heard of.
+    member.meet(contacts);
     running.superNode = new SuperNode({
       ...this.#options,
       links,
@@ -338,11 +340,15 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     return [...byId.values()];
   }
 
-  /** Those that count where it is judged whether there are enough: of a member, its neighbours. Of a kind that we have. */
+  /**
+   * Those that count where it is judged whether there are enough: of a member, its neighbours. Of a kind that we have; and
+   * where some of these cannot reach each other, whoever reaches all of them.
+   */
   get serving(): readonly Peer[] {
     const all = this.#running?.member?.neighbours ?? this.others;
     const self = this.#reachableSelf();
-    return self ? all.filter(peer => shareKind(self, peer)) : all;
+    const ours = self ? all.filter(peer => shareKind(self, peer)) : all;
+    return ours.filter(peer => ours.every(each => shareKind(each, peer)));
   }
 
   /** Whether a super-node is known that no link of ours can lead to, for want of its kind of address, and one that both reach. */
@@ -350,9 +356,10 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     const { member, attachment } = this.#running ?? {};
     const self = this.#reachableSelf();
     if (!self) return false;
-    const known = member?.neighbours ?? attachment?.known ?? [];
-    const far = known.filter(peer => !shareKind(self, peer));
-    return far.some(peer => this.serving.some(each => shareKind(each, peer)));
+    const told = member ? [member.outOfReach, ...member.neighbours] : (attachment?.known ?? []);
+    const far = told.flatMap(peer => (peer && !shareKind(self, peer) ? peer : []));
+    const near = this.serving;
+    return far.some(peer => near.some(each => shareKind(each, peer)));
   }
 
   async #leaveRing(running: Running): Promise<void> {

@@ -147,6 +147,11 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
     return [...byId.values()];
   }
 
+  /** Of another ring, told of by a neighbour, and of a kind of address that we have none of. */
+  get outOfReach(): Peer | undefined {
+    return this.#state.outOfReach;
+  }
+
   /** Joins through the first of `contacts` that answers; founds a ring of its own where there are none. */
   start(contacts: readonly Peer[]): void {
     const { lasting } = this.#options;
@@ -348,8 +353,8 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
   }
 
   #tellNeighbours(): void {
-    const { predecessor, successors } = this.#state;
-    const now = [predecessor, ...successors].map(peer => peer?.id).join(' ');
+    const { predecessor, successors, outOfReach } = this.#state;
+    const now = [predecessor, ...successors, outOfReach].map(peer => peer?.id).join(' ');
     if (now === this.#neighbours) return;
     this.#neighbours = now;
     this.emit('neighbours');

@@ -178,6 +178,9 @@ function note(state: PromotionState, event: PromotionEvent): void {
       state.started = true;
       return;
     case 'placement':
+      // Who has joined already when it notices takes the place of one that reaches all.
+      if (event.placement.lacksKind && !state.placement?.lacksKind && state.plan?.type === 'join')
+        state.plan = undefined;
       state.placement = event.placement;
       return;
     case 'seen': {

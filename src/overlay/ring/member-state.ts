@@ -368,6 +368,8 @@ export interface MemberState {
   /** Looks for them since one was lost last. */
   seeks: number;
   contacts: readonly Peer[];
+  /** The last of another ring that we were told of and can have no link to, for want of its kind of address. */
+  outOfReach: Peer | undefined;
   readonly pending: Map<number, Pending>;
   nextNumber: number;
   rttMs: number | undefined;

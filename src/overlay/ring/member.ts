@@ -14,7 +14,7 @@ import type {
   Signal,
   Timer,
 } from './member-state.js';
-import { followMerge, foundRing, lookForRing, lookThrough, seek, seekSoon } from './merge.js';
+import { foundRing, lookForRing, lookThrough, seek, seekSoon, toldOfRing } from './merge.js';
 import type { RingAnswer, RingMessage, RingRequest } from './messages.js';
 import {
   beginRing,
@@ -424,7 +424,7 @@ function takeRequest(state: MemberState, from: Peer, number: number, request: Ri
       return;
     }
     case 'merge':
-      followMerge(state, request.contact);
+      toldOfRing(state, from, request.contact);
       answer(state, from, number, { type: 'accepted' });
       return;
   }

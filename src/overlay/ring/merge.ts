@@ -13,8 +13,8 @@ import { between, idAfter } from './ids.js';
 import { startLookup } from './lookup.js';
 import type { FinishedLookup } from './lookup-state.js';
 import type { MemberState } from './member-state.js';
-import type { Peer } from './peer.js';
-import { aboutMs, schedule, tell } from './requests.js';
+import { type Peer, shareKind } from './peer.js';
+import { aboutMs, remember, schedule, tell } from './requests.js';
 import { replaceSuccessors } from './routing.js';
 import { compareSoon } from './spread.js';
 
@@ -58,13 +58,23 @@ export function lookThrough(state: MemberState, contact: Peer): void {
   startLookup(state, { key: idAfter(state.self.id, 1), purpose, from: [contact] });
 }
 
-/** Somebody of our ring has found another. */
-export function followMerge(state: MemberState, contact: Peer): void {
-  if (state.now - state.mergedAt < FOLLOW_MS) return;
+/** A neighbour has found another ring. */
+export function toldOfRing(state: MemberState, from: Peer, contact: Peer): void {
+  const { self, predecessor, successors } = state;
+  // It may have its place beside us, and can come to it only if somebody else has ours.
+  const isNeighbour = [predecessor, ...successors].some(peer => peer?.id === from.id);
+  if (isNeighbour && !shareKind(self, contact)) state.outOfReach = contact;
+  followMerge(state, contact);
+}
+
+/** Whether it is news. */
+function followMerge(state: MemberState, contact: Peer): boolean {
+  if (state.now - state.mergedAt < FOLLOW_MS) return false;
   state.mergedAt = state.now;
   compareSoon(state);
-  lookThrough(state, contact);
+  if (shareKind(state.self, contact)) lookThrough(state, contact);
   passOn(state, contact);
+  return true;
 }
 
 export function foundRing(state: MemberState, contact: Peer, { result }: FinishedLookup): void {
@@ -74,8 +84,13 @@ export function foundRing(state: MemberState, contact: Peer, { result }: Finishe
   const head = state.successors[0];
   if (owner.id === state.self.id || owner.id === head?.id) return;
   const known = state.successors.some(({ id }) => id === owner.id);
-  if (!known) followMerge(state, owner);
-  if (head && !between(owner.id, state.self.id, head.id)) return;
+  const isNews = !known && followMerge(state, owner);
+  if (head && !between(owner.id, state.self.id, head.id)) {
+    // Its place is behind another, who is told: should the rings be two after that, we look again.
+    if (!known) remember(state, owner);
+    if (isNews) seekSoon(state);
+    return;
+  }
   replaceSuccessors(state, [owner, ...successors]);
   state.out.push({ type: 'merged', with: owner });
   schedule(state, 'again', 0);

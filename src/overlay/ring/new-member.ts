@@ -42,6 +42,7 @@ export function newMember(
     version,
     suspects: new Map(),
     lost: new Map(),
+    outOfReach: undefined,
     seeks: 0,
     contacts: [],
     pending: new Map(),
