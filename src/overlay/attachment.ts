@@ -38,6 +38,8 @@ export interface AttachmentOptions {
 export interface AttachmentEvents {
   attached: [to: Peer, nodes: number | undefined];
   lost: [from: Peer, reason: LossReason];
+  /** It answered an attempt that it is no super-node. */
+  refused: [by: Peer];
   /** Discovery is to look, again where `attempt` is above 0. */
   'want-candidates': [attempt: number];
   /** Looked long enough: no super-node answers, or none takes us. */
@@ -216,8 +218,10 @@ export class Attachment extends EventEmitter<AttachmentEvents> implements RingAc
         else this.#step({ type: 'heard', from });
       },
       // Who is there is not who is meant (`BAD_ID`): a phone that was replaced, or made anew.
-      failed: ({ code }) =>
-        this.#step({ type: 'unreachable', number, mistaken: code === 'BAD_ID' }),
+      failed: ({ code }) => {
+        this.#step({ type: 'unreachable', number, mistaken: code === 'BAD_ID' });
+        if (code === 'NOT_MEMBER') this.emit('refused', to);
+      },
     });
   }
 

@@ -402,10 +402,12 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
       this.emit('ring');
       this.emit('attached', to, nodes);
     });
-    attachment.on('lost', from => {
-      running.scout.forget(from.id);
+    attachment.on('lost', (from, reason) => {
+      if (reason === 'silent' || reason === 'closed') running.scout.gone(from.id);
+      else running.scout.forget(from.id);
       this.emit('lost');
     });
+    attachment.on('refused', by => running.scout.gone(by.id));
     attachment.on('nobody', reason => this.emit('nobody', reason));
     attachment.on('want-candidates', () => this.#options.candidates.look());
     attachment.start();

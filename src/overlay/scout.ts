@@ -14,7 +14,7 @@ import type { RingLinks } from './ring-links.js';
 /** What discovery does for the overlay: whom to try, and what came of it. */
 export type CandidateStream = Pick<
   Candidates,
-  'start' | 'stop' | 'stream' | 'proved' | 'failed' | 'look' | 'networkChanged'
+  'start' | 'stop' | 'stream' | 'proved' | 'failed' | 'gone' | 'look' | 'networkChanged'
 >;
 
 export interface ScoutEvents {
@@ -75,9 +75,16 @@ export class Scout extends EventEmitter<ScoutEvents> {
     if (isNew) this.emit('others');
   }
 
+  /** It serves nodes no more, as far as we go. */
   forget(id: Id): void {
     this.#heard.delete(id);
     this.emit('others');
+  }
+
+  /** It is no super-node any more, or gone: once it is announced again it is asked again. */
+  gone(id: Id): void {
+    this.#options.candidates.gone(id);
+    this.forget(id);
   }
 
   /** An address of our further kind only where none of our first leads there: both would be one super-node. */

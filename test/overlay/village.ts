@@ -115,6 +115,7 @@ class Board {
         }
       },
       proved: () => undefined,
+      gone: () => undefined,
       failed: candidate => failed.push(candidate),
       look: () => {
         for (const candidate of [...this.#announced.values()].flat()) read(candidate);

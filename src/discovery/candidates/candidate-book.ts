@@ -154,6 +154,13 @@ export function isSettled({ entries }: CandidateBook): boolean {
   return false;
 }
 
+/** Under all addresses at which that node was reached. */
+export function provenOf({ entries }: CandidateBook, nodeId: string): Candidate[] {
+  return [...entries.values()].flatMap(({ proven, candidate }) =>
+    proven && candidate.nodeId === nodeId ? candidate : [],
+  );
+}
+
 function paceOf(book: CandidateBook): { readonly atOnce: number; readonly everyMs: number } {
   return isSettled(book) ? SETTLED_PACE : PACE;
 }

@@ -9,6 +9,7 @@ import {
   type CandidateBook,
   isSettled,
   newCandidateBook,
+  provenOf,
   stepBook,
   wakeAt,
 } from './candidate-book.js';
@@ -135,6 +136,11 @@ export class Candidates {
   failed(candidate: Candidate, reason: CandidateFailure = 'no-answer'): void {
     for (const source of this.#options.sources) source.failed?.(candidate);
     this.#take({ kind: 'failed', candidate, reason });
+  }
+
+  /** Who was proved by this ID does not answer any more: it is tried again like others, at once where it is heard again. */
+  gone(nodeId: string): void {
+    for (const candidate of provenOf(this.#book, nodeId)) this.failed(candidate);
   }
 
   /** Another network: everybody is worth an attempt again, and sources are asked again. */

@@ -205,6 +205,33 @@ t.test('who is lost is looked for again, by all sources, and not at once many ti
   await bench.stop();
 });
 
+t.test('who was a super-node once, and is none, is tried when it is heard again', async t => {
+  const mdns = new TestSource('mdns');
+  const bench = new Bench([mdns]);
+  let up = true;
+  bench.run(() => up);
+  const [one, other] = ['10.0.0.1', 'fe80::1%eth0'].map(host =>
+    at(host, 'mdns', { nodeId: OTHER_NODE }),
+  );
+  for (const each of [one, other]) mdns.search_!.found(each!);
+  await bench.clock.advance(60_000);
+  t.equal(bench.tried.length, 1);
+  mdns.search_!.found(one!);
+  await bench.clock.advance(60_000);
+  t.equal(bench.tried.length, 1, 'not while it is one');
+  up = false;
+  bench.candidates.gone(OTHER_NODE);
+  t.equal(mdns.searches, 2, 'it was the only one');
+  await bench.clock.advance(1000);
+  t.equal(bench.tried.length, 2, 'its other address is');
+  up = true;
+  mdns.search_!.found(one!);
+  await bench.clock.advance(100);
+  t.same(bench.tried.at(-1)?.host, one!.host);
+  await bench.stop();
+  t.equal(bench.clock.pending, 0);
+});
+
 t.test('a source that fails is asked again, later each time', async t => {
   const source = new TestSource('dns', [at('10.0.0.1', 'dns')]);
   source.failures = 3;
