@@ -403,12 +403,15 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
       this.emit('attached', to, nodes);
     });
     attachment.on('lost', (from, reason) => {
-      if (reason === 'silent' || reason === 'closed') running.scout.gone(from.id);
-      else running.scout.forget(from.id);
+      if (reason === 'elsewhere' || reason === 'network-changed') running.scout.forget(from.id);
+      else running.scout.gone(from.id);
       this.emit('lost');
     });
     attachment.on('refused', by => running.scout.gone(by.id));
-    attachment.on('nobody', reason => this.emit('nobody', reason));
+    attachment.on('nobody', reason => {
+      this.#options.candidates.hurry();
+      this.emit('nobody', reason);
+    });
     attachment.on('want-candidates', () => this.#options.candidates.look());
     attachment.start();
     for (const peer of running.scout.heard) attachment.candidate(peer);

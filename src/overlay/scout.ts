@@ -14,7 +14,7 @@ import type { RingLinks } from './ring-links.js';
 /** What discovery does for the overlay: whom to try, and what came of it. */
 export type CandidateStream = Pick<
   Candidates,
-  'start' | 'stop' | 'stream' | 'proved' | 'failed' | 'gone' | 'look' | 'networkChanged'
+  'start' | 'stop' | 'stream' | 'proved' | 'failed' | 'gone' | 'hurry' | 'look' | 'networkChanged'
 >;
 
 export interface ScoutEvents {
@@ -45,8 +45,8 @@ const GREET_WITHIN_MS = 2000;
 export class Scout extends EventEmitter<ScoutEvents> {
   readonly #options: ScoutOptions;
   readonly #heard = new Map<Id, Peer>();
-  /** Who is being asked, at an address of the kind that ours is first. */
-  readonly #asked = new Map<Id, Promise<void>>();
+  /** Who is being asked, at an address of the kind that ours is first; whether it answers there, whatever it says. */
+  readonly #asked = new Map<Id, Promise<boolean>>();
 
   constructor(options: ScoutOptions) {
     super();
@@ -87,7 +87,7 @@ export class Scout extends EventEmitter<ScoutEvents> {
     this.forget(id);
   }
 
-  /** An address of our further kind only where none of our first leads there: both would be one super-node. */
+  /** An address of our further kind only where nobody answers at one of our first: both would be one super-node. */
   async #inTurn(candidate: Candidate, signal: AbortSignal): Promise<void> {
     const { nodeId } = candidate;
     if (nodeId === undefined) {
@@ -95,11 +95,8 @@ export class Scout extends EventEmitter<ScoutEvents> {
       return;
     }
     if (this.#isFurther(candidate)) {
-      const before = this.#asked.get(nodeId);
-      await before;
-      if (!signal.aborted && !(before && this.#heard.has(nodeId))) {
-        await this.#tryOut(candidate, signal);
-      }
+      const answers = await this.#asked.get(nodeId);
+      if (!signal.aborted && !answers) await this.#tryOut(candidate, signal);
       return;
     }
     const turn = this.#tryOut(candidate, signal);
@@ -113,27 +110,31 @@ export class Scout extends EventEmitter<ScoutEvents> {
     return isIPv6(host) !== (own?.address.startsWith('[') ?? false);
   }
 
-  async #tryOut(candidate: Candidate, signal: AbortSignal): Promise<void> {
+  async #tryOut(candidate: Candidate, signal: AbortSignal): Promise<boolean> {
     const { candidates, protocol, logger } = this.#options;
     const by = linkProtocol(candidate);
     const isUsable = by === protocol || by === 'TCP';
-    if (!by || !isUsable) return;
-    const { host, port } = candidate;
+    if (!by || !isUsable) return false;
+    const { host, port, nodeId } = candidate;
     const address = peerAddress({ address: host, port }, by, protocol);
     try {
-      const peer = await this.#greet({ id: candidate.nodeId ?? UNKNOWN_ID, address });
-      if (signal.aborted) return;
+      const peer = await this.#greet({ id: nodeId ?? UNKNOWN_ID, address });
+      if (signal.aborted) return true;
       candidates.proved({ ...candidate, nodeId: peer.id });
       // Who takes links as usual is not asked by TCP, whoever told of that.
-      if (by !== protocol && this.#heard.has(peer.id)) return;
+      if (by !== protocol && this.#heard.has(peer.id)) return true;
       this.hear(peer);
       this.emit('found', peer);
+      return true;
     } catch (error) {
       const { code, message: reason } =
         error instanceof CodedError ? error : new CodedError('NO_ANSWER', asError(error).message);
       logger.debug({ address, code, reason }, 'no super-node of this overlay there');
-      if (code === 'NOT_MEMBER') this.emit('node', address);
-      candidates.failed(candidate, code === 'WRONG_OVERLAY' ? 'other-overlay' : 'no-answer');
+      const isNode = code === 'NOT_MEMBER';
+      if (isNode) this.emit('node', address);
+      if (isNode && nodeId) candidates.gone(nodeId);
+      else candidates.failed(candidate, code === 'WRONG_OVERLAY' ? 'other-overlay' : 'no-answer');
+      return isNode;
     }
   }
 

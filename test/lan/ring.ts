@@ -30,7 +30,7 @@ const COLD_GOAL_MS = 3000;
 const REACHED_GOAL_MS = 5000;
 /** In order, and by a power cut. */
 const RESTARTS = Math.ceil(RUNS / 4);
-const RESTART_GOAL_MS = 15_000;
+const RESTART_GOAL_MS = 10_000;
 const GIVE_UP_MS = 30_000;
 /** Until a ring that was disturbed has mended itself, as its members say. */
 const SETTLED_WITHIN_MS = 60_000;

@@ -1,7 +1,9 @@
 /** Devices with overlays, on virtual time and network; super-nodes are found on a board that all can read. */
 import { ANY, formatEndpoint } from '../../src/core/endpoint.js';
 import { type Logger, silentLogger } from '../../src/core/logger.js';
-import type { Candidate } from '../../src/discovery/candidates/candidate.js';
+import type { Candidate, CandidateSource } from '../../src/discovery/candidates/candidate.js';
+import { Candidates } from '../../src/discovery/candidates/candidates.js';
+import { untilAborted } from '../../src/discovery/candidates/until-aborted.js';
 import { idSigned, signAsId } from '../../src/identity/id-signature.js';
 import { deviceIdOf } from '../../src/identity/identity.js';
 import { Ed25519Signer, Ed25519Verifier } from '../../src/identity/signing.js';
@@ -18,7 +20,6 @@ import {
 import { recordSignatureBy } from '../../src/overlay/ring/record-signature.js';
 import type { RingRecord } from '../../src/overlay/ring/records.js';
 import { RingLinks } from '../../src/overlay/ring-links.js';
-import type { CandidateStream } from '../../src/overlay/scout.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { VirtualClock } from '../../src/simulation/virtual-clock.js';
 import { VirtualNetwork } from '../../src/simulation/virtual-network.js';
@@ -28,6 +29,8 @@ import { StrangersKey } from './stranger.js';
 
 export const OVERLAY = 'village';
 const PORT = 5060;
+/** Until everybody has found who was announced. */
+const FOUND_AFTER_MS = 500;
 
 export interface Device {
   readonly overlay: Overlay;
@@ -62,7 +65,7 @@ export interface DeviceOptions {
   readonly lasting?: LastingRecords;
 }
 
-/** Whoever is announced is found by all, half a second later. */
+/** Whoever is announced is found by all. */
 class Board {
   readonly #announced = new Map<string, readonly Candidate[]>();
   readonly #readers = new Set<(candidate: Candidate) => void>();
@@ -86,41 +89,18 @@ class Board {
     this.#announced.delete(id);
   }
 
-  reader(own: string, clock: VirtualClock, failed: Candidate[]): CandidateStream {
-    const queue: Candidate[] = [];
-    let wake: (() => void) | undefined;
-    let ended = false;
-    const read = (candidate: Candidate) => {
-      if (candidate.nodeId === own) return;
-      clock.after(500, () => {
-        queue.push(candidate);
-        wake?.();
-      });
-    };
+  /** What one of them finds on it. */
+  source(clock: VirtualClock, failed: Candidate[]): CandidateSource {
     return {
-      start: () => {
+      name: 'mdns',
+      search: async ({ found, signal }) => {
+        const read = (candidate: Candidate) => clock.after(FOUND_AFTER_MS, () => found(candidate));
         this.#readers.add(read);
         for (const candidate of [...this.#announced.values()].flat()) read(candidate);
-      },
-      stop: async () => {
-        ended = true;
+        await untilAborted(signal);
         this.#readers.delete(read);
-        wake?.();
       },
-      async *stream() {
-        while (!ended) {
-          const next = queue.shift();
-          if (next) yield next;
-          else await new Promise<void>(resolve => (wake = resolve));
-        }
-      },
-      proved: () => undefined,
-      gone: () => undefined,
       failed: candidate => failed.push(candidate),
-      look: () => {
-        for (const candidate of [...this.#announced.values()].flat()) read(candidate);
-      },
-      networkChanged: () => undefined,
     };
   }
 }
@@ -175,7 +155,14 @@ export class Village {
       also: () => also && formatEndpoint({ address: also, port: PORT }),
       contact: () =>
         `sip:someone@${told ? formatEndpoint({ address: told, port: PORT }) : 'nowhere.invalid'}`,
-      candidates: this.board.reader(id, clock, failed),
+      candidates: new Candidates({
+        clock,
+        random: new SeededRandom(Number.parseInt(id.slice(0, 8), 16)),
+        logger,
+        overlay: OVERLAY,
+        nodeId: id,
+        sources: [this.board.source(clock, failed)],
+      }),
       announcer: {
         prepare: peer => prepared.push(peer.address),
         announce: async peer => this.board.post(peer),

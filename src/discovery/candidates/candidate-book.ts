@@ -47,6 +47,8 @@ export interface CandidateBook {
   count: number;
   /** How many candidates are waited for. */
   wanted: number;
+  /** Nobody serves us, though somebody was proven: until somebody is again. */
+  hurried: boolean;
   /** The pace: how many may be tried, as of `pacedAt`. */
   allowed: number;
   pacedAt: number;
@@ -60,8 +62,12 @@ export type BookEvent = { readonly now: number } & (
       readonly candidate: Candidate;
       readonly reason: CandidateFailure;
     }
+  /** That node is no super-node, or none any more, under whichever address. */
+  | { readonly kind: 'gone'; readonly nodeId: string }
   /** Another network: who did not answer before may answer now. */
   | { readonly kind: 'network' }
+  /** Whoever was proven does not serve us. */
+  | { readonly kind: 'hurried' }
   /** One more candidate is waited for, or one less. */
   | { readonly kind: 'wanted' | 'unwanted' }
   /** The time `wakeAt` gave has come. */
@@ -89,6 +95,7 @@ export function newCandidateBook(
     turns: new Map(),
     count: 0,
     wanted: 0,
+    hurried: false,
     allowed: PACE.atOnce,
     pacedAt: 0,
   };
@@ -107,11 +114,17 @@ export function stepBook(book: CandidateBook, event: BookEvent): BookAction[] {
     case 'failed':
       fail(book, event.candidate, event.reason, event.now);
       break;
+    case 'gone':
+      gone(book, event.nodeId, event.now);
+      break;
     case 'network':
       for (const entry of book.entries.values()) {
         entry.failures = 0;
         entry.dueAt = Math.min(entry.dueAt, event.now);
       }
+      break;
+    case 'hurried':
+      book.hurried = true;
       break;
     case 'wanted':
       book.wanted++;
@@ -154,15 +167,15 @@ export function isSettled({ entries }: CandidateBook): boolean {
   return false;
 }
 
-/** Under all addresses at which that node was reached. */
-export function provenOf({ entries }: CandidateBook, nodeId: string): Candidate[] {
-  return [...entries.values()].flatMap(({ proven, candidate }) =>
-    proven && candidate.nodeId === nodeId ? candidate : [],
+/** Under all addresses that are known of it. */
+export function ofNode({ entries }: CandidateBook, nodeId: string): Candidate[] {
+  return [...entries.values()].flatMap(({ candidate }) =>
+    candidate.nodeId === nodeId ? candidate : [],
   );
 }
 
 function paceOf(book: CandidateBook): { readonly atOnce: number; readonly everyMs: number } {
-  return isSettled(book) ? SETTLED_PACE : PACE;
+  return isSettled(book) && !book.hurried ? SETTLED_PACE : PACE;
 }
 
 function gain(book: CandidateBook, { atOnce, everyMs }: ReturnType<typeof paceOf>, now: number) {
@@ -212,6 +225,7 @@ function add(book: CandidateBook, candidate: Candidate, now: number): Entry | un
 function prove(book: CandidateBook, candidate: Candidate, now: number): void {
   const entry = book.entries.get(candidateKey(candidate)) ?? add(book, candidate, now);
   if (!entry) return;
+  book.hurried = false;
   entry.proven = true;
   entry.failures = 0;
   if (candidate.nodeId !== undefined)
@@ -231,6 +245,16 @@ function fail(
   entry.dueAt = now + Math.min(LONGEST_RETRY_MS, pauseMs) * (0.5 + book.random() / 2);
   entry.failures++;
   entry.proven = false;
+}
+
+/** All its addresses were tried when one was: it is heard again at the first that is told. */
+function gone(book: CandidateBook, nodeId: string, now: number): void {
+  const entries = [...book.entries.values()].filter(({ candidate }) => candidate.nodeId === nodeId);
+  const triedAt = Math.max(...entries.map(entry => entry.triedAt));
+  for (const entry of entries) {
+    fail(book, entry.candidate, 'no-answer', now);
+    entry.triedAt = triedAt;
+  }
 }
 
 /** Whether it makes sense to try it: not the proven, under whichever address. */

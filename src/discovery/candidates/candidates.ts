@@ -9,7 +9,7 @@ import {
   type CandidateBook,
   isSettled,
   newCandidateBook,
-  provenOf,
+  ofNode,
   stepBook,
   wakeAt,
 } from './candidate-book.js';
@@ -138,9 +138,16 @@ export class Candidates {
     this.#take({ kind: 'failed', candidate, reason });
   }
 
-  /** Who was proved by this ID does not answer any more: it is tried again like others, at once where it is heard again. */
+  /** It is no super-node, or none any more: it is tried again like others that failed, soon where it is heard again. */
   gone(nodeId: string): void {
-    for (const candidate of provenOf(this.#book, nodeId)) this.failed(candidate);
+    for (const candidate of ofNode(this.#book, nodeId))
+      for (const source of this.#options.sources) source.failed?.(candidate);
+    this.#take({ kind: 'gone', nodeId });
+  }
+
+  /** None of those that were proved serves us: others are tried as fast as at the start, until one is proved. */
+  hurry(): void {
+    this.#take({ kind: 'hurried' });
   }
 
   /** Another network: everybody is worth an attempt again, and sources are asked again. */
