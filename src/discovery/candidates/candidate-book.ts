@@ -178,15 +178,13 @@ function paceOf(book: CandidateBook): { readonly atOnce: number; readonly everyM
   return isSettled(book) && !book.hurried ? SETTLED_PACE : PACE;
 }
 
+/** Added up as in `wakeAt`: what is due by the one has to be by the other. */
 function gain(book: CandidateBook, { atOnce, everyMs }: ReturnType<typeof paceOf>, now: number) {
-  const gained = Math.floor((now - book.pacedAt) / everyMs);
-  if (book.allowed + gained >= atOnce) {
-    book.allowed = Math.max(book.allowed, atOnce);
-    book.pacedAt = now;
-  } else {
-    book.allowed += gained;
-    book.pacedAt += gained * everyMs;
+  while (book.allowed < atOnce && book.pacedAt + everyMs <= now) {
+    book.allowed++;
+    book.pacedAt += everyMs;
   }
+  if (book.allowed >= atOnce) book.pacedAt = now;
 }
 
 function found(book: CandidateBook, candidate: Candidate, now: number): void {

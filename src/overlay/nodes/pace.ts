@@ -50,7 +50,9 @@ export function newAllowance({ atOnce }: Rate): Allowance {
 /** Takes one, or several, where there are so many to take. */
 export function take(allowance: Allowance, rate: Rate, now: number, count = 1): boolean {
   const { atOnce, everyMs } = rate;
-  const gained = Math.floor((now - allowance.at) / everyMs);
+  let gained = Math.floor((now - allowance.at) / everyMs);
+  // Rounded as `allowedAt` is: what is allowed then has to be taken then.
+  if (allowance.at + (gained + 1) * everyMs <= now) gained++;
   if (allowance.left + gained >= atOnce) {
     allowance.left = atOnce;
     allowance.at = now;

@@ -11,6 +11,7 @@ import {
   MAX_OF_A_SOURCE,
   newCandidateBook,
   stepBook,
+  wakeAt,
 } from '../../../src/discovery/candidates/candidate-book.js';
 import { Candidates } from '../../../src/discovery/candidates/candidates.js';
 import { FixedSource, parseBootstrap } from '../../../src/discovery/candidates/fixed-source.js';
@@ -128,6 +129,27 @@ t.test('a hundred dead super-nodes cause neither storm nor hang', async t => {
   t.comment(`most in a second: ${inAny(1000)}; in the last hour: ${lastHour}`);
   await bench.stop();
   t.equal(bench.clock.pending, 0, 'no timer outlives them');
+});
+
+t.test('what is due when it was said to be is tried then, whatever was rounded', t => {
+  const random = new SeededRandom(3);
+  let inVain = 0;
+  for (let run = 0; run < 2000; run++) {
+    const book = newCandidateBook('home', () => random.unit());
+    // With digits to the last, and beyond a power of two there is one less.
+    const from = 65_536 - (1000 * random.unit()) / 3;
+    for (const candidate of many('mdns', 12))
+      stepBook(book, { kind: 'found', candidate, now: from });
+    for (let i = 0; i < 12; i++) stepBook(book, { kind: 'wanted', now: from });
+    while (book.wanted > 0) {
+      const actions = stepBook(book, { kind: 'due', now: wakeAt(book) });
+      if (actions.length > 0) continue;
+      inVain++;
+      break;
+    }
+  }
+  t.equal(inVain, 0);
+  t.end();
 });
 
 t.test('a long dead list does not hold up who is found otherwise', async t => {
