@@ -16,6 +16,8 @@ import {
 
 const ANSWER_MS = 1_000;
 const MOVE_ATTEMPTS = 2;
+/** Who is told where to go before it has noticed that its super-node is dead declines: it has by then. */
+const NOTICED_MS = 4_000;
 /** Waiting to be told: as many as there may be nodes. */
 const MAX_MOVES = 4_000;
 /** Going takes no longer. */
@@ -29,12 +31,16 @@ const PARALLEL = 4;
 const PARCEL_TRIES = 3;
 
 export function queueMove(state: SuperNodeState, node: ListedNode, to: Peer): void {
-  if (state.moves.length < MAX_MOVES) state.moves.push({ node, to, attempts: 0 });
+  if (state.moves.length + state.declined.length >= MAX_MOVES) return;
+  state.moves.push({ node, to, attempts: 0, declined: false });
 }
 
 /** Sends what may be sent now, and ends when all is said. */
 export function pursueMoves(state: SuperNodeState): void {
   if (state.phase === 'leaving') sendParcels(state);
+  while (state.declined[0] && state.declined[0].at <= state.now) {
+    state.moves.push(state.declined.shift()!.move);
+  }
   while (state.moves.length > 0 && take(state.tellings, TELL_RATE, state.now)) {
     const move = state.moves.shift()!;
     if (isAway(state, move)) continue;
@@ -52,7 +58,7 @@ export function pursueMoves(state: SuperNodeState): void {
 }
 
 export function movesWakeAt(state: SuperNodeState): number {
-  let wakes = state.leaveBy;
+  let wakes = Math.min(state.leaveBy, state.declined[0]?.at ?? Number.POSITIVE_INFINITY);
   if (state.moves.length > 0) {
     wakes = Math.min(wakes, Math.max(state.now, allowedAt(state.tellings, TELL_RATE)));
   }
@@ -65,6 +71,7 @@ export function startLeaving(state: SuperNodeState): void {
   state.leaveBy = state.now + LEAVE_MS;
   // Those who were to come here do not any more.
   state.moves.length = 0;
+  state.declined.length = 0;
   const nodes = [...state.nodes.values()].map(node => ({
     peer: node.peer,
     contact: node.contact,
@@ -84,7 +91,7 @@ export function sentAnswered(
 ): void {
   switch (sent.type) {
     case 'move':
-      if (answer === undefined && sent.move.attempts < MOVE_ATTEMPTS) state.moves.push(sent.move);
+      moveAnswered(state, sent.move, answer);
       return;
     case 'hand-over': {
       const { parcel, to } = sent;
@@ -93,6 +100,16 @@ export function sentAnswered(
       } else state.parcels.push(parcel);
       return;
     }
+  }
+}
+
+function moveAnswered(state: SuperNodeState, move: Move, answer: NodeAnswer | undefined): void {
+  if (answer === undefined) {
+    if (move.attempts < MOVE_ATTEMPTS) state.moves.push(move);
+  } else if (answer.type === 'busy' && !move.declined && state.phase === 'serving') {
+    move.declined = true;
+    move.attempts = 0;
+    state.declined.push({ move, at: state.now + NOTICED_MS });
   }
 }
 

@@ -150,6 +150,8 @@ export interface Move {
   readonly node: ListedNode;
   readonly to: Peer;
   attempts: number;
+  /** It has a super-node, as it says. */
+  declined: boolean;
 }
 
 /** Nodes that are handed to another, all at once. */
@@ -199,6 +201,8 @@ export interface SuperNodeState {
   relistAt: number;
   sweepAt: number;
   readonly moves: Move[];
+  /** Of those who declined: told once more. */
+  declined: { readonly move: Move; readonly at: number }[];
   readonly tellings: Allowance;
   readonly adoptions: Allowance;
   readonly sent: Map<number, Sent>;
@@ -245,6 +249,7 @@ export function newSuperNode(
     relistAt: Number.POSITIVE_INFINITY,
     sweepAt: Number.POSITIVE_INFINITY,
     moves: [],
+    declined: [],
     tellings: newAllowance(TELL_RATE),
     adoptions: newAllowance(ADOPT_RATE),
     sent: new Map(),

@@ -506,6 +506,36 @@ t.test('many nodes of a dead neighbour are told a hundred a second', async t => 
   t.ok(bench.sends.length >= 110 && bench.sends.length <= 121, `${bench.sends.length} in a second`);
 });
 
+t.test('a node that has not noticed yet that its super-node is dead is told once more', async t => {
+  const bench = new Bench();
+  const dead = peer('dead');
+  bench.step({ type: 'member-lost', peer: dead });
+  const [first] = bench.gets;
+  const nodes = ['b', 'c'].map(name => ({ peer: peer(name), contact: `sip:${name}` }));
+  const page = record(dead.id, '', { key: first!.key, value: writePage(nodes) });
+  bench.step({ type: 'get-done', tag: first!.tag, records: [page] });
+  const decline = () => {
+    for (const { number, to } of bench.sends.slice(-2)) {
+      bench.step({ type: 'answered', number, from: to, answer: { type: 'busy' } });
+    }
+  };
+  t.equal(bench.sends.length, 2);
+  decline();
+  bench.run(3_000);
+  t.equal(bench.sends.length, 2);
+  bench.run(1_500);
+  t.same(
+    bench.sends
+      .slice(2)
+      .map(({ to }) => to.address)
+      .sort(),
+    ['b:5061', 'c:5061'],
+  );
+  decline();
+  bench.run(60_000);
+  t.equal(bench.sends.length, 4, 'who has another declines for good');
+});
+
 t.test('who goes hands its nodes to its successor first, then tells each', async t => {
   const bench = new Bench();
   for (let i = 0; i < 40; i++) bench.attach(`n${i}`, [own(`n${i}`, `k${i}`)]);
