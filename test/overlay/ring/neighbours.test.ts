@@ -1,9 +1,9 @@
 /** Small rings on virtual time: joining, lookups, deaths, leaving. */
 import { test } from 'tap';
-import { idOf } from '../../../src/overlay/ring/ids.js';
+import { type Id, idOf } from '../../../src/overlay/ring/ids.js';
 import type { LookupResult } from '../../../src/overlay/ring/lookup-state.js';
 import { stepMember } from '../../../src/overlay/ring/member.js';
-import type { MemberAction } from '../../../src/overlay/ring/member-state.js';
+import type { MemberAction, MemberState } from '../../../src/overlay/ring/member-state.js';
 import { newMember } from '../../../src/overlay/ring/new-member.js';
 import type { Peer } from '../../../src/overlay/ring/peer.js';
 import { isSuspect, suspect } from '../../../src/overlay/ring/requests.js';
@@ -22,6 +22,25 @@ function grown(count: number, seed: number, loss = 0): SimulatedRing {
   }
   ring.run(ring.now + 5 * MINUTE);
   return ring;
+}
+
+function peersAt(ids: readonly Id[]): Peer[] {
+  return ids.map((id, i) => ({ id, address: `10.0.0.${i + 1}:5060` }));
+}
+
+/** One of a ring of two, driven by hand. */
+function memberBeside(other: Peer, self: Peer): MemberState {
+  const member = newMember(self, {
+    chance: () => 0.5,
+    sign: () => '',
+    verify: () => true,
+    verifyRecord: () => true,
+  });
+  return Object.assign(member, {
+    phase: 'member',
+    predecessor: other,
+    successors: [other],
+  } as const);
 }
 
 function ownerFoundBy(ring: SimulatedRing, at: SimulatedMember, name: string, recursive = false) {
@@ -164,17 +183,8 @@ test('the same seed is the same run', async t => {
 });
 
 test('a successor that is asked as it goes to another address is asked there, and is nobody to suspect', async t => {
-  const [self, successor] = [idOf('one'), idOf('other')].map((id, i) => ({
-    id,
-    address: `10.0.0.${i + 1}:5060`,
-  })) as [Peer, Peer];
-  const member = newMember(self, {
-    chance: () => 0.5,
-    sign: () => '',
-    verify: () => true,
-    verifyRecord: () => true,
-  });
-  Object.assign(member, { phase: 'member', predecessor: successor, successors: [successor] });
+  const [self, successor] = peersAt([idOf('one'), idOf('other')]) as [Peer, Peer];
+  const member = memberBeside(successor, self);
   const asked = (actions: MemberAction[]) => {
     return actions.flatMap(action => {
       const isAsked = action.type === 'send' && action.message.kind === 'request';
@@ -202,18 +212,8 @@ test('a successor that is asked as it goes to another address is asked there, an
 
 test('who was dead and is back between its neighbours is one of them at once', async t => {
   const ids = ['one', 'two', 'three'].map(idOf).sort();
-  const [self, back, successor] = ids.map((id, i) => ({ id, address: `10.0.0.${i + 1}:5060` })) as [
-    Peer,
-    Peer,
-    Peer,
-  ];
-  const member = newMember(self, {
-    chance: () => 0.5,
-    sign: () => '',
-    verify: () => true,
-    verifyRecord: () => true,
-  });
-  Object.assign(member, { phase: 'member', predecessor: successor, successors: [successor] });
+  const [self, back, successor] = peersAt(ids) as [Peer, Peer, Peer];
+  const member = memberBeside(successor, self);
   suspect(member, back);
   const requests = (actions: MemberAction[]) =>
     actions.flatMap(action => {
