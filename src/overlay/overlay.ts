@@ -13,6 +13,7 @@ import type { Verifier } from '../identity/signing.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import { Attachment } from './attachment.js';
 import type { LastingRecords } from './lasting-records.js';
+import type { LossReason } from './nodes/attachment-state.js';
 import type { ListedNode } from './nodes/node-list.js';
 import type { SuperNodeOptions, SuperNodeTools } from './nodes/super-node-state.js';
 import { type Id, UNKNOWN_ID } from './ring/ids.js';
@@ -101,6 +102,9 @@ export interface OverlayStatus {
 
 /** Contacts handed to a member that joins. */
 const MAX_CONTACTS = 8;
+
+/** It has gone from us, or we from it; it may be a super-node all the same. */
+const STILL_THERE: readonly LossReason[] = ['elsewhere', 'unpublished', 'network-changed'];
 
 const NO_SUPER_NODE = 'this phone is no super-node';
 
@@ -403,7 +407,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
       this.emit('attached', to, nodes);
     });
     attachment.on('lost', (from, reason) => {
-      if (reason === 'elsewhere' || reason === 'network-changed') running.scout.forget(from.id);
+      if (STILL_THERE.includes(reason)) running.scout.forget(from.id);
       else running.scout.gone(from.id);
       this.emit('lost');
     });

@@ -264,6 +264,38 @@ t.test('who leaves cannot name somebody behind it as the one before it', async t
   await village.stop();
 });
 
+t.test('a super-node that takes nodes and puts nothing into the ring is left', async t => {
+  const village = new Village(29);
+  const members: Device[] = [];
+  for (const n of [1, 2, 3]) {
+    members.push(await village.add(`10.0.0.${n}`));
+    await village.during(members.at(-1)!.overlay.promote());
+  }
+  const others = members.map(peerOf);
+  for (const { id } of others) village.board.remove(id);
+  const stranger = await village.stranger('10.0.0.9');
+  const key = stranger.key();
+  stranger.answer(key, ({ type }) => {
+    if (type === 'attach') return { type: 'attached', expiresS: 600, others };
+    return type === 'publish' ? { type: 'stored', copies: 5 } : { type: 'pong' };
+  });
+  village.board.post(key.self);
+  const node = await village.add('10.0.0.4');
+  const record = node.record('ada');
+  node.overlay.keep([record]);
+  const at = () => node.overlay.status.superNode;
+  await village.until(() => at() === key.self.address, 5000);
+  const found = async () => village.during(members[0]!.overlay.get(record.key));
+  t.same(await found(), []);
+  await village.until(() => others.some(({ address }) => address === at()), 60_000);
+  await village.clock.advance(2000);
+  t.match(await found(), [{ publisher: record.publisher }]);
+  await village.clock.advance(3600_000);
+  t.not(at(), key.self.address, 'for good');
+  await stranger.stop();
+  await village.stop();
+});
+
 /** `HOSTILE_SEEDS='32 33'` tries others. */
 const SEEDS = (process.env.HOSTILE_SEEDS ?? '31').split(' ').map(Number);
 

@@ -14,6 +14,7 @@ import {
   pursueOperations,
   startOperation,
 } from './attachment-asks.js';
+import { check, checkAnswered, checkFailed, checkWakesAt } from './attachment-check.js';
 import { keep, keepWakesAt, refreshAnswered, refreshOverdue } from './attachment-link.js';
 import {
   attempt,
@@ -106,6 +107,7 @@ function handle(state: AttachmentState, event: AttachmentEvent): void {
       state.records = event.records;
       state.recordsAt = event.now;
       state.version++;
+      if (state.current) state.current.checkAt = undefined;
       return;
     case 'query': {
       const { tag, key, withinMs } = event;
@@ -147,6 +149,9 @@ function answered(state: AttachmentState, { number, from, answer }: Answered): v
     case 'ask':
       askAnswered(state, pending, answer);
       return;
+    case 'check':
+      checkAnswered(state, pending, answer);
+      return;
     case 'detach':
       // Who is busy has not put the tombstones.
       if (answer.type === 'accepted') state.goodbyes = [];
@@ -170,6 +175,9 @@ function fail(state: AttachmentState, number: number, reason: 'closed' | 'silent
     case 'ask':
       failed(state.known, pending.to.address, state.now, state.chance());
       askFailed(state, pending);
+      return;
+    case 'check':
+      checkFailed(state, pending);
       return;
     case 'detach':
       return;
@@ -244,7 +252,10 @@ function pursue(state: AttachmentState, before: Peer | undefined): void {
   for (const [number, pending] of state.pending) {
     if (pending.dueAt <= state.now) overdue(state, number, pending);
   }
-  if (state.phase === 'attached') keep(state);
+  if (state.phase === 'attached') {
+    keep(state);
+    check(state);
+  }
   if (before && !state.current) askAgain(state, before);
   if (state.phase === 'searching') search(state);
   pursueOperations(state);
@@ -261,6 +272,7 @@ function overdue(state: AttachmentState, number: number, pending: Pending): void
       refreshOverdue(state);
       return;
     case 'ask':
+    case 'check':
     case 'detach':
       fail(state, number, 'silent');
       return;
@@ -285,7 +297,7 @@ function setTimer(state: AttachmentState): void {
   let wakes = operationsWakeAt(state);
   for (const { dueAt } of state.pending.values()) wakes = Math.min(wakes, dueAt);
   if (state.phase === 'searching') wakes = Math.min(wakes, searchWakesAt(state));
-  if (state.phase === 'attached') wakes = Math.min(wakes, keepWakesAt(state));
+  if (state.phase === 'attached') wakes = Math.min(wakes, keepWakesAt(state), checkWakesAt(state));
   if (wakes === Number.POSITIVE_INFINITY || (state.timerAt ?? wakes + 1) <= wakes) return;
   state.timerAt = wakes;
   state.out.push({ type: 'set-timer', ms: Math.max(0, wakes - state.now) });

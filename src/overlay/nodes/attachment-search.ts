@@ -1,6 +1,7 @@
 /** Finding a super-node that takes us: up to three are asked at once, the first to say yes has us. */
 import { UNKNOWN_ID } from '../ring/ids.js';
 import { foundAt, type Peer } from '../ring/peer.js';
+import type { RingRecord } from '../ring/records.js';
 import {
   ATTACH_RATE,
   type AttachmentState,
@@ -51,11 +52,15 @@ export function send(state: AttachmentState, to: Peer, request: NodeRequest): nu
 
 export function attachRequest(state: AttachmentState): NodeRequest {
   const { contact } = state;
-  const passed = state.now - (state.recordsAt ?? state.now);
-  const records = state.records
+  return { type: 'attach', contact, expiresS: EXPIRES_S, records: ownRecords(state) };
+}
+
+/** As old as they are by now. */
+export function ownRecords({ records, recordsAt, now }: AttachmentState): RingRecord[] {
+  const passed = now - (recordsAt ?? now);
+  return records
     .map(record => ({ ...record, ageMs: Math.max(0, record.ageMs) + passed }))
     .filter(({ ageMs, lifeMs }) => ageMs < lifeMs);
-  return { type: 'attach', contact, expiresS: EXPIRES_S, records };
 }
 
 export function beginSearch(state: AttachmentState): void {
@@ -191,6 +196,8 @@ function settleWith(
     pings: 0,
     pingDueAt: Number.POSITIVE_INFINITY,
     pingedAt: 0,
+    checkAt: undefined,
+    missedBy: [],
   };
   granted(state, answer);
   // What else was asked may have us too: their answers are waited for, and let go of.

@@ -22,6 +22,8 @@ export type LossReason =
   | 'elsewhere'
   /** It sent us to another, which did not take us. */
   | 'moved'
+  /** What is ours is not in the ring, as two others say. */
+  | 'unpublished'
   /** Our address is another: what it knows of us is wrong. */
   | 'network-changed';
 
@@ -145,6 +147,16 @@ export type Pending =
       readonly tag: number;
       dueAt: number;
     }
+  | {
+      readonly type: 'check';
+      readonly to: Peer;
+      /** Whose nodes we are. */
+      readonly of: Id;
+      readonly record: RingRecord;
+      /** As sent. */
+      readonly version: number;
+      dueAt: number;
+    }
   | { readonly type: 'detach'; readonly to: Peer; dueAt: number };
 
 /** The super-node we are attached to. */
@@ -165,6 +177,10 @@ export interface Current {
   pings: number;
   pingDueAt: number;
   pingedAt: number;
+  /** When somebody else is asked for a record of ours; undefined until that is known of what is new. */
+  checkAt: number | undefined;
+  /** Who was asked, and did not find it. */
+  missedBy: Id[];
 }
 
 export interface Operation {
@@ -197,6 +213,8 @@ export interface AttachmentState {
   moving: Peer | undefined;
   /** Somebody may hold bindings of ours. */
   published: boolean;
+  /** Super-nodes left in a row since what is ours was not in the ring. */
+  unpublished: number;
   readonly known: KnownSuperNodes;
   readonly pending: Map<number, Pending>;
   readonly operations: Map<number, Operation>;
@@ -240,6 +258,7 @@ export function newAttachment(
     current: undefined,
     moving: undefined,
     published: false,
+    unpublished: 0,
     known: new Map(),
     pending: new Map(),
     operations: new Map(),

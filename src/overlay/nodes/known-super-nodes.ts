@@ -56,6 +56,11 @@ export function named(
   }
 }
 
+/** By the super-node that we are attached to, as it took us. */
+export function wasNamed({ preference }: KnownSuperNode): boolean {
+  return preference < FOUND;
+}
+
 /** What was named before stands no higher than what was found. */
 export function forgetOrder(known: KnownSuperNodes): void {
   for (const entry of known.values()) entry.preference = FOUND;

@@ -683,3 +683,67 @@ t.test('whatever comes in whatever order, it stays within its bounds', async t =
     'every event has come in every state',
   );
 });
+
+/** Attached to s1; `finds` says who finds in the ring what it is to put there. */
+function unpublished(superNodes: readonly string[], finds: (name: string) => boolean) {
+  const all = attached(3, [...superNodes]);
+  for (const [index, superNode] of all.supers.entries()) {
+    const { usual } = superNode;
+    superNode.says = request => {
+      const misses = request.type === 'query' && !finds(superNodes[index]!);
+      return misses ? { type: 'records', records: [] } : usual.call(superNode, request);
+    };
+  }
+  const queries = () => all.supers.map(superNode => superNode.requests('query'));
+  return { ...all, queries };
+}
+
+t.test('who is in the ring as others find it stays, and looks every ten minutes', async t => {
+  const { lan, phone, queries } = unpublished(['s1', 's2', 's3'], () => true);
+  lan.run(3600_000);
+  t.equal(phone.at, 's1:5061');
+  t.same(phone.log, []);
+  const [own, ...others] = queries();
+  t.equal(own, 0, 'its own super-node is not asked about itself');
+  const asked = others.reduce((sum, count) => sum + count);
+  t.ok(asked >= 5 && asked <= 9, `${asked} in an hour`);
+});
+
+t.test('a super-node that does not publish what is ours is left', async t => {
+  const { lan, phone, queries } = unpublished(['s1', 's2', 's3'], () => false);
+  const from = lan.now;
+  while (phone.at === 's1:5061' && lan.now < from + 60_000) lan.run(100);
+  t.match(phone.log, [/lost s1:5061 unpublished/]);
+  t.ok(lan.now < from + 40_000, `after ${lan.now - from} ms`);
+  t.same(queries(), [0, 1, 1], 'as two others say');
+  lan.run(1000);
+  t.not(phone.at, 's1:5061');
+  t.not(phone.at, undefined);
+  lan.run(3600_000);
+  const left = phone.log.filter(line => line.includes('unpublished'));
+  t.ok(left.length <= 7, `where nobody does it, ever more seldom: ${left.length} in an hour`);
+});
+
+t.test('a super-node is not left because one other misses what is ours', async t => {
+  for (const names of [
+    ['s1', 's2'],
+    ['s1', 's2', 's3'],
+  ]) {
+    const { lan, phone } = unpublished(names, name => name !== 's2');
+    lan.run(3600_000);
+    t.same(phone.log, []);
+  }
+});
+
+t.test('what was changed a moment ago need not be in the ring yet', async t => {
+  const { lan, phone, queries } = unpublished(['s1', 's2', 's3'], () => false);
+  for (let i = 0; i < 30; i++) {
+    phone.step({
+      type: 'records-changed',
+      records: [record(idOf('phone'), 'alice', { sequence: 2 + i })],
+    });
+    lan.run(5000);
+  }
+  t.same(queries(), [0, 0, 0]);
+  t.same(phone.log, []);
+});

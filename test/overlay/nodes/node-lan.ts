@@ -11,7 +11,7 @@ import {
   stepAttachment,
 } from '../../../src/overlay/nodes/attachment-machine.js';
 import type { NodeAnswer, NodeRequest } from '../../../src/overlay/nodes/node-messages.js';
-import { idOf, UNKNOWN_ID } from '../../../src/overlay/ring/ids.js';
+import { type Id, idOf, UNKNOWN_ID } from '../../../src/overlay/ring/ids.js';
 import type { Peer } from '../../../src/overlay/ring/peer.js';
 import type { RingRecord } from '../../../src/overlay/ring/records.js';
 import { EventQueue } from '../../../src/simulation/event-queue.js';
@@ -36,6 +36,8 @@ export class NodeLan {
   readonly random: SeededRandom;
   readonly hosts = new Map<string, Host>();
   readonly silent = new Set<string>();
+  /** What super-nodes have put there of what their nodes attached with, by key. */
+  readonly ring = new Map<Id, readonly RingRecord[]>();
   /** Who is asked a request at all, by address. */
   readonly links = new Map<string, Set<string>>();
 
@@ -250,9 +252,10 @@ export class ScriptedSuperNode implements Host {
   usual(request: NodeRequest): NodeAnswer {
     switch (request.type) {
       case 'attach':
+        for (const each of request.records) this.lan.ring.set(each.key, [each]);
         return { type: 'attached', expiresS: request.expiresS, others: this.others };
       case 'query':
-        return { type: 'records', records: [] };
+        return { type: 'records', records: this.lan.ring.get(request.key) ?? [] };
       case 'publish':
         return { type: 'stored', copies: 5 };
       case 'detach':

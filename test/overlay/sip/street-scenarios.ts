@@ -108,7 +108,7 @@ async function isTakenIn(): Promise<Scenario> {
     title: 'A super-node dies, and its neighbour takes its node in',
     about:
       'The power of ada (1) goes. Eve (3), who attached before there was anybody else, notices after two pings (CRLF CRLF) ' +
-      'without an answer and finds nobody where ada was (what she asks there waits in her TCP, and does not show); she knows of nobody else. Bob (2), her successor, has asked her in vain; ' +
+      'without an answer and finds nobody where ada was; she knows of nobody else. Bob (2), her successor, has asked her in vain; ' +
       'he owns now what she owned, and the list of her nodes is in it (`../RULES.md`). Eve does what ' +
       'bob says: while she has no super-node she follows whoever takes her in.',
   };
