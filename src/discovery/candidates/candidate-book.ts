@@ -168,10 +168,12 @@ export function isSettled({ entries }: CandidateBook): boolean {
 }
 
 /** Under all addresses that are known of it. */
-export function ofNode({ entries }: CandidateBook, nodeId: string): Candidate[] {
-  return [...entries.values()].flatMap(({ candidate }) =>
-    candidate.nodeId === nodeId ? candidate : [],
-  );
+export function ofNode(book: CandidateBook, nodeId: string): Candidate[] {
+  return entriesOf(book, nodeId).map(({ candidate }) => candidate);
+}
+
+function entriesOf({ entries }: CandidateBook, nodeId: string): Entry[] {
+  return [...entries.values()].filter(({ candidate }) => candidate.nodeId === nodeId);
 }
 
 function paceOf(book: CandidateBook): { readonly atOnce: number; readonly everyMs: number } {
@@ -247,7 +249,7 @@ function fail(
 
 /** All its addresses were tried when one was: it is heard again at the first that is told. */
 function gone(book: CandidateBook, nodeId: string, now: number): void {
-  const entries = [...book.entries.values()].filter(({ candidate }) => candidate.nodeId === nodeId);
+  const entries = entriesOf(book, nodeId);
   const triedAt = Math.max(...entries.map(entry => entry.triedAt));
   for (const entry of entries) {
     fail(book, entry.candidate, 'no-answer', now);

@@ -365,7 +365,7 @@ export interface MemberState {
   readonly suspects: Map<Id, number>;
   /** Who was in the ring and did not answer any more: where another part of it may be. */
   readonly lost: Map<Id, Peer>;
-  /** Looks for them since one was lost last. */
+  /** Looks for them since one was lost last, or another ring was found behind a neighbour. */
   seeks: number;
   contacts: readonly Peer[];
   /** The last of another ring that we were told of and can have no link to, for want of its kind of address. */

@@ -20,12 +20,13 @@ import { compareSoon } from './spread.js';
 
 /** Word of another ring is followed once in so long. */
 const FOLLOW_MS = 30_000;
-/** Doubled until others look as often. */
+/** For as long as until others look, in so many looks. */
 const FIRST_SEEK_MS = 3_000;
+const SEEK_MS = 6_000;
 /** Beside the successor, so many others are told. */
 const TOLD = 4;
 
-/** A neighbour is taken for dead. Perhaps the network was cut: it is looked for soon, and then ever more seldom. */
+/** A neighbour is taken for dead. Perhaps the network was cut: it is looked for soon, and often for a while. */
 export function seekSoon(state: MemberState): void {
   state.seeks = 0;
   schedule(state, 'seek', aboutMs(state, FIRST_SEEK_MS));
@@ -37,8 +38,9 @@ export function seek(state: MemberState): void {
   const last = lost.pop();
   const other = lost[Math.floor(state.tools.chance() * lost.length)];
   for (const peer of [last, other]) if (peer) lookThrough(state, peer);
-  const ms = FIRST_SEEK_MS * 2 ** ++state.seeks;
-  if (last && ms < state.options.mergeMs) schedule(state, 'seek', aboutMs(state, ms));
+  state.seeks++;
+  const isSoon = state.seeks * SEEK_MS < state.options.mergeMs;
+  if (last && isSoon) schedule(state, 'seek', aboutMs(state, SEEK_MS));
 }
 
 /** One look, through somebody who was lost or discovered. */
