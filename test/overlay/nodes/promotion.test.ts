@@ -114,6 +114,18 @@ t.test('who lacks a kind of address that others have waits for them', async t =>
   t.equal(joins(lacking) - joins(GOOD), 15_000, 'a place in theirs');
 });
 
+t.test('who notices only later that it lacks a kind waits from then on', async t => {
+  const phone = new Candidate('same', 'auto', GOOD);
+  phone.sees('s1');
+  phone.step({ type: 'attached', nodes: 1 });
+  const first = phone.state.plan?.at ?? 0;
+  phone.step({ type: 'placement', placement: { ...GOOD, lacksKind: true } });
+  t.ok((phone.state.plan?.at ?? 0) > first + 5_000);
+  const later = phone.state.plan?.at;
+  phone.step({ type: 'placement', placement: { ...GOOD, lacksKind: true } });
+  t.equal(phone.state.plan?.at, later, 'and not from each time that it is told');
+});
+
 t.test(
   'of two super-nodes that cannot reach each other none stays where there is a third',
   async t => {

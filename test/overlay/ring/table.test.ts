@@ -1,6 +1,7 @@
 /** The table of a small ring: everybody knows everybody, by signed entries. */
 import { test } from 'tap';
 import { idOf } from '../../../src/overlay/ring/ids.js';
+import { stepMember } from '../../../src/overlay/ring/member.js';
 import { Membership } from '../../../src/overlay/ring/membership.js';
 import { entryText, type MembershipEntry } from '../../../src/overlay/ring/membership-entry.js';
 import { settle } from '../../../src/simulation/settled-ring.js';
@@ -104,6 +105,31 @@ test('a neighbour that others take for gone hears so at once, before it is told 
   tell(ring, first, from, { ...said, signature, signer: from.peer.id });
   ring.run(ring.now + 2000);
   t.equal(ring.memberOf(successor).state.version, known.version + 1, 'it says otherwise');
+});
+
+test('a neighbour that says itself that it goes is not told so', async t => {
+  const toldBy = (signer: 'itself' | 'another') => {
+    const ring = grown(3, 58);
+    const [first] = ring.members as [SimulatedMember];
+    const goes = ring.memberOf(first.state.successors[0]!);
+    const other = ring.members.find(member => member !== first && member !== goes)!;
+    const { version } = first.state.membership!.entry(goes.peer.id)!;
+    const by = signer === 'itself' ? goes : other;
+    const said = { peer: goes.peer, version, state: 'gone' } as const;
+    const signature = by.state.tools.sign(entryText(said));
+    const entries = [{ ...said, signature, signer: by.peer.id }];
+    const request = { type: 'membership', hops: 0, entries } as const;
+    const message = { kind: 'request', from: other.peer, number: 99_999, request } as const;
+    return stepMember(first.state, { type: 'message', now: ring.now, message }).some(
+      action =>
+        action.type === 'send' &&
+        action.to.id === goes.peer.id &&
+        action.message.kind === 'request' &&
+        action.message.request.type === 'membership',
+    );
+  };
+  t.ok(toldBy('another'));
+  t.notOk(toldBy('itself'));
 });
 
 test('a table that costs more than its budget gives way to fingers, and lookups go on', async t => {
