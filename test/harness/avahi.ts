@@ -33,7 +33,6 @@ export interface AvahiSighting {
   readonly family: string;
   readonly name: string;
   readonly host: string | undefined;
-  readonly address: string | undefined;
   readonly port: number;
   readonly text: string;
   /** When it was read, on the scale of `performance.now()`. */
@@ -89,8 +88,7 @@ export class Avahi {
     const child = this.#spawn('avahi-browse', '-rp', type);
     const seen: AvahiSighting[] = [];
     createInterface({ input: child.process.stdout ?? new PassThrough() }).on('line', line => {
-      const [sign = '', , family = '', name = '', , , host, address, port, text = ''] =
-        line.split(';');
+      const [sign = '', , family = '', name = '', , , host, , port, text = ''] = line.split(';');
       // Avahi writes what is no letter or digit as \\ and three decimal digits.
       const plain = name.replace(/\\(\d{3})/g, (_, code) => String.fromCharCode(Number(code)));
       seen.push({
@@ -98,13 +96,21 @@ export class Avahi {
         family,
         name: plain,
         host,
-        address,
         port: Number(port),
         text,
         at: performance.now(),
       });
     });
     return { seen, child };
+  }
+
+  /**
+   * The address it has of a host. `browse` resolves to one of either family, whichever it has first.
+   * @throws PlainFailure where it has none within 5 s
+   */
+  async addressOf(host: string, family: 4 | 6): Promise<string> {
+    const line = await run([...this.#enter, 'avahi-resolve', `-${family}`, '-n', host]);
+    return line.split('\t')[1]?.trim() ?? '';
   }
 
   #spawn(...command: string[]): Child {
