@@ -18,14 +18,19 @@ export function canReach(address: string, remote: string): boolean {
   return address === ANY || isIPv6(address) === isIPv6(remote);
 }
 
-/** Those of our addresses that a socket bound to all of a kind, or to all, has: those that most others reach first. */
+/** Those of our addresses at which a socket bound to `bound` hears: those that most others reach first. */
 export function heardAt(
-  wildcard: string,
+  bound: string,
   own: readonly InterfaceAddress[],
 ): readonly InterfaceAddress[] {
   const rank = ({ address }: InterfaceAddress) =>
     isLinkLocal(address) ? 2 : Number(isIPv6(address));
-  return own.filter(({ address }) => canReach(wildcard, address)).sort((a, b) => rank(a) - rank(b));
+  const [literal, zone] = bound.toLowerCase().split('%');
+  const isBound = ({ address, name }: InterfaceAddress) =>
+    isWildcard(bound)
+      ? canReach(bound, address)
+      : withoutZone(address).toLowerCase() === literal && (zone ?? name) === name;
+  return own.filter(isBound).sort((a, b) => rank(a) - rank(b));
 }
 
 /** `192.0.2.1:5060`, `[2001:db8::1]:5060`. */

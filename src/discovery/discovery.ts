@@ -33,6 +33,8 @@ export interface PhoneSighting {
 export interface Advertisement {
   /** Wanted name; see `isPhoneName`. */
   readonly name: string;
+  /** Where it listens, and so which of its addresses are told: at all there are by default, or as of a socket. */
+  readonly address?: string;
   /** Where it listens for SIP over UDP. */
   readonly port: number;
   /** Whether it takes SIP over TCP at the same port. */

@@ -1,6 +1,7 @@
 /** Makes this super-node known, in every way phones look for one: mDNS, SLP, and a record in the DNS. */
 import { attributesOf, ServiceAgent } from 'slp-js';
 import type { Clock } from '../core/clock.js';
+import { ANY, heardAt } from '../core/endpoint.js';
 import { CodedError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { InterfaceAddress, Network, NetworkWatcher } from '../core/network.js';
@@ -35,6 +36,8 @@ export interface SuperNodeAnnouncerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly network: Network;
+  /** The address it listens at; at all there are by default. */
+  readonly listen?: string;
   /** Started by whoever has it. */
   readonly advertiser: Pick<Advertiser, 'publish' | 'withdraw'>;
   /** Without one, addresses that come later are not announced. */
@@ -116,10 +119,11 @@ export class SuperNodeAnnouncer {
 
   /** What names addresses follows them; mDNS does so by itself. */
   readonly #follow = (): void => {
-    const { network, domain } = this.#options;
+    const { network, domain, listen = ANY } = this.#options;
     const superNode = this.#superNode;
     if (!superNode) return;
-    const addresses = network.addresses().filter(({ internal }) => !internal);
+    const here = heardAt(listen, network.addresses());
+    const addresses = here.filter(({ internal }) => !internal);
     this.#offer(superNode, addresses);
     domain?.publish(superNode, addresses);
   };

@@ -53,6 +53,8 @@ export interface OverlayAnnouncerOptions extends DiscoverySeams {
   readonly search: OverlaySearch;
   /** Name of the overlay. */
   readonly overlay: string;
+  /** The address the phone listens at. */
+  readonly listen: string;
   readonly advertiser: Pick<Advertiser, 'publish' | 'withdraw'>;
   readonly onProblem: (error: Error) => void;
 }

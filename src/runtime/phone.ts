@@ -102,6 +102,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
         new OverlayAnnouncer({
           ...this.#system,
           overlay,
+          listen: settings.listen.address,
           search: settings.overlaySearch,
           advertiser: this.#advertiser,
           onProblem: error => this.emit('problem', error),
@@ -243,6 +244,7 @@ export class Phone extends EventEmitter<PhoneEvents> implements Service {
     const [TLS, WS, WSS] = [port('TLS'), port('WS'), port('WSS')];
     await this.#advertiser.start({
       name: this.#settings.name,
+      address: userAgent.local.address,
       port: userAgent.local.port,
       tcp: port('TCP') === userAgent.local.port,
       ports: { ...(TLS && { TLS }), ...(WS && { WS }), ...(WSS && { WSS }) },

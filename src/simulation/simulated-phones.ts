@@ -131,7 +131,7 @@ export class Simulation {
       this.#advertisers.push(advertiser);
       advertiser.on('named', given => phone.rename(given));
       const deviceId = address.replaceAll('.', 'x');
-      await advertiser.start({ name, port: listen.port, ports, deviceId });
+      await advertiser.start({ name, ...listen, ports, deviceId });
     } else
       this.lan.announce({
         name,

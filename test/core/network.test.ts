@@ -206,9 +206,12 @@ t.test('bound to all addresses, it is heard at, and answers, both kinds', async 
 
 t.test('which addresses are heard at, and reach whom', async t => {
   const own = [address('eth0', 'fe80::1'), address('eth0', '2001:db8::1'), ETH0];
-  const heard = (wildcard: string) => heardAt(wildcard, own).map(each => each.address);
+  const heard = (bound: string) => heardAt(bound, own).map(each => each.address);
   t.same(heard('::'), ['192.0.2.1', '2001:db8::1', 'fe80::1']);
   t.same(heard('0.0.0.0'), ['192.0.2.1']);
+  t.same(heard('2001:DB8::1'), ['2001:db8::1']);
+  t.same(['fe80::1', 'fe80::1%eth0', 'fe80::1%eth1'].map(heard), [['fe80::1'], ['fe80::1'], []]);
+  t.same(heard('127.0.0.1'), []);
   t.same(
     ['::', '0.0.0.0', '192.0.2.1', '::1'].map(from => canReach(from, '198.51.100.1')),
     [true, true, true, false],

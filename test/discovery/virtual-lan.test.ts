@@ -24,9 +24,9 @@ class World {
     this.network = new VirtualNetwork({ clock: this.clock, seed, link });
   }
 
-  async host(address: string) {
+  async host(address: string, ...further: readonly string[]) {
     const { clock } = this;
-    const network = this.network.host(address);
+    const network = this.network.host(address, ...further);
     const random = new SeededRandom(this.#random.uint32());
     const watcher = new PollingNetworkWatcher(
       clock,
@@ -108,6 +108,31 @@ t.test('a host without IPv4 is found by others like it', async t => {
   t.match(await bob.browser.find('alice', never, 0), {
     endpoints: [{ address: 'fe80::1%virtual0', port: 5060 }],
   });
+});
+
+t.test('a phone is announced at the addresses it listens at, and at no others', async t => {
+  const world = new World(8);
+  const bob = await world.host('10.0.0.2', 'fd00::2');
+  await bob.browser.start();
+  const host = await world.host('10.0.0.1', 'fd00::1');
+  const phone = { name: 'alice', port: 5060, deviceId: 'd1' };
+  const seen = async (address: string) => {
+    await host.advertiser.start({ ...phone, address });
+    await world.clock.advance(6000);
+    return (await bob.browser.find('alice', never, 0))?.endpoints.map(each => each.address);
+  };
+  t.same(await seen('10.0.0.1'), ['10.0.0.1']);
+  t.same(await seen('::'), ['10.0.0.1', 'fd00::1']);
+  t.same(await seen('0.0.0.0'), ['10.0.0.1']);
+  t.same(host.problems, []);
+  const elsewhere = await world.host('10.0.0.3');
+  await elsewhere.advertiser.start({ ...phone, name: 'eve', address: '10.0.0.9' });
+  await world.clock.advance(6000);
+  t.match(elsewhere.problems, [/no network interface has the address 10\.0\.0\.9/]);
+  t.notOk(bob.told.includes('up eve'));
+  world.network.moveHost('10.0.0.3', '10.0.0.9');
+  await world.clock.advance(3000);
+  t.ok(bob.told.includes('up eve'), 'it is once it has the address');
 });
 
 t.test(

@@ -1,6 +1,7 @@
 /** Announces this phone, and what else runs on it, on every link: drives `responder.ts` over `MdnsLinks`. */
 import { EventEmitter } from 'node:events';
 import { type Clock, sleep, type Timer } from '../../core/clock.js';
+import { ANY, heardAt, isWildcard } from '../../core/endpoint.js';
 import { CodedError } from '../../core/errors.js';
 import type { Logger } from '../../core/logger.js';
 import { type Random, randomUnit } from '../../core/random.js';
@@ -14,6 +15,7 @@ import {
   type Publication,
   type ResponderAction,
   type ResponderEvent,
+  type ResponderLink,
   type ResponderState,
 } from './responder-state.js';
 import type { ServiceSpec } from './service-records.js';
@@ -43,7 +45,9 @@ export class MdnsAdvertiser extends EventEmitter<AdvertiserEvents> implements Ad
   #state: ResponderState | undefined;
   #timer: Timer | undefined;
   #patience: Timer | undefined;
-  #hasLinks = false;
+  /** Where the phone listens. */
+  #address = ANY;
+  #linksNow: readonly MdnsLink[] = [];
   #problem = '';
 
   constructor({ clock, logger, random, links }: MdnsAdvertiserOptions) {
@@ -64,8 +68,10 @@ export class MdnsAdvertiser extends EventEmitter<AdvertiserEvents> implements Ad
 
   async start(advertisement: Advertisement): Promise<void> {
     checkPhoneName(advertisement.name);
+    this.#address = advertisement.address ?? ANY;
     if (this.#state) {
       this.publish(PHONE, phonePublication(advertisement));
+      this.#followLinks();
       return;
     }
     const { deviceId } = advertisement;
@@ -102,9 +108,21 @@ export class MdnsAdvertiser extends EventEmitter<AdvertiserEvents> implements Ad
   };
 
   #linksChanged(links: readonly MdnsLink[], problem: Error | undefined): void {
-    this.#hasLinks = links.length > 0;
+    this.#linksNow = links;
     if (problem) this.#tellProblem(problem);
-    this.#take({ kind: 'network', now: this.#clock.now(), links });
+    this.#followLinks();
+  }
+
+  #followLinks(): void {
+    this.#take({ kind: 'network', now: this.#clock.now(), links: this.#heardOn });
+  }
+
+  /** Nobody is told of an address where nothing listens: they would try it in vain. */
+  get #heardOn(): readonly ResponderLink[] {
+    return this.#linksNow.flatMap(({ id, addresses }) => {
+      const here = heardAt(this.#address, addresses);
+      return here.length > 0 ? { id, addresses: here } : [];
+    });
   }
 
   #hear({ link: { id: link }, source, message, via }: Heard): void {
@@ -153,7 +171,7 @@ export class MdnsAdvertiser extends EventEmitter<AdvertiserEvents> implements Ad
   /** Why there is no name yet. */
   #explain(): void {
     if (this.name !== undefined) return;
-    this.#tellProblem(this.#hasLinks ? nameContested('') : noLink());
+    this.#tellProblem(this.#heardOn.length > 0 ? nameContested('') : noLink(this.#address));
   }
 
   /** Once each, until there is a name. */
@@ -171,8 +189,9 @@ function nameContested(name: string): CodedError {
   });
 }
 
-function noLink(): CodedError {
-  return new CodedError('NO_LINK', 'no network interface has an address', {
+function noLink(listen: string): CodedError {
+  const wanted = isWildcard(listen) ? 'an address' : `the address ${listen}`;
+  return new CodedError('NO_LINK', `no network interface has ${wanted}`, {
     remedy: 'Connect a cable or Wi-Fi; the phone is announced as soon as there is an address.',
   });
 }

@@ -140,6 +140,7 @@ function refresh(state: ResponderState, now: number): ResponderAction[] {
             : ({ phase: 'announcing', sent: 0, nextAt: now } as const);
         const { phase, sent, nextAt } = progress;
         goodbyes.push(...claim.shared.filter(each => !includes(claimed.shared, each)));
+        goodbyes.push(...claim.unique.filter(each => !hasType(claimed.unique, each)));
         link.claims.set(key, { ...claimed, phase, sent, nextAt });
       }
     }
@@ -162,6 +163,11 @@ function isContested({ conflictsAt }: ResponderState, now: number): boolean {
 function differ(a: Pick<Claim, 'unique' | 'shared'>, b: Pick<Claim, 'unique' | 'shared'>): boolean {
   const keys = ({ unique, shared }: typeof a) => [...unique, ...shared].map(recordKey).join('\n');
   return keys(a) !== keys(b);
+}
+
+/** What replaces records of its type makes others forget those (RFC 6762 §10.2): only of the last it has to be said. */
+function hasType(records: readonly DnsRecord[], { data }: DnsRecord): boolean {
+  return records.some(each => each.data.type === data.type);
 }
 
 function includes(records: readonly DnsRecord[], record: DnsRecord): boolean {

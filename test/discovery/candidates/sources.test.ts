@@ -39,7 +39,13 @@ class World {
     return { clock: this.clock, network, random: new SeededRandom(this.#seed++), logger };
   }
 
-  async superNode(address: string, change: (network: Network) => Network = network => network) {
+  async superNode(
+    address: string,
+    {
+      change = network => network,
+      listen = '::',
+    }: { change?: (network: Network) => Network; listen?: string } = {},
+  ) {
     const seams = this.at(address);
     const watcher = new PollingNetworkWatcher(
       this.clock,
@@ -54,6 +60,7 @@ class World {
     const announcer = new SuperNodeAnnouncer({
       ...seams,
       network: change(seams.network),
+      listen,
       advertiser,
       watcher,
       onProblem: error => problems.push(error),
@@ -105,6 +112,22 @@ t.test('a super-node is found by SLP and by mDNS, and no more once it stops', as
   t.equal(world.clock.pending, 0, 'nothing is left of anybody');
 });
 
+t.test('a super-node is not told of by SLP at an address where it does not listen', async t => {
+  const world = new World();
+  const here = await world.superNode('10.0.0.1', { listen: '10.0.0.1' });
+  const elsewhere = await world.superNode('10.0.0.2', { listen: '127.0.0.1' });
+  for (const { announcer } of [here, elsewhere])
+    await announcer.start({ overlay: 'home', nodeId: NODE, ports: { TLS: 5061 } });
+  const { found, over, search } = searchFor(new SlpSource(world.at('10.0.0.3')));
+  await world.clock.advance(5000);
+  t.same(
+    found.map(({ host }) => host),
+    ['10.0.0.1'],
+  );
+  over.abort();
+  await Promise.all([here.stop(), elsewhere.stop(), world.clock.advance(100), search]);
+});
+
 t.test('without the privilege for port 427 it says so, and is announced by mDNS', async t => {
   const world = new World();
   const powerless = (network: Network): Network => {
@@ -119,7 +142,7 @@ t.test('without the privilege for port 427 it says so, and is announced by mDNS'
       bindDatagram: options => (options.port === 427 ? forbidden() : network.bindDatagram(options)),
     };
   };
-  const { announcer, problems, stop } = await world.superNode('10.0.0.1', powerless);
+  const { announcer, problems, stop } = await world.superNode('10.0.0.1', { change: powerless });
   await announcer.start({ overlay: 'home', nodeId: NODE, ports: { TLS: 5061 } });
   const phone = world.at('10.0.0.2');
   const mdns = searchFor(new MdnsSource({ ...phone, links: new MdnsLinks(phone) }));
