@@ -14,28 +14,17 @@ import type { UserAgent } from '../sip/user-agent.js';
 import { Attachment } from './attachment.js';
 import type { LastingRecords } from './lasting-records.js';
 import type { LossReason } from './nodes/attachment-state.js';
-import type { ListedNode } from './nodes/node-list.js';
 import type { SuperNodeOptions, SuperNodeTools } from './nodes/super-node-state.js';
 import { type Id, UNKNOWN_ID } from './ring/ids.js';
 import type { MemberOptions } from './ring/member-state.js';
 import { type LinkProtocol, type Peer, shareKind } from './ring/peer.js';
-import { recordIsSigned } from './ring/record-signature.js';
 import type { RingRecord } from './ring/records.js';
 import { getAgain, type RingAccess } from './ring-access.js';
 import { type LinkKeys, type RequestTaker, RingLinks } from './ring-links.js';
-import { isRingRequest, type MemberStatus, RingMember } from './ring-member.js';
+import { isRingRequest, type MemberStatus } from './ring-member.js';
 import { type CandidateStream, Scout } from './scout.js';
+import { type Announcer, Seat } from './seat.js';
 import { refused } from './sip/refusal.js';
-import { SuperNode } from './super-node.js';
-
-/** Tells others that there is a super-node here. */
-export interface Announcer {
-  /** There may be one here soon. */
-  prepare(peer: Peer): void;
-  /** @param endpoint where links are taken */
-  announce(peer: Peer): Promise<void>;
-  withdraw(): Promise<void>;
-}
 
 export interface OverlayOptions {
   readonly clock: Clock;
@@ -100,9 +89,6 @@ export interface OverlayStatus {
   readonly nodes: number;
 }
 
-/** Contacts handed to a member that joins. */
-const MAX_CONTACTS = 8;
-
 /** It has gone from us, or we from it; it may be a super-node all the same. */
 const STILL_THERE: readonly LossReason[] = ['elsewhere', 'unpublished', 'network-changed'];
 
@@ -127,25 +113,25 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
   }
 
   get role(): OverlayRole {
-    return this.#running?.member ? 'super-node' : 'node';
+    return this.#running?.seat.member ? 'super-node' : 'node';
   }
 
   /** Whether there is a way to the ring now. */
   get reached(): boolean {
-    const { member, attachment } = this.#running ?? {};
-    return member?.joined === true || attachment?.current !== undefined;
+    const { seat, attachment } = this.#running ?? {};
+    return seat?.member?.joined === true || attachment?.current !== undefined;
   }
 
   get status(): OverlayStatus {
-    const { member, attachment, superNode } = this.#running ?? {};
+    const { seat, attachment } = this.#running ?? {};
     return {
       name: this.#options.name,
       id: this.#options.id,
       role: this.role,
       superNode: attachment?.current?.address,
       attachedMs: attachment?.attachedMs,
-      member: member?.status,
-      nodes: superNode?.nodes.length ?? 0,
+      member: seat?.member?.status,
+      nodes: seat?.superNode?.nodes.length ?? 0,
     };
   }
 
@@ -158,19 +144,23 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
       self: () => this.#self(),
     });
     links.onRequest = (...received) => this.#take(...received);
+    const stopped = new AbortController();
     const running: Running = {
       links,
       scout: new Scout({ ...this.#options, links, self: () => this.#reachableSelf() }),
-      stopped: new AbortController(),
+      seat: new Seat({
+        ...this.#options,
+        links,
+        self: () => this.#self(),
+        stopped: stopped.signal,
+        onNeighbours: () => this.emit('others'),
+      }),
+      stopped,
       unroute: userAgent.addRouter((...received) => links.take(...received)),
-      following: new Map(),
       records: [],
       attachment: undefined,
-      member: undefined,
-      superNode: undefined,
       address: this.#options.address(),
       lingering: undefined,
-      version: 1,
     };
     this.#running = running;
     this.#attach(running);
@@ -183,11 +173,11 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
   async stop(tombstones: readonly RingRecord[] = []): Promise<void> {
     const running = this.#running;
     if (!running) return;
-    const { links, unroute, stopped, attachment, member } = running;
+    const { links, unroute, stopped, attachment, seat } = running;
     running.lingering?.cancel();
     stopped.abort();
     await this.#options.candidates.stop();
-    if (member) await this.#leaveRing(running);
+    if (seat.member) await seat.leave();
     await attachment?.leave(tombstones);
     this.#running = undefined;
     unroute();
@@ -221,9 +211,10 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     const now = address();
     running.lingering?.cancel();
     // A cable that is out for a moment changes nothing; nobody hears us say anything meanwhile.
-    if (now === running.address) running.member?.alsoAt(this.#self());
-    if (now === running.address || (now === undefined && running.member)) return;
-    if (running.member && now !== undefined && !isOfLink(running.address) && isOfLink(now)) {
+    const { member } = running.seat;
+    if (now === running.address) member?.alsoAt(this.#self());
+    if (now === running.address || (now === undefined && member)) return;
+    if (member && now !== undefined && !isOfLink(running.address) && isOfLink(now)) {
       // Nor does a moment between two addresses, in which that of the link itself is all there is.
       running.lingering = clock.after(LINGER_MS, () => this.#addressChanged(running, now));
     } else this.#addressChanged(running, now);
@@ -231,39 +222,32 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
 
   #addressChanged(running: Running, now: string | undefined): void {
     running.address = now;
-    if (running.member) {
-      void this.#moveMember(running, running.member);
+    if (running.seat.member) {
+      void this.#move(running);
       return;
     }
     this.#prepare(running);
     running.attachment?.networkChanged(this.#options.contact());
   }
 
-  /**
-   * A member is where its address is: another one is another member of the same id. So it takes leave of the ring from
-   * where it is now, which makes room for it at once, joins again, and tells its nodes to come.
-   */
-  async #moveMember(running: Running, member: RingMember): Promise<void> {
-    const { superNode, following, scout, stopped } = running;
-    const { logger, announcer } = this.#options;
-    const where = { from: member.self.address, to: running.address };
+  /** It takes leave of the ring from where it is now, joins again, and tells its nodes to come. */
+  async #move(running: Running): Promise<void> {
+    const { seat, scout, stopped } = running;
+    const { logger, announcer, clock } = this.#options;
+    const where = { from: seat.member?.self.address, to: running.address };
     logger.info(where, 'the super-node goes on at another address');
-    for (const node of superNode?.nodes ?? []) following.set(node.peer.id, node);
-    for (const peer of member.others) scout.hear(peer);
-    running.version = member.version + 1;
-    superNode?.stop();
-    running.superNode = undefined;
-    running.member = undefined;
+    for (const peer of seat.member?.others ?? []) scout.hear(peer);
+    const left = seat.vacate();
     this.#attach(running);
     this.emit('lost');
     // Whoever is there hears it at once; who is elsewhere by now is not waited for.
-    await Promise.race([member.leave(), sleep(this.#options.clock, GOODBYE_MS)]);
+    await Promise.race([left, sleep(clock, GOODBYE_MS)]);
     try {
       if (!stopped.signal.aborted) await this.promote({ withinMs: REJOIN_WITHIN_MS });
     } catch (error) {
       logger.info({ reason: asError(error).message }, 'the ring does not take it there');
       // Its address may be yet another meanwhile.
-      if (running.member || stopped.signal.aborted) return;
+      if (seat.member || stopped.signal.aborted) return;
       await announcer.withdraw();
       this.#prepare(running);
       this.emit('unseated');
@@ -278,67 +262,36 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
    */
   async promote({ founds = false, withinMs = JOIN_WITHIN_MS } = {}): Promise<void> {
     const running = this.#running;
-    if (!running || running.member) return;
-    const { logger, verifier, member: options, limits, tools, announcer } = this.#options;
+    if (!running || running.seat.member) return;
     if (this.#options.address() === undefined) {
       throw new CodedError('NO_ADDRESS', 'a super-node needs an address that others reach it at');
     }
-    const { attachment, links, scout } = running;
-    const verifyRecord = (record: RingRecord) => recordIsSigned(verifier, record);
-    const member = new RingMember({
-      ...this.#options,
-      links,
-      self: this.#self(),
-      verifyRecord,
-      member: options ?? {},
-      version: running.version,
-    });
-    running.member = member;
+    const { attachment, scout, seat } = running;
     // Should they be there after all, discovery has the rings meet.
     const known = founds ? [] : [attachment?.current, ...[...scout.heard].reverse()];
-    const contacts = known.flatMap(peer => peer ?? []).slice(0, MAX_CONTACTS);
-    const joined = await member.join(contacts, withinMs, running.stopped.signal);
-    if (!joined || running.member !== member) {
-      if (running.member === member) running.member = undefined;
-      member.stop();
-      throw new CodedError('NOT_JOINED', 'the ring did not take this phone as a member in time');
-    }
-    // It came in through one of them; another may be of a ring that none of the first can speak to, or has heard of.
-    member.meet(contacts);
-    running.superNode = new SuperNode({
-      ...this.#options,
-      links,
-      member,
-      tools: { ...tools, verifyRecord },
-      ...(limits && { limits }),
-    });
-    running.superNode.call([...running.following.values()]);
-    running.following.clear();
-    this.#knowOthers(running);
-    member.on('neighbours', () => this.#knowOthers(running));
+    await seat.take(
+      known.flatMap(peer => peer ?? []),
+      withinMs,
+    );
     running.attachment = undefined;
     this.#putOwn(running);
     this.emit('ring');
     await attachment?.leave([]);
-    try {
-      await announcer.announce(this.#self());
-    } catch (error) {
-      logger.warn({ reason: asError(error).message }, 'the super-node could not be announced');
-    }
+    await seat.announce();
   }
 
   /** Gives its place in the ring up: hands over what it holds, and attaches to another. */
   async demote(): Promise<void> {
     const running = this.#running;
-    if (!running?.member) return;
-    await this.#leaveRing(running);
+    if (!running?.seat.member) return;
+    await running.seat.leave();
     if (!running.stopped.signal.aborted) this.#attach(running);
   }
 
   /** Other super-nodes that are known to be there. */
   get others(): readonly Peer[] {
-    const { member, scout, attachment } = this.#running ?? {};
-    const known = member?.others ?? [attachment?.current, ...(scout?.heard ?? [])];
+    const { seat, scout, attachment } = this.#running ?? {};
+    const known = seat?.member?.others ?? [attachment?.current, ...(scout?.heard ?? [])];
     const byId = new Map(known.flatMap(peer => (peer ? [[peer.id, peer] as const] : [])));
     byId.delete(this.#options.id);
     return [...byId.values()];
@@ -349,7 +302,7 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
    * where some of these cannot reach each other, whoever reaches all of them.
    */
   get serving(): readonly Peer[] {
-    const all = this.#running?.member?.neighbours ?? this.others;
+    const all = this.#running?.seat.member?.neighbours ?? this.others;
     const self = this.#reachableSelf();
     const ours = self ? all.filter(peer => shareKind(self, peer)) : all;
     return ours.filter(peer => ours.every(each => shareKind(each, peer)));
@@ -357,22 +310,14 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
 
   /** Whether a super-node is known that no link of ours can lead to, for want of its kind of address, and one that both reach. */
   get apart(): boolean {
-    const { member, attachment } = this.#running ?? {};
+    const { seat, attachment } = this.#running ?? {};
     const self = this.#reachableSelf();
     if (!self) return false;
+    const member = seat?.member;
     const told = member ? [member.outOfReach, ...member.neighbours] : (attachment?.known ?? []);
     const far = told.flatMap(peer => (peer && !shareKind(self, peer) ? peer : []));
     const near = this.serving;
     return far.some(peer => near.some(each => shareKind(each, peer)));
-  }
-
-  async #leaveRing(running: Running): Promise<void> {
-    const { member, superNode } = running;
-    await this.#options.announcer.withdraw();
-    await superNode?.leave();
-    running.superNode = undefined;
-    await member?.leave();
-    running.member = undefined;
   }
 
   /** Others are to hear at once when this is a super-node. */
@@ -381,10 +326,10 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
   }
 
   /** Nobody else does it for a member; and where it founds a ring anew, what was in the old one is gone. */
-  #putOwn({ member, records }: Running): void {
+  #putOwn({ seat, records }: Running): void {
     const { logger } = this.#options;
     for (const record of records) {
-      member?.put(record).catch(error => {
+      seat.member?.put(record).catch(error => {
         logger.debug({ reason: asError(error).message }, 'an own record was not put');
       });
     }
@@ -427,19 +372,16 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
     scout.on('others', () => this.emit('others'));
     scout.on('found', peer => {
       running.attachment?.candidate(peer);
-      if (running.member?.joined) running.member.meet([peer]);
+      const { member } = running.seat;
+      if (member?.joined) member.meet([peer]);
     });
     scout.on('node', address => running.attachment?.candidate({ id: UNKNOWN_ID, address }));
     void scout.follow(stopped.signal);
   }
 
-  #knowOthers({ superNode, member }: Running): void {
-    superNode?.know((member?.neighbours ?? []).map(peer => ({ peer, nodes: undefined })));
-    this.emit('others');
-  }
-
   #take(...[from, number, request, respond, source]: Parameters<RequestTaker>): void {
-    const { member, superNode, attachment } = this.#running ?? {};
+    const { seat, attachment } = this.#running ?? {};
+    const { member, superNode } = seat ?? {};
     if (isRingRequest(request)) {
       if (member) member.take(from, number, request, respond);
       else respond(refused('NOT_MEMBER', NO_SUPER_NODE));
@@ -460,12 +402,12 @@ export class Overlay extends EventEmitter<OverlayEvents> implements Service, Rin
 
   /** As far as is known here: who hands over is a neighbour, or was in the table of the ring. */
   #isMember({ id }: Peer): boolean {
-    return this.#running?.member?.others.some(peer => peer.id === id) ?? false;
+    return this.#running?.seat.member?.others.some(peer => peer.id === id) ?? false;
   }
 
   #way(): RingAccess {
-    const { member, attachment } = this.#running ?? {};
-    if (member?.joined) return member;
+    const { seat, attachment } = this.#running ?? {};
+    if (seat?.member?.joined) return seat.member;
     if (attachment) return attachment;
     throw new CodedError('NO_RING', 'this phone is in no ring yet');
   }
@@ -498,18 +440,14 @@ interface Running {
   readonly stopped: AbortController;
   readonly unroute: () => void;
   readonly scout: Scout;
-  /** Nodes that are to come along to another address of this super-node. */
-  readonly following: Map<Id, ListedNode>;
+  /** Where it is a super-node. */
+  readonly seat: Seat;
   records: readonly RingRecord[];
-  /** While this is no member, or not yet. */
+  /** While it is none, or not yet. */
   attachment: Attachment | undefined;
-  member: RingMember | undefined;
-  superNode: SuperNode | undefined;
   address: string | undefined;
   /** Runs while a member may get a better address than the one it has for the moment. */
   lingering: Timer | undefined;
-  /** As a member of what it says of itself: raised by each move. */
-  version: number;
 }
 
 /** Whether an address of ours means nothing beyond its link. */

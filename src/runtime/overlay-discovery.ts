@@ -18,8 +18,8 @@ import {
   SuperNodeAnnouncer,
   superNodePublication,
 } from '../discovery/super-node-announcer.js';
-import type { Announcer } from '../overlay/overlay.js';
 import { linkTarget, type Peer } from '../overlay/ring/peer.js';
+import type { Announcer } from '../overlay/seat.js';
 import type { DnsClient } from '../sip/resolution/dns.js';
 import type { HostLookup } from '../sip/resolution/target-resolver.js';
 import type { UriResolver } from '../sip/resolver.js';

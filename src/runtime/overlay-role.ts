@@ -26,11 +26,12 @@ import { contactsAt, type Way, withPhones } from '../overlay/names/contacts.js';
 import { OverlayNames } from '../overlay/names/overlay-names.js';
 import { DEFAULT_OVERLAY } from '../overlay/names/own-user.js';
 import type { RoleSetting } from '../overlay/nodes/promotion-machine.js';
-import { type Announcer, Overlay, type OverlayStatus } from '../overlay/overlay.js';
+import { Overlay, type OverlayStatus } from '../overlay/overlay.js';
 import { Promotion } from '../overlay/promotion.js';
 import { peerAddress } from '../overlay/ring/peer.js';
 import { recordIsSigned, recordSignatureBy } from '../overlay/ring/record-signature.js';
 import type { RingRecord } from '../overlay/ring/records.js';
+import type { Announcer } from '../overlay/seat.js';
 import type { UserAgent } from '../sip/user-agent.js';
 import type { Store } from '../storage/store.js';
 
