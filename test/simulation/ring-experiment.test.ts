@@ -4,6 +4,7 @@ import { EventQueue } from '../../src/simulation/event-queue.js';
 import { fitLine, mean, percentile } from '../../src/simulation/figures.js';
 import { ringChart } from '../../src/simulation/ring-chart.js';
 import { type RingExperiment, runExperiment } from '../../src/simulation/ring-experiment.js';
+import { planOf } from '../../src/simulation/ring-plan.js';
 import { SeededRandom } from '../../src/simulation/seeded-random.js';
 import { settle } from '../../src/simulation/settled-ring.js';
 import { SimulatedRing } from '../../src/simulation/simulated-ring.js';
@@ -101,18 +102,37 @@ test('a tenth deceives: over disjoint paths lookups are right, over one they are
   t.ok(trusting.lookups.succeeded < 0.97 * trusting.lookups.tried, `${trusting.lookups.succeeded}`);
 });
 
-test('sessions after Weibull have the mean that was asked for', async t => {
-  const { left } = run({
-    nodes: 300,
-    lifetimeMinutes: 30,
-    hours: 2,
-    shape: 0.6,
-    lookups: 1,
-    member: { fingerMs: 1e9, mergeMs: 1e9, stabiliseMs: 60_000 },
-  });
-  // At the start all are new, and most of the short-lived go soon: more than in the steady state.
-  t.ok(left > 900 && left < 1900, `${left} of about 1200 sessions ended`);
+test('sessions have the mean that was asked for, and the shape', async t => {
+  // The median of Weibull's distribution is its mean × (ln 2)^(1/shape) / Γ(1 + 1/shape).
+  for (const [shape, median] of [
+    [1, 20.8],
+    [0.6, 10.8],
+  ] as const) {
+    const minutes = sessions({ nodes: 100, lifetimeMinutes: 30, hours: 150, shape });
+    t.ok(Math.abs(mean(minutes) - 30) < 1.5, `a mean of ${mean(minutes)} minutes`);
+    const middle = percentile(minutes, 50);
+    t.ok(Math.abs(middle - median) < 1, `a median of ${middle} minutes`);
+  }
 });
+
+/** Minutes from coming to going, of all who came in the first two thirds: they are gone by the end. */
+function sessions(experiment: Partial<RingExperiment>): number[] {
+  const { events, endMs } = planOf({
+    lookups: 1,
+    routing: 'base16',
+    seed: 1,
+    nodes: 1,
+    ...experiment,
+  }).schedule;
+  const came = new Map<number, number>();
+  const lengths: number[] = [];
+  for (const event of events) {
+    if (event.type === 'join' && event.atMs < (2 / 3) * endMs) came.set(event.member, event.atMs);
+    const since = event.type === 'crash' ? came.get(event.member) : undefined;
+    if (since !== undefined) lengths.push((event.atMs - since) / 60_000);
+  }
+  return lengths.sort((a, b) => a - b);
+}
 
 test('the same seed gives the same report, another seed another', async t => {
   const experiment = { nodes: 80, lookups: 200, crash: 0.2 };
