@@ -196,8 +196,17 @@ export class RingMember extends EventEmitter<RingMemberEvents> implements RingAc
     this.#step({ type: 'message', now: this.#now, message });
   }
 
-  async get(key: Id): Promise<readonly RingRecord[]> {
-    const done = await this.#ask(tag => ({ type: 'get', now: this.#now, key, tag }));
+  get(key: Id): Promise<readonly RingRecord[]> {
+    return this.#get(key, true);
+  }
+
+  /** As `get`, but one member's word will do that nothing is there: for what is of use only while it is asked for. */
+  getTrusting(key: Id): Promise<readonly RingRecord[]> {
+    return this.#get(key, false);
+  }
+
+  async #get(key: Id, doubting: boolean): Promise<readonly RingRecord[]> {
+    const done = await this.#ask(tag => ({ type: 'get', now: this.#now, key, tag, doubting }));
     if (done.type === 'get-done' && done.records) {
       return done.records.filter(({ value }) => value !== undefined);
     }

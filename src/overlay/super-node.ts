@@ -135,8 +135,9 @@ export class SuperNode {
         return;
       }
       case 'get': {
-        const { tag, key } = action;
-        void member.get(key).then(
+        const { tag, key, doubting } = action;
+        const got = doubting ? member.get(key) : member.getTrusting(key);
+        void got.then(
           records => this.#step({ type: 'get-done', tag, records }),
           () => this.#step({ type: 'get-done', tag, records: undefined }),
         );

@@ -195,6 +195,14 @@ const experiments: Record<string, () => Figure[]> = {
         plain(`${of}: time, mean`, report.latencyMs.mean, 'ms'),
       ];
     }),
+  // Over one path, and over several for what that one does not lead to.
+  'hostile, as phones go': () =>
+    (['base16', 'table'] as const).map(routing => {
+      const report = run(`hostile, ${routing}`, { routing, hostile: 0.1, keys: 3000, lookups: 1 });
+      const { stored, lost } = report.keys;
+      const of = `10% hostile, as phones go, ${routing}`;
+      return atLeast(99, `${of}: names found`, (100 * (stored - lost)) / stored, '%');
+    }),
 };
 
 const chosen = Object.entries(experiments).filter(

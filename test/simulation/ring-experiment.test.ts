@@ -102,6 +102,17 @@ test('a tenth deceives: over disjoint paths lookups are right, over one they are
   t.ok(trusting.lookups.succeeded < 0.97 * trusting.lookups.tried, `${trusting.lookups.succeeded}`);
 });
 
+test('a tenth deceives: names are found that one path does not lead to', async t => {
+  for (const routing of ['base16', 'table'] as const) {
+    const notFound = (pathsOfAbsent: number) => {
+      const member = { pathsOfAbsent };
+      return run({ nodes: 300, routing, hostile: 0.1, keys: 300, lookups: 1, member }).keys.lost;
+    };
+    t.ok(notFound(1) > 10, `${routing}: to who believes that they are not there`);
+    t.equal(notFound(4), 0, routing);
+  }
+});
+
 test('sessions have the mean that was asked for, and the shape', async t => {
   // The median of Weibull's distribution is its mean × (ln 2)^(1/shape) / Γ(1 + 1/shape).
   for (const [shape, median] of [

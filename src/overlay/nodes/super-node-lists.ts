@@ -124,5 +124,5 @@ function coming({ self, moves, sent }: SuperNodeState): number {
 
 function readPageOf(state: SuperNodeState, dead: Peer, page: number, attempt: number): void {
   const tag = startTask(state, { type: 'adopt', dead, page, attempt });
-  state.out.push({ type: 'get', tag, key: pageKey(dead.id, page) });
+  state.out.push({ type: 'get', tag, key: pageKey(dead.id, page), doubting: false });
 }

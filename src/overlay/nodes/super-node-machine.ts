@@ -290,7 +290,7 @@ function ask(
   state.open.set(name, open);
   if (request.type === 'query') {
     const tag = startTask(state, { type: 'query', request: open });
-    state.out.push({ type: 'get', tag, key: request.key });
+    state.out.push({ type: 'get', tag, key: request.key, doubting: true });
     return;
   }
   for (const record of records) {

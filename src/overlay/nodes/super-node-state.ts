@@ -83,8 +83,8 @@ export type SuperNodeAction =
     }
   /** Into the ring; ends with `put-done`. */
   | { readonly type: 'put'; readonly tag: number; readonly record: RingRecord }
-  /** Ends with `get-done`. */
-  | { readonly type: 'get'; readonly tag: number; readonly key: Id }
+  /** Ends with `get-done`; `doubting`: not on one member's word that nothing is there. */
+  | { readonly type: 'get'; readonly tag: number; readonly key: Id; readonly doubting: boolean }
   /** `contact`: a SIP URI that reaches it, where there may be no link. */
   | {
       readonly type: 'send';

@@ -43,6 +43,8 @@ export interface Lookup {
   readonly recursive: boolean;
   /** Where it starts, if not from what we know. */
   readonly from: readonly Peer[] | undefined;
+  /** Paths that share no member; of one, the members are trusted. */
+  readonly disjoint: number;
   paths: Path[];
   /** No member is asked twice in a round, nor by two paths. */
   readonly asked: Set<Id>;

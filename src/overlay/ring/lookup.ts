@@ -40,10 +40,12 @@ export interface LookupRequest {
   readonly purpose: LookupPurpose;
   readonly recursive?: boolean;
   readonly from?: readonly Peer[];
+  /** Paths that share no member; as the member's options have it by default, and one with `from`. */
+  readonly disjoint?: number;
 }
 
 export function startLookup(state: MemberState, request: LookupRequest): void {
-  const { key, purpose, recursive = false, from } = request;
+  const { key, purpose, recursive = false, from, disjoint = state.options.paths } = request;
   const number = state.nextNumber++;
   const lookup: Lookup = {
     number,
@@ -53,6 +55,7 @@ export function startLookup(state: MemberState, request: LookupRequest): void {
     deadline: state.now + LOOKUP_MS,
     recursive,
     from,
+    disjoint: from ? 1 : disjoint,
     paths: [],
     asked: new Set(),
     silent: new Map(),
@@ -67,18 +70,17 @@ export function startLookup(state: MemberState, request: LookupRequest): void {
 }
 
 function begin(state: MemberState, lookup: Lookup): void {
-  const { key, from } = lookup;
+  const { key, from, disjoint } = lookup;
   lookup.asked.clear();
   if (!from && owns(state, key)) {
     const { self, successors } = state;
     finish(state, lookup, { owner: self, successors, hops: 0 });
     return;
   }
-  const count = from ? 1 : state.options.paths;
-  lookup.paths = Array.from({ length: count }, newPath);
-  const seeds = from ?? closerPeers(state, key, count === 1 ? 2 : 3 * count);
+  lookup.paths = Array.from({ length: disjoint }, newPath);
+  const seeds = from ?? closerPeers(state, key, disjoint === 1 ? 2 : 3 * disjoint);
   seeds.forEach((peer, i) => {
-    lookup.paths[i % count]!.closer.push({ peer, depth: 1 });
+    lookup.paths[i % disjoint]!.closer.push({ peer, depth: 1 });
   });
   if (!from) {
     for (const peer of ownersNear(state, key, 2)) {
@@ -178,7 +180,7 @@ function takeClaim(
 ): void {
   // Only who was asked to ask on speaks of another.
   const owner = (lookup.recursive ? body.owner : undefined) ?? from;
-  if (state.options.paths > 1 && !lookup.from) {
+  if (lookup.disjoint > 1) {
     if (!isPlausible(state, lookup.key, owner)) return;
     lookup.near.set(owner.id, { peer: owner, depth });
     for (const peer of body.successors) {
@@ -217,7 +219,7 @@ function takeCandidates(
 
 /** All paths have ended: in a claim, or in none. */
 function conclude(state: MemberState, lookup: Lookup): void {
-  if (state.options.paths > 1 && !lookup.from) {
+  if (lookup.disjoint > 1) {
     concludeAmongLiars(state, lookup);
     return;
   }
@@ -231,7 +233,7 @@ function conclude(state: MemberState, lookup: Lookup): void {
 }
 
 function concludeAmongLiars(state: MemberState, lookup: Lookup): void {
-  const { key, near, answered, asked, silent, paths } = lookup;
+  const { key, near, answered, asked, silent, paths, disjoint } = lookup;
   const byDistance = [...near.values()].sort(
     (a, b) => distance(key, a.peer.id) - distance(key, b.peer.id),
   );
@@ -239,7 +241,7 @@ function concludeAmongLiars(state: MemberState, lookup: Lookup): void {
   const nearer = byDistance
     .slice(0, best < 0 ? MAX_CANDIDATES : best)
     .filter(({ peer }) => !asked.has(peer.id));
-  if (nearer.length > 0 && paths.length < state.options.paths + MAX_EXTRA_PATHS) {
+  if (nearer.length > 0 && paths.length < disjoint + MAX_EXTRA_PATHS) {
     paths.push({ ...newPath(), owners: nearer });
     advance(state, lookup);
     return;

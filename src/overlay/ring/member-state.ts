@@ -31,6 +31,8 @@ export interface MemberOptions {
   readonly parallel: number;
   /** Paths that share no member, for lookups among liars; 1 where members trust each other. */
   readonly paths: number;
+  /** The same of a second lookup for what is said not to be there; 1: there is none. */
+  readonly pathsOfAbsent: number;
 }
 
 export const MEMBER_OPTIONS: MemberOptions = {
@@ -44,6 +46,7 @@ export const MEMBER_OPTIONS: MemberOptions = {
   tableBudget: 1_000,
   parallel: 3,
   paths: 1,
+  pathsOfAbsent: 4,
 };
 
 /** What is handed in: keys and chance. */
@@ -178,7 +181,14 @@ export type MemberEvent =
       readonly record: RingRecord;
       readonly tag: number;
     }
-  | { readonly type: 'get'; readonly now: number; readonly key: Id; readonly tag: number }
+  /** `doubting`, as it is by default: not on one member's word that nothing is there. */
+  | {
+      readonly type: 'get';
+      readonly now: number;
+      readonly key: Id;
+      readonly tag: number;
+      readonly doubting?: boolean;
+    }
   /** A value of up to 1 MiB, as `valueRecords` made it; ends with `put-done` too. */
   | {
       readonly type: 'put-value';
@@ -250,15 +260,16 @@ export interface PutOperation {
 export interface GetOperation {
   readonly key: Id;
   readonly asker: GetAsker;
-  readonly deadline: number;
   owner: Peer | undefined;
   /** Those who hold copies were asked already, since the owner was silent. */
   early: boolean;
   /** Yet to be asked. */
   holders: Peer[];
   waiting: number;
-  answers: number;
   ownerEmpty: boolean;
+  /** That it is not there is not, or not any more, asked of others. */
+  doubted: boolean;
+  readonly answered: Set<Id>;
   readonly newest: Map<string, RingRecord>;
 }
 

@@ -147,7 +147,7 @@ function handle(state: MemberState, event: MemberEvent): void {
       startPut(state, event.record, { tag: event.tag });
       return;
     case 'get':
-      startGet(state, event.key, { tag: event.tag });
+      startGet(state, event.key, { tag: event.tag }, event.doubting);
       return;
     case 'put-value':
       startPutValue(state, event.records, event.tag);

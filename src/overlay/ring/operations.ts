@@ -75,34 +75,61 @@ function endPut(
   state.out.push({ type: 'put-done', tag: asker.tag, copies, ...(reason && { reason }) });
 }
 
-export function startGet(state: MemberState, key: Id, asker: GetAsker): void {
+export function startGet(state: MemberState, key: Id, asker: GetAsker, doubting = true): void {
   const number = state.nextNumber++;
   state.gets.set(number, {
     key,
     asker,
-    deadline: state.now + LOOKUP_MS,
     owner: undefined,
     early: false,
     holders: [],
     waiting: 0,
-    answers: 0,
     ownerEmpty: false,
+    doubted: !doubting || state.options.pathsOfAbsent === 1,
+    answered: new Set(),
     newest: new Map(),
   });
   startLookup(state, { key, purpose: { type: 'get', operation: number } });
 }
 
-export function getFound(state: MemberState, operation: number, { result }: FinishedLookup): void {
+export function getFound(
+  state: MemberState,
+  operation: number,
+  { lookup, result }: FinishedLookup,
+): void {
   const get = state.gets.get(operation);
   if (!get) return;
   if (!result) {
     endGet(state, operation, get);
     return;
   }
-  const { copies, paths } = state.options;
+  const { copies } = state.options;
+  const amongLiars = lookup.disjoint > 1;
   get.owner = result.owner;
-  get.holders = [result.owner, ...result.successors.slice(0, paths > 1 ? 2 * copies : copies - 1)];
-  fetchNext(state, operation, get, paths > 1 ? copies : 1);
+  const holders = [
+    result.owner,
+    ...result.successors.slice(0, amongLiars ? 2 * copies : copies - 1),
+  ];
+  get.holders = amongLiars ? unasked(get, holders) : holders;
+  fetchNext(state, operation, get, amongLiars ? copies : 1);
+}
+
+/**
+ * What is there proves itself, by who signed it; that nothing is there is the word of the member that was found, and of
+ * those whom it names. So others are asked: whoever has it by what is known here, or else is found over several paths.
+ */
+function doubt(state: MemberState, operation: number, get: GetOperation): void {
+  const { copies, pathsOfAbsent: disjoint } = state.options;
+  get.doubted = true;
+  for (const record of state.records.get(get.key, state.now)) take(get, record);
+  if (get.newest.size > 0) {
+    endGet(state, operation, get);
+  } else if (state.membership) {
+    get.holders = unasked(get, ownersNear(state, get.key, copies));
+    fetchNext(state, operation, get, copies);
+  } else {
+    startLookup(state, { key: get.key, purpose: { type: 'get', operation }, disjoint });
+  }
 }
 
 /**
@@ -115,7 +142,7 @@ export function askCopies(state: MemberState, operation: number): void {
   get.early = true;
   for (const record of state.records.get(get.key, state.now)) take(get, record);
   if (get.newest.size > 0) {
-    get.answers++;
+    get.answered.add(state.self.id);
     endGet(state, operation, get);
     return;
   }
@@ -128,6 +155,10 @@ export function askCopies(state: MemberState, operation: number): void {
 function take({ newest }: GetOperation, record: RingRecord): void {
   const known = newest.get(record.publisher);
   if (!known || compareVersions(record, known) > 0) newest.set(record.publisher, record);
+}
+
+function unasked({ answered }: GetOperation, holders: readonly Peer[]): Peer[] {
+  return holders.filter(({ id }) => !answered.has(id));
 }
 
 /** Asks the next `count` holders. */
@@ -149,7 +180,7 @@ export function getAnswered(
   if (!get) return;
   get.waiting--;
   if (body?.type === 'records') {
-    get.answers++;
+    get.answered.add(from.id);
     const genuine = body.records.filter(
       record => record.key === get.key && state.tools.verifyRecord(record),
     );
@@ -166,6 +197,11 @@ export function getAnswered(
 }
 
 function endGet(state: MemberState, operation: number, get: GetOperation): void {
+  // Where no owner was found, it is in trouble enough.
+  if (!get.doubted && get.newest.size === 0 && get.answered.size > 0 && get.owner) {
+    doubt(state, operation, get);
+    return;
+  }
   state.gets.delete(operation);
   const records = [...get.newest.values()];
   if (get.ownerEmpty && get.owner && records.length > 0) {
@@ -173,7 +209,7 @@ function endGet(state: MemberState, operation: number, get: GetOperation): void 
     const request = { type: 'store', records, copy: false } as const;
     ask(state, get.owner, request, { type: 'replicate', stamp: undefined, confirm: undefined });
   }
-  const known = get.answers > 0 ? records : undefined;
+  const known = get.answered.size > 0 ? records : undefined;
   const { asker } = get;
   if ('transfer' in asker) state.signals.push({ type: 'part-got', ...asker, records: known });
   else state.out.push({ type: 'get-done', tag: asker.tag, records: known });
