@@ -6,6 +6,8 @@ NODE ?= node
 ARGS ?=
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
+# More than processors: many tests wait for another process, or for time, more than they compute.
+TEST_JOBS ?= 3
 VOICE_SECONDS ?= 60
 PARSER_BENCH := test/bench/parser
 # Each fails where a goal is missed; the others are run all the same.
@@ -38,7 +40,9 @@ native: node_modules/.package-lock.json ## compile the native addon (DSCP markin
 	@$(NODE) scripts/build-native.mjs
 
 test: build ## unit tests, on virtual time and loopback
-	@npx tap --reporter=terse $(TESTS)
+	@rm -rf dist/tap && mkdir dist/tap
+	@printf '%s\n' $(TESTS) | NODE=$(NODE) xargs -P $(TEST_JOBS) -n 1 scripts/run-test.sh
+	@echo; npx tap --reporter=terse dist/tap/*.tap
 
 lint: build ## formatting, lint, which room imports which
 	@npx biome check --error-on-warnings .
