@@ -158,7 +158,9 @@ export type TimerName =
 export type Timer =
   | { readonly type: TimerName }
   | { readonly type: 'request'; readonly number: number }
-  | { readonly type: 'lookup'; readonly number: number };
+  | { readonly type: 'lookup'; readonly number: number }
+  /** Of a `GetOperation`. */
+  | { readonly type: 'doubt'; readonly number: number };
 
 export type MemberEvent =
   /** Joins through the first of `contacts` that answers; begins a ring of its own where none is given. */
@@ -260,6 +262,7 @@ export interface PutOperation {
 export interface GetOperation {
   readonly key: Id;
   readonly asker: GetAsker;
+  readonly startedAt: number;
   owner: Peer | undefined;
   /** Those who hold copies were asked already, since the owner was silent. */
   early: boolean;

@@ -35,6 +35,7 @@ import {
 } from './neighbours.js';
 import {
   askCopies,
+  doubtedEnough,
   getAnswered,
   getFound,
   putAnswered,
@@ -301,6 +302,9 @@ function takeTimer(state: MemberState, timer: Timer): void {
       return;
     case 'lookup':
       resumeLookup(state, timer.number);
+      return;
+    case 'doubt':
+      doubtedEnough(state, timer.number);
       return;
     default:
       state.timersSet.delete(timer.type);

@@ -19,6 +19,11 @@ import { ownersNear } from './routing.js';
 const ASKED_AT_ONCE = 2;
 /** The owner answers after those who hold the copies: a timeout of theirs, and its own way. */
 const PUT_ATTEMPT = 3;
+/**
+ * How long others are asked for what is said not to be there: those of the table by the time it took to hear that; over
+ * several paths some are silent, and others asked instead.
+ */
+const DOUBT_MS = { least: 250, times: 3, most: 1000, paths: 6000 };
 
 export function startPut(state: MemberState, record: RingRecord, asker: PutAsker): void {
   const number = state.nextNumber++;
@@ -80,6 +85,7 @@ export function startGet(state: MemberState, key: Id, asker: GetAsker, doubting 
   state.gets.set(number, {
     key,
     asker,
+    startedAt: state.now,
     owner: undefined,
     early: false,
     holders: [],
@@ -116,11 +122,16 @@ export function getFound(
 
 /**
  * What is there proves itself, by who signed it; that nothing is there is the word of the member that was found, and of
- * those whom it names. So others are asked: whoever has it by what is known here, or else is found over several paths.
+ * those whom it names. So others are asked: whoever has it by what is known here, or else is found over several paths. Not
+ * for long: where members have just died, the dead would be waited for, and who asked looks again sooner than that.
  */
 function doubt(state: MemberState, operation: number, get: GetOperation): void {
   const { copies, pathsOfAbsent: disjoint } = state.options;
   get.doubted = true;
+  const { least, times, most, paths } = DOUBT_MS;
+  const ms = Math.min(most, Math.max(least, times * (state.now - get.startedAt)));
+  const timer = { type: 'doubt', number: operation } as const;
+  state.out.push({ type: 'set-timer', timer, ms: state.membership ? ms : paths });
   for (const record of state.records.get(get.key, state.now)) take(get, record);
   if (get.newest.size > 0) {
     endGet(state, operation, get);
@@ -130,6 +141,12 @@ function doubt(state: MemberState, operation: number, get: GetOperation): void {
   } else {
     startLookup(state, { key: get.key, purpose: { type: 'get', operation }, disjoint });
   }
+}
+
+/** Whoever was asked last is silent. */
+export function doubtedEnough(state: MemberState, operation: number): void {
+  const get = state.gets.get(operation);
+  if (get) endGet(state, operation, get);
 }
 
 /**
