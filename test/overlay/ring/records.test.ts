@@ -1,6 +1,7 @@
 /** What is stored in the ring: where it is, for how long, and what becomes of it when members go. */
 import { test } from 'tap';
 import { idOf } from '../../../src/overlay/ring/ids.js';
+import type { MemberOptions } from '../../../src/overlay/ring/member-state.js';
 import { RecordStore, type RingRecord } from '../../../src/overlay/ring/records.js';
 import { valueRecords } from '../../../src/overlay/ring/values.js';
 import { recordSignature, simulatedRecord } from '../../../src/simulation/simulated-record.js';
@@ -14,8 +15,12 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const KEYS = Array.from({ length: 40 }, (_, i) => `user ${i}`);
 
-function grown(count: number, seed: number): SimulatedRing {
-  const ring = new SimulatedRing({ seed, member: { routing: 'base16' } });
+function grown(
+  count: number,
+  seed: number,
+  member: Partial<MemberOptions> = { routing: 'base16' },
+): SimulatedRing {
+  const ring = new SimulatedRing({ seed, member });
   const first = ring.start([]);
   for (let i = 1; i < count; i++) ring.start([first.peer]);
   ring.run(5 * MINUTE);
@@ -120,6 +125,29 @@ test('copies are made good within a minute when members die, four at a time', as
     t.same(lackingCopies(ring), []);
   }
   t.same(lost(ring), []);
+});
+
+test('that nothing is there is said soon, though some who should know are dead, as not all have heard', async t => {
+  const tookMs = (pathsOfAbsent: number, seed: number) => {
+    const ring = grown(16, seed, { routing: 'table', pathsOfAbsent, gatherMs: 10 * MINUTE });
+    const [owner, ...others] = ring.holdersOf(idOf('nobody'), 5);
+    for (const member of others) ring.crash(member);
+    ring.run(ring.now + MINUTE / 2);
+    const since = ring.now;
+    const far = ring.members.find(({ alive, state }) => {
+      const near = [state.self, ...state.successors.slice(0, 6)];
+      return alive && !near.some(({ id }) => id === owner?.peer.id);
+    });
+    // Its answers came at very different times lately: it is patient with the silent.
+    far!.state.rttVariationMs = 3000;
+    t.same(get(ring, far!, 'nobody'), []);
+    return ring.now - since;
+  };
+  for (const seed of [61, 62, 63, 64]) {
+    const [trusting, doubting] = [tookMs(1, seed), tookMs(4, seed)];
+    t.comment(`${trusting} ms on one member's word, ${doubting} ms else`);
+    t.ok(doubting <= trusting + 1000);
+  }
 });
 
 test('members that join hold at once what is theirs, and what they leave is held by others', async t => {
