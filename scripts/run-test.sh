@@ -6,8 +6,9 @@ name=${file#dist/test/}
 said=dist/tap/$(printf %s "${name%.test.js}" | tr / -).tap
 TAP_TIMEOUT=600 timeout --kill-after=10 600 "${NODE:-node}" "$file" >"$said"
 status=$?
-# What it cannot say itself: that it hung, was killed, or crashed after its last test.
-if [ $status != 0 ] && ! grep -q '^not ok' "$said"; then
+# What it cannot say itself: that it hung, was killed, crashed after its last test, or ended without a word.
+ended_well() { [ $status = 0 ] && grep -q '^1\.\.' "$said"; }
+if ! ended_well && ! grep -q '^not ok' "$said"; then
   last=$(tail -n 20 "$said" | sed 's/^/# /')
   printf 'TAP version 14\n%s\nnot ok 1 - %s ended with exit status %s (124: after 600 s)\n1..1\n' \
     "$last" "$name" "$status" >"$said"

@@ -43,19 +43,21 @@ export async function avahi(site: Site): Promise<Figure[]> {
 
   const publishing = other.publish('Reception Desk', SIP, 5060);
   const watching = new Phone(site, 0).command('who');
-  const desk = (isWhole: (reachedAt: readonly unknown[]) => boolean) =>
+  const desk = (isWhole: (endpoints: string) => boolean, what: string) =>
     comes(
       watching.events,
-      each => each.name === 'Reception Desk' && isWhole(reachedAt(each)),
-      'who to see it',
+      each => each.name === 'Reception Desk' && isWhole(reachedAt(each).join(' ')),
+      `who to see ${what}`,
     );
-  const first = await desk(() => true);
+  const first = await desk(() => true, 'it');
   // Avahi tells its IPv6 address to IPv6 alone, and the other to IPv4: which is heard first is chance.
-  const whole = await desk(reachedAt => reachedAt.includes(`${gus.address}:5060`));
-  figures.push(exactly(1, 'a phone sees what avahi-publish announces', 1, ''));
-  figures.push(
-    atMost(BOTH_FAMILIES_GOAL_MS, 'and its addresses of both families', whole.at - first.at, 'ms'),
+  const whole = await desk(
+    endpoints => endpoints.includes(`${gus.address}:5060`) && endpoints.includes('[fe80:'),
+    'its addresses of both families',
   );
+  const tookMs = whole.at - first.at;
+  const announced = 'a phone sees what avahi-publish announces, the second address after the first';
+  figures.push(atMost(BOTH_FAMILIES_GOAL_MS, announced, tookMs, 'ms'));
   await publishing.stop();
   await comes(watching.events, each => each.event === 'down', 'who to see it go');
 

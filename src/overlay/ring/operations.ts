@@ -116,7 +116,7 @@ export function getFound(
     result.owner,
     ...result.successors.slice(0, amongLiars ? 2 * copies : copies - 1),
   ];
-  get.holders = amongLiars ? unasked(get, holders) : holders;
+  get.holders = amongLiars ? unheard(get, holders) : holders;
   fetchNext(state, operation, get, amongLiars ? copies : 1);
 }
 
@@ -128,15 +128,17 @@ export function getFound(
 function doubt(state: MemberState, operation: number, get: GetOperation): void {
   const { copies, pathsOfAbsent: disjoint } = state.options;
   get.doubted = true;
+  for (const record of state.records.get(get.key, state.now)) take(get, record);
+  if (get.newest.size > 0) {
+    endGet(state, operation, get);
+    return;
+  }
   const { least, times, most, paths } = DOUBT_MS;
   const ms = Math.min(most, Math.max(least, times * (state.now - get.startedAt)));
   const timer = { type: 'doubt', number: operation } as const;
   state.out.push({ type: 'set-timer', timer, ms: state.membership ? ms : paths });
-  for (const record of state.records.get(get.key, state.now)) take(get, record);
-  if (get.newest.size > 0) {
-    endGet(state, operation, get);
-  } else if (state.membership) {
-    get.holders = unasked(get, ownersNear(state, get.key, copies));
+  if (state.membership) {
+    get.holders = unheard(get, ownersNear(state, get.key, copies));
     fetchNext(state, operation, get, copies);
   } else {
     startLookup(state, { key: get.key, purpose: { type: 'get', operation }, disjoint });
@@ -174,7 +176,7 @@ function take({ newest }: GetOperation, record: RingRecord): void {
   if (!known || compareVersions(record, known) > 0) newest.set(record.publisher, record);
 }
 
-function unasked({ answered }: GetOperation, holders: readonly Peer[]): Peer[] {
+function unheard({ answered }: GetOperation, holders: readonly Peer[]): Peer[] {
   return holders.filter(({ id }) => !answered.has(id));
 }
 
