@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { keyFingerprint, speaksFor } from '../../src/sip/transport/tls-trust.js';
 import { selfSigned } from '../sip/certificate.js';
-import { run } from './command.js';
+import { run, start } from './command.js';
 import { certificateAt, endAll, placeOf, runningPhones } from './running-phones.js';
 
 const { directory, dataOf, phone } = runningPhones(t);
@@ -59,6 +59,16 @@ t.test('a port of TLS that is taken is told, and takes nothing else away', async
   t.match(needed.text, /FAIL {2}SIP over TCP: /);
   t.equal(needed.code, 1);
   await endAll(one, two);
+});
+
+t.test('a phone that listens at one address is announced at that one alone', async t => {
+  const one = phone('alone');
+  const { listen } = await one.until('ready');
+  const { name } = await one.until('named');
+  const who = start('who', '--json');
+  const { endpoints } = await who.until('up', each => each.name === name);
+  t.same(endpoints, [listen]);
+  await endAll(who, one);
 });
 
 t.test('a certificate of one’s own is shown, and trusted by who knows its authority', async t => {
